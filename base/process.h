@@ -1,0 +1,39 @@
+#ifndef CRB_PROCESS_H
+#define CRB_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/*
+ * What every process of the broker does first in main(): not dumpable, no
+ * core files, no new privileges, umask 077, standard descriptors open, every
+ * descriptor above `last_fd` closed, SIGPIPE ignored.
+ */
+CRB_NODISCARD enum crb_status crb_process_harden(int last_fd,
+    struct crb_err *err);
+
+/*
+ * What a process's identity is made of, so that a pid that was used again is
+ * noticed: start time in clock ticks (field 22 of /proc/PID/stat, found behind
+ * the last ')') and the boot's id.
+ */
+struct crb_process_id {
+	int64_t pid;
+	uint64_t start;
+	char boot[37];
+};
+/* CRB_ERR_NOT_FOUND when there is no such process (or it is a zombie). */
+CRB_NODISCARD enum crb_status crb_process_identify(pid_t pid,
+    struct crb_process_id *out, struct crb_err *err);
+/* The very same process still runs. */
+bool crb_process_lives(const struct crb_process_id *id);
+
+/* Wall clock, seconds. */
+int64_t crb_wall_seconds(void);
+/* Wall clock, milliseconds. */
+int64_t crb_wall_milliseconds(void);
+
+#endif /* !CRB_PROCESS_H */
