@@ -1,0 +1,297 @@
+#ifndef CRB_MESSAGES_H
+#define CRB_MESSAGES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+/*
+ * What the processes say to each other: one table.  A packet is the type (u16)
+ * and its fields in order, integers little-endian, TEXT and BYTES behind a u32
+ * length.  TEXT has no NUL and at most `max` bytes, BYTES at most `max`.
+ * Nothing may follow the last field.  A request and its reply are different
+ * types, and a type goes in one direction only.
+ *
+ *   F(kind, name, max)
+ *   M(NAME, name, from, to, with a descriptor: NO, YES, MAYBE)
+ */
+
+#define CRB_SESSION_ID_MAX 16
+#define CRB_TASK_MAX 128
+#define CRB_TARGET_MAX 8192	/* a path, or a query */
+#define CRB_HEADERS_MAX 16384	/* "name: value\n", lower-case names */
+#define CRB_BODY_MAX 65536	/* of one BODY packet */
+#define CRB_PACKET_MAX (160u << 10)
+
+/* Supervisor and core. */
+#define CRB_FIELDS_PEER(F) F(U8, role, 0)
+#define CRB_FIELDS_ADMIN(F)
+#define CRB_FIELDS_STOP(F)
+#define CRB_FIELDS_FOLDER_OPEN(F) \
+	F(U32, request, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(U32, owner, 0) /* uid; UINT32_MAX: the broker's own */
+#define CRB_FIELDS_FOLDER_OPENED(F) \
+	F(U32, request, 0) \
+	F(U8, ok, 0) \
+	F(TEXT, error, 256)
+#define CRB_FIELDS_TOKEN_OPEN(F) \
+	F(U32, request, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(U32, owner, 0)
+#define CRB_FIELDS_TOKEN_OPENED(F) CRB_FIELDS_FOLDER_OPENED(F)
+#define CRB_FIELDS_FOLDER_REMOVE(F) \
+	F(U32, request, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX)
+#define CRB_FIELDS_FOLDER_REMOVED(F) CRB_FIELDS_FOLDER_OPENED(F)
+#define CRB_FIELDS_KDF_START(F) F(U32, request, 0)
+#define CRB_FIELDS_KDF_STARTED(F) CRB_FIELDS_FOLDER_OPENED(F)
+#define CRB_FIELDS_READY(F) F(U8, locked, 0)
+
+/* Core and gateway. */
+#define CRB_FIELDS_SESSION_OPEN(F) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(TEXT, task, CRB_TASK_MAX) \
+	F(BYTES, token_hash, 32) \
+	F(U64, expires, 0) /* wall clock, seconds */ \
+	F(U16, connections, 0) /* at most so many at once */
+#define CRB_FIELDS_SESSION_RENEW(F) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(U64, expires, 0)
+/* From now on every request is refused with this; the socket stays. */
+#define CRB_FIELDS_SESSION_END(F) \
+	F(U32, request, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(TEXT, code, 64) /* "session_revoked" */ \
+	F(TEXT, detail, 512)
+#define CRB_FIELDS_SESSION_ENDED(F) \
+	F(U32, request, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX)
+/* Forget it, socket and all. */
+#define CRB_FIELDS_SESSION_CLOSE(F) F(TEXT, session, CRB_SESSION_ID_MAX)
+
+/* A question that the core answers itself: /v1/... */
+#define CRB_FIELDS_QUERY(F) \
+	F(U64, exchange, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(U8, what, 0) /* enum crb_query */ \
+	F(U8, plain, 0) /* text/plain is wanted */ \
+	F(TEXT, name, 128) \
+	F(BYTES, body, 65536)
+#define CRB_FIELDS_ANSWER(F) \
+	F(U64, exchange, 0) \
+	F(U16, status, 0) \
+	F(TEXT, type, 128) /* Content-Type */ \
+	F(TEXT, code, 64) /* Credbroker-Error, or empty */ \
+	F(BYTES, body, 131072)
+
+/* A request that is to be sent upstream with the secret injected. */
+#define CRB_FIELDS_EXCHANGE(F) \
+	F(U64, exchange, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(U8, route, 0) /* enum crb_route_kind */ \
+	F(TEXT, method, 16) \
+	F(TEXT, target, CRB_TARGET_MAX) /* raw, behind "/git/" */ \
+	F(TEXT, query, CRB_TARGET_MAX) /* raw, behind "?" */ \
+	F(U8, has_query, 0) \
+	F(U8, body, 0) /* enum crb_body */ \
+	F(U64, length, 0)
+#define CRB_FIELDS_VERDICT(F) \
+	F(U64, exchange, 0) \
+	F(U8, allowed, 0) \
+	F(U16, status, 0) /* the rest up to `next` only when refused */ \
+	F(TEXT, code, 64) \
+	F(TEXT, title, 128) \
+	F(TEXT, detail, 1024) \
+	F(TEXT, rule, 128) \
+	F(TEXT, tier, 32) \
+	F(TEXT, next, 512) \
+	F(U8, operation, 0) /* enum crb_git_operation, also when refused */ \
+	F(U64, job, 0) \
+	F(U32, stream, 0) /* a new one when a descriptor comes with it */ \
+	F(TEXT, origin, 300) /* "https://github.com": Location is rewritten */
+/* The client is served, or gone.  clean: the stream can be used again. */
+#define CRB_FIELDS_EXCHANGE_DONE(F) \
+	F(U64, exchange, 0) \
+	F(U64, job, 0) \
+	F(U8, clean, 0) \
+	F(U16, status, 0) /* as the sandbox saw it; 0: none */ \
+	F(U64, up, 0) /* body bytes */ \
+	F(U64, down, 0)
+
+/* Core and egress. */
+#define CRB_FIELDS_JOB(F) \
+	F(U64, job, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(U32, stream, 0) \
+	F(TEXT, method, 16) \
+	F(U8, tls, 0) \
+	F(TEXT, host, 256) \
+	F(U16, port, 0) \
+	F(TEXT, target, 2 * CRB_TARGET_MAX) /* path and query, as judged */ \
+	F(TEXT, backend, 32) \
+	F(BYTES, params, 16384) /* JSON, without the CA */ \
+	F(BYTES, secret, 16384) \
+	F(U8, network, 0) /* enum crb_network */ \
+	F(BYTES, ca, 65536) /* PEM; empty: the system's */ \
+	F(TEXT, proxy, 512) /* URL, or empty */ \
+	F(U8, body, 0) /* enum crb_body */ \
+	F(U64, length, 0)
+#define CRB_FIELDS_JOB_CANCEL(F) F(U64, job, 0)
+#define CRB_FIELDS_JOB_DONE(F) \
+	F(U64, job, 0) \
+	F(U8, clean, 0) \
+	F(TEXT, outcome, 32) /* enum crb_status's code, "ok" when done */ \
+	F(U16, status, 0) /* upstream's; 0: none */ \
+	F(U64, up, 0) \
+	F(U64, down, 0) \
+	F(U32, scrubbed, 0) /* places where the secret came back */ \
+	F(TEXT, detail, 512)
+/* Close what a session has open: streams, connections. */
+#define CRB_FIELDS_SESSION_DROP(F) \
+	F(U32, request, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX)
+#define CRB_FIELDS_SESSION_DROPPED(F) \
+	F(U32, request, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX)
+
+/* Gateway and egress, on a stream. */
+#define CRB_FIELDS_REQUEST_HEAD(F) \
+	F(U64, job, 0) \
+	F(TEXT, headers, CRB_HEADERS_MAX)
+#define CRB_FIELDS_REQUEST_BODY(F) F(BYTES, data, CRB_BODY_MAX)
+#define CRB_FIELDS_REQUEST_END(F)
+#define CRB_FIELDS_RESPONSE_HEAD(F) \
+	F(U64, job, 0) \
+	F(U16, status, 0) \
+	F(U8, has_length, 0) \
+	F(U64, length, 0) \
+	F(TEXT, headers, CRB_HEADERS_MAX)
+#define CRB_FIELDS_RESPONSE_BODY(F) F(BYTES, data, CRB_BODY_MAX)
+/* clean: the stream is ready for the next job. */
+#define CRB_FIELDS_RESPONSE_END(F) F(U8, clean, 0)
+/* Instead of a head, or after it; the stream is closed behind it. */
+#define CRB_FIELDS_RESPONSE_FAIL(F) \
+	F(U64, job, 0) \
+	F(U16, status, 0) /* 502, 504 */ \
+	F(TEXT, code, 64) \
+	F(TEXT, detail, 512)
+
+#define CRB_MESSAGES(M) \
+	M(PEER, peer, SUPERVISOR, CORE, YES) \
+	M(ADMIN, admin, SUPERVISOR, CORE, YES) \
+	M(STOP, stop, SUPERVISOR, CORE, NO) \
+	M(FOLDER_OPEN, folder_open, CORE, SUPERVISOR, NO) \
+	M(FOLDER_OPENED, folder_opened, SUPERVISOR, CORE, MAYBE) \
+	M(TOKEN_OPEN, token_open, CORE, SUPERVISOR, NO) \
+	M(TOKEN_OPENED, token_opened, SUPERVISOR, CORE, MAYBE) \
+	M(FOLDER_REMOVE, folder_remove, CORE, SUPERVISOR, NO) \
+	M(FOLDER_REMOVED, folder_removed, SUPERVISOR, CORE, NO) \
+	M(KDF_START, kdf_start, CORE, SUPERVISOR, NO) \
+	M(KDF_STARTED, kdf_started, SUPERVISOR, CORE, MAYBE) \
+	M(READY, ready, CORE, SUPERVISOR, NO) \
+	M(SESSION_OPEN, session_open, CORE, GATEWAY, YES) \
+	M(SESSION_RENEW, session_renew, CORE, GATEWAY, NO) \
+	M(SESSION_END, session_end, CORE, GATEWAY, NO) \
+	M(SESSION_ENDED, session_ended, GATEWAY, CORE, NO) \
+	M(SESSION_CLOSE, session_close, CORE, GATEWAY, NO) \
+	M(QUERY, query, GATEWAY, CORE, NO) \
+	M(ANSWER, answer, CORE, GATEWAY, NO) \
+	M(EXCHANGE, exchange, GATEWAY, CORE, NO) \
+	M(VERDICT, verdict, CORE, GATEWAY, MAYBE) \
+	M(EXCHANGE_DONE, exchange_done, GATEWAY, CORE, NO) \
+	M(JOB, job, CORE, EGRESS, MAYBE) \
+	M(JOB_CANCEL, job_cancel, CORE, EGRESS, NO) \
+	M(JOB_DONE, job_done, EGRESS, CORE, NO) \
+	M(SESSION_DROP, session_drop, CORE, EGRESS, NO) \
+	M(SESSION_DROPPED, session_dropped, EGRESS, CORE, NO) \
+	M(REQUEST_HEAD, request_head, GATEWAY, EGRESS, NO) \
+	M(REQUEST_BODY, request_body, GATEWAY, EGRESS, NO) \
+	M(REQUEST_END, request_end, GATEWAY, EGRESS, NO) \
+	M(RESPONSE_HEAD, response_head, EGRESS, GATEWAY, NO) \
+	M(RESPONSE_BODY, response_body, EGRESS, GATEWAY, NO) \
+	M(RESPONSE_END, response_end, EGRESS, GATEWAY, NO) \
+	M(RESPONSE_FAIL, response_fail, EGRESS, GATEWAY, NO)
+
+enum crb_role {
+	CRB_ROLE_SUPERVISOR,
+	CRB_ROLE_CORE,
+	CRB_ROLE_GATEWAY,
+	CRB_ROLE_EGRESS,
+};
+
+enum crb_query {
+	CRB_QUERY_SESSION,	/* GET /v1/session */
+	CRB_QUERY_CREDENTIALS,	/* GET /v1/credentials */
+	CRB_QUERY_CREDENTIAL,	/* GET /v1/credentials/NAME */
+	CRB_QUERY_GIT_GET,	/* POST /v1/helper/git/get */
+	CRB_QUERY_GIT_ERASE,
+};
+
+enum crb_route_kind { CRB_ROUTE_GIT = 1 };
+
+enum crb_body { CRB_BODY_NONE, CRB_BODY_LENGTH, CRB_BODY_CHUNKED };
+
+enum crb_git_operation {
+	CRB_GIT_NONE,		/* could not be told */
+	CRB_GIT_DISCOVER_FETCH,	/* GET info/refs?service=git-upload-pack */
+	CRB_GIT_DISCOVER_PUSH,	/* GET info/refs?service=git-receive-pack */
+	CRB_GIT_FETCH,		/* POST git-upload-pack */
+	CRB_GIT_PUSH,		/* POST git-receive-pack */
+};
+
+#define CRB_MSG_TYPE_U8_ uint8_t
+#define CRB_MSG_TYPE_U16_ uint16_t
+#define CRB_MSG_TYPE_U32_ uint32_t
+#define CRB_MSG_TYPE_U64_ uint64_t
+#define CRB_MSG_TYPE_TEXT_ struct crb_slice
+#define CRB_MSG_TYPE_BYTES_ struct crb_slice
+#define CRB_MSG_MEMBER_(kind, name, max) CRB_MSG_TYPE_##kind##_ name;
+
+#define CRB_MSG_ENUM_(NAME, name, from, to, fd) CRB_MSG_##NAME,
+enum crb_msg_type {
+	CRB_MSG_NONE_,
+	CRB_MESSAGES(CRB_MSG_ENUM_) CRB_MSG_COUNT_
+};
+#undef CRB_MSG_ENUM_
+
+/* struct crb_msg_folder_open and so on; slices are borrowed. */
+#define CRB_MSG_STRUCT_(NAME, name, from, to, fd) \
+	struct crb_msg_##name { \
+		CRB_FIELDS_##NAME(CRB_MSG_MEMBER_) char end_; \
+	};
+CRB_MESSAGES(CRB_MSG_STRUCT_)
+#undef CRB_MSG_STRUCT_
+
+struct crb_msg {
+	enum crb_msg_type type;
+	int fd;			/* that came with it, or -1 */
+	union {
+#define CRB_MSG_UNION_(NAME, name, from, to, fd) struct crb_msg_##name name;
+		CRB_MESSAGES(CRB_MSG_UNION_)
+#undef CRB_MSG_UNION_
+	};
+};
+
+/*
+ * `msg` points at the struct of its type.  Encoding checks every bound, as
+ * decoding does.  *len is the packet's length.
+ */
+CRB_NODISCARD enum crb_status crb_msg_encode(enum crb_msg_type type,
+    const void *msg, uint8_t *packet, size_t cap, size_t *len,
+    struct crb_err *err);
+
+/*
+ * Slices of *out point into the packet.  The type must go from `from` to `to`,
+ * and `fd` (-1 for none) must be there or not as the table says; it is stored
+ * in out->fd on success and stays the caller's otherwise.
+ */
+CRB_NODISCARD enum crb_status crb_msg_decode(const uint8_t *packet,
+    size_t len, int fd, enum crb_role from, enum crb_role to,
+    struct crb_msg *out, struct crb_err *err);
+
+const char *crb_msg_name(enum crb_msg_type type);
+
+#endif /* !CRB_MESSAGES_H */

@@ -1,0 +1,45 @@
+#ifndef CRB_CONFIG_H
+#define CRB_CONFIG_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/options.h"
+#include "base/path.h"
+
+/*
+ * Places and settings.  /etc/credbroker/credbroker.json, /var/lib/credbroker
+ * and /run/credbroker for root; the XDG directories for anybody else.
+ */
+struct crb_config {
+	const char *state;	/* folder of vault, store, audit log */
+	const char *runtime;	/* folder of admin.sock and sessions/ */
+	const char *key_file;	/* unlock with it at start; or NULL */
+	const char *ca_file;	/* the system's certificates; NULL: OpenSSL's */
+	const char *proxy;	/* outbound proxy's URL; or NULL */
+	int64_t ttl;		/* of a session, seconds: default */
+	int64_t ttl_max;
+	int64_t sessions_max;
+	int64_t connections_max;	/* a session */
+	int64_t exchanges_max;	/* a session, at once */
+	json_t *json;		/* owns the strings */
+	char places[4][CRB_PATH_MAX];
+};
+
+extern const struct crb_option crb_config_options[];
+
+/*
+ * Read `path`, or the usual file when it is NULL (which need not exist).
+ * A file that others can write, an unknown key, or a bad value is an error
+ * that says file, line and key.
+ */
+CRB_NODISCARD enum crb_status crb_config_load(const char *path,
+    struct crb_config *out, struct crb_err *err);
+void crb_config_clear(struct crb_config *config);
+
+/* $CREDBROKER_ADMIN_SOCKET, or runtime/admin.sock. */
+CRB_NODISCARD enum crb_status crb_config_admin_socket(
+    const struct crb_config *config, char out[CRB_PATH_MAX],
+    struct crb_err *err);
+
+#endif /* !CRB_CONFIG_H */

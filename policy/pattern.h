@@ -1,0 +1,27 @@
+#ifndef CRB_PATTERN_H
+#define CRB_PATTERN_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/*
+ * Patterns over names made of segments ("acme/api", "refs/heads/agent/x",
+ * "api.github.com").  Always anchored at both ends, case-sensitive:
+ *
+ *   literal   itself
+ *   *         any run of characters within one segment, the empty one
+ *             excepted when it is the whole segment
+ *   **        as a whole segment: one or more segments
+ *
+ * so that "acme/" + "*" matches "acme/api" and neither "acme/a/b", "acme/",
+ * nor "acme-evil/a".  There are no classes, no escapes and no "?"; a name that
+ * has a "*" in it is matched by nothing.
+ */
+CRB_NODISCARD enum crb_status crb_pattern_check(const char *pattern,
+    struct crb_err *err);
+
+/* `separator` is '/' for paths and '.' for host names.  Bounded: O(n * m). */
+bool crb_pattern_match(const char *pattern, const char *name, char separator);
+
+#endif /* !CRB_PATTERN_H */
