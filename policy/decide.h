@@ -26,21 +26,25 @@ struct crb_request {
 struct crb_rule {
 	const char *id;
 	enum crb_effect effect;
-	const char *credential;	/* the name, exactly */
+	const char *credential; /* the name, exactly */
 	const struct crb_scope *scope;
 };
 
 struct crb_tier {
-	const char *name;	/* "session" */
+	const char *name; /* "session" */
 	size_t count;
 	const struct crb_rule *rule;
 };
 
 struct crb_decision {
 	enum crb_effect effect;
-	const char *tier;	/* that decided; borrowed */
-	const char *rule;	/* its id, or NULL when no rule matched */
-	/* The attribute that no allowing rule of this credential accepted. */
+	const char *tier; /* that decided; borrowed */
+	const char *rule; /* its id, or NULL when no rule matched */
+	/*
+	 * When no rule matched: the request's attribute at which the rule that
+	 * came closest failed, in the order of the request; NULL when no rule
+	 * is about this credential.
+	 */
 	const char *attribute;
 };
 
@@ -48,7 +52,7 @@ struct crb_decision {
  * A rule matches when its credential is the request's and each attribute of
  * its scope is asked for and accepted.  An attribute that is asked for and
  * that the scope does not name is not restricted by it.  No tier at all is
- * deny.
+ * deny, and so is a request that names an attribute twice.
  */
 struct crb_decision crb_decide(const struct crb_request *request,
     const struct crb_tier *tiers, size_t count);

@@ -16,12 +16,19 @@
  *
  * so that "acme/" + "*" matches "acme/api" and neither "acme/a/b", "acme/",
  * nor "acme-evil/a".  There are no classes, no escapes and no "?"; a name that
- * has a "*" in it is matched by nothing.
+ * has a "*" or an empty segment in it is matched by nothing.  `separator` is
+ * '/' for paths and '.' for host names.
  */
-CRB_NODISCARD enum crb_status crb_pattern_check(const char *pattern,
-    struct crb_err *err);
+#define CRB_PATTERN_MAX 512
 
-/* `separator` is '/' for paths and '.' for host names.  Bounded: O(n * m). */
+/* At most CRB_PATTERN_MAX bytes of printable ASCII, no empty segment. */
+CRB_NODISCARD enum crb_status crb_pattern_check(
+    const char *pattern, char separator, struct crb_err *err);
+
+/*
+ * `pattern` has passed crb_pattern_check().  Bounded: O(n * m) in their
+ * lengths, without recursion.
+ */
 bool crb_pattern_match(const char *pattern, const char *name, char separator);
 
 #endif /* !CRB_PATTERN_H */
