@@ -1,0 +1,170 @@
+#include "broker/bus/headers.h"
+
+#include <string.h>
+
+/* A name that ends in '-' stands for all that start with it. */
+static const char *const request_names[] = {
+	"accept",
+	"accept-language",
+	"cache-control",
+	"content-encoding",
+	"content-type",
+	"git-protocol",
+	"pragma",
+	"user-agent",
+};
+
+static const char *const response_names[] = {
+	"cache-control",
+	"content-language",
+	"content-type",
+	"etag",
+	"expires",
+	"last-modified",
+	"link",
+	"location",
+	"pragma",
+	"retry-after",
+	"x-ratelimit-",
+};
+
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool
+matches(struct crb_slice name, const char *listed)
+{
+	size_t len = strlen(listed);
+
+	if (listed[len - 1] == '-' ? name.len <= len : name.len != len)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (lower(name.p[i]) != listed[i])
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_listed(struct crb_slice name, const char *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (matches(name, list[i]))
+			return true;
+	}
+	return false;
+}
+
+bool
+crb_header_request_ok(struct crb_slice name)
+{
+	return is_listed(name, request_names,
+	    sizeof(request_names) / sizeof(request_names[0]));
+}
+
+bool
+crb_header_response_ok(struct crb_slice name)
+{
+	return is_listed(name, response_names,
+	    sizeof(response_names) / sizeof(response_names[0]));
+}
+
+bool
+crb_header_value_ok(struct crb_slice value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		if ((value.p[i] < 0x20 || value.p[i] > 0x7e) &&
+		    value.p[i] != '\t')
+			return false;
+	}
+	return true;
+}
+
+/* Letters, digits, '-' and '_': all that listed names can be made of. */
+static bool
+is_name(struct crb_slice name, bool capitals)
+{
+	if (name.len == 0 || name.len > CRB_HEADER_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		char c = capitals ? lower(name.p[i]) : name.p[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
+		    c != '-' && c != '_')
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static struct crb_slice
+trim(struct crb_slice value)
+{
+	while (value.len > 0 && is_blank(value.p[0])) {
+		value.p++;
+		value.len--;
+	}
+	while (value.len > 0 && is_blank(value.p[value.len - 1]))
+		value.len--;
+	return value;
+}
+
+bool
+crb_headers_add(
+    struct crb_buf *block, struct crb_slice name, struct crb_slice value)
+{
+	struct crb_slice trimmed = trim(value);
+	char line[CRB_HEADER_NAME_MAX + 2];
+
+	if (!is_name(name, true) || trimmed.len == 0 ||
+	    !crb_header_value_ok(trimmed))
+		return false;
+	for (size_t i = 0; i < name.len; i++)
+		line[i] = lower(name.p[i]);
+	memcpy(line + name.len, ": ", 2);
+	crb_buf_add(block, line, name.len + 2);
+	crb_buf_add(block, trimmed.p, trimmed.len);
+	crb_buf_char(block, '\n');
+	return true;
+}
+
+enum crb_status
+crb_headers_next(struct crb_slice *rest, struct crb_header *out, bool *more,
+    struct crb_err *err)
+{
+	struct crb_slice name, value;
+	const char *end, *colon;
+
+	if (rest->len == 0) {
+		*more = false;
+		return CRB_OK;
+	}
+	if ((end = memchr(rest->p, '\n', rest->len)) == NULL)
+		return crb_err_set(
+		    err, CRB_ERR_INVALID, "a header line has no end");
+	colon = memchr(rest->p, ':', (size_t)(end - rest->p));
+	if (colon == NULL || end - colon < 3 || colon[1] != ' ')
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "a header line is not \"name: value\"");
+
+	name = (struct crb_slice){ rest->p, (size_t)(colon - rest->p) };
+	value = (struct crb_slice){ colon + 2, (size_t)(end - colon - 2) };
+	if (!is_name(name, false) || !crb_header_value_ok(value) ||
+	    is_blank(value.p[0]) || is_blank(value.p[value.len - 1]))
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "a header line has bytes that it may not have");
+
+	rest->len -= (size_t)(end + 1 - rest->p);
+	rest->p = end + 1;
+	*out = (struct crb_header){ name, value };
+	*more = true;
+	return CRB_OK;
+}
