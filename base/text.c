@@ -1,0 +1,290 @@
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "base/cleanup.h"
+
+#define NAME_MAX_LEN 64u
+#define TASK_MAX_LEN 128u
+#define WORD_MAX 64u /* longer words have no neighbours */
+#define EDITS_MAX 2u
+
+bool
+crb_slice_is(struct crb_slice slice, const char *s)
+{
+	size_t len = strlen(s);
+
+	return slice.len == len && (len == 0 || memcmp(slice.p, s, len) == 0);
+}
+
+bool
+crb_slice_is_nocase(struct crb_slice slice, const char *s)
+{
+	size_t len = strlen(s);
+
+	return slice.len == len &&
+	    (len == 0 || strncasecmp(slice.p, s, len) == 0);
+}
+
+bool
+crb_slice_starts(struct crb_slice slice, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return slice.len >= len &&
+	    (len == 0 || memcmp(slice.p, prefix, len) == 0);
+}
+
+bool
+crb_slice_ends(struct crb_slice slice, const char *suffix)
+{
+	size_t len = strlen(suffix);
+
+	return slice.len >= len &&
+	    (len == 0 || memcmp(slice.p + slice.len - len, suffix, len) == 0);
+}
+
+char *
+crb_slice_dup(struct crb_slice slice)
+{
+	char *copy;
+
+	if ((copy = malloc(slice.len + 1)) == NULL)
+		return NULL;
+	if (slice.len > 0)
+		memcpy(copy, slice.p, slice.len);
+	copy[slice.len] = '\0';
+	return copy;
+}
+
+bool
+crb_slice_cut(struct crb_slice *rest, char separator, struct crb_slice *piece)
+{
+	const char *at;
+
+	if (rest->p == NULL)
+		return false;
+	at = rest->len > 0 ? memchr(rest->p, separator, rest->len) : NULL;
+	piece->p = rest->p;
+	if (at == NULL) {
+		piece->len = rest->len;
+		*rest = (struct crb_slice){ NULL, 0 };
+		return true;
+	}
+	piece->len = (size_t)(at - rest->p);
+	rest->p = at + 1;
+	rest->len -= piece->len + 1;
+	return true;
+}
+
+static bool
+is_lower_or_digit(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool
+is_name(const char *name, size_t most, bool capitals)
+{
+	size_t len = strnlen(name, most + 1);
+	bool inside;
+	char c;
+
+	if (len == 0 || len > most)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		c = name[i];
+		inside = i > 0 && i + 1 < len;
+		if (is_lower_or_digit(c) ||
+		    (capitals && c >= 'A' && c <= 'Z') ||
+		    (inside && (c == '.' || c == '_' || c == '-')))
+			continue;
+		return false;
+	}
+	return true;
+}
+
+bool
+crb_name_ok(const char *name)
+{
+	return is_name(name, NAME_MAX_LEN, false);
+}
+
+bool
+crb_task_ok(const char *task)
+{
+	return is_name(task, TASK_MAX_LEN, true);
+}
+
+void
+crb_text_escape(struct crb_buf *out, const void *bytes, size_t len, size_t most)
+{
+	const unsigned char *at = bytes;
+	size_t shown = len < most ? len : most;
+
+	for (size_t i = 0; i < shown && !out->failed; i++) {
+		if (at[i] == '\\')
+			crb_buf_str(out, "\\\\");
+		else if (at[i] >= 0x20 && at[i] < 0x7f)
+			crb_buf_char(out, (char)at[i]);
+		else
+			crb_buf_printf(out, "\\x%02x", at[i]);
+	}
+	if (shown < len)
+		crb_buf_str(out, "...");
+}
+
+void
+crb_text_base64(struct crb_buf *out, const void *bytes, size_t len)
+{
+	size_t need;
+	char *room;
+
+	if (len > out->max) {
+		out->failed = true;
+		return;
+	}
+	need = sodium_base64_ENCODED_LEN(len, sodium_base64_VARIANT_ORIGINAL);
+	if ((room = crb_buf_room(out, need - 1)) == NULL)
+		return;
+	(void)sodium_bin2base64(
+	    room, need, bytes, len, sodium_base64_VARIANT_ORIGINAL);
+	crb_buf_grew(out, need - 1);
+}
+
+void
+crb_text_hex(struct crb_buf *out, const void *bytes, size_t len)
+{
+	char *room;
+
+	if (len > out->max / 2) {
+		out->failed = true;
+		return;
+	}
+	if ((room = crb_buf_room(out, len * 2)) == NULL)
+		return;
+	(void)sodium_bin2hex(room, len * 2 + 1, bytes, len);
+	crb_buf_grew(out, len * 2);
+}
+
+static bool
+is_unreserved(unsigned char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	    (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+	    c == '~';
+}
+
+void
+crb_text_percent_encode(struct crb_buf *out, const void *bytes, size_t len)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	const unsigned char *at = bytes;
+	char code[3] = "%";
+
+	for (size_t i = 0; i < len && !out->failed; i++) {
+		if (is_unreserved(at[i])) {
+			crb_buf_char(out, (char)at[i]);
+			continue;
+		}
+		code[1] = hex[at[i] >> 4];
+		code[2] = hex[at[i] & 15];
+		crb_buf_add(out, code, sizeof(code));
+	}
+}
+
+void
+crb_text_random(char *out, size_t count)
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz";
+	uint8_t pool[64];
+	CRB_AUTO_WIPE const struct crb_wipe wipe = { pool, sizeof(pool) };
+	size_t done = 0;
+
+	while (done < count) {
+		randombytes_buf(pool, sizeof(pool));
+		/* 248 is the greatest multiple of 62; above it would bias. */
+		for (size_t i = 0; i < sizeof(pool) && done < count; i++) {
+			if (pool[i] < 248)
+				out[done++] = digits[pool[i] % 62];
+		}
+	}
+	out[count] = '\0';
+}
+
+static unsigned
+least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+/* Insertions, deletions, substitutions and swaps of neighbours count one. */
+static unsigned
+edits(const char *a, const char *b)
+{
+	unsigned rows[3][WORD_MAX + 1];
+	unsigned *above = rows[0], *before = rows[1], *row = rows[2], *spare;
+	size_t a_len = strlen(a), b_len = strlen(b);
+
+	for (unsigned j = 0; j <= b_len; j++)
+		before[j] = j;
+	memcpy(above, before, sizeof(rows[0]));
+	for (unsigned i = 1; i <= a_len; i++) {
+		row[0] = i;
+		for (unsigned j = 1; j <= b_len; j++) {
+			row[j] = least(row[j - 1], before[j]) + 1;
+			row[j] = least(
+			    row[j], before[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
+				row[j] = least(row[j], above[j - 2] + 1);
+		}
+		spare = above;
+		above = before;
+		before = row;
+		row = spare;
+	}
+	return before[b_len];
+}
+
+const char *
+crb_text_nearest(const char *word, const char *const *candidates, size_t count)
+{
+	size_t len = strnlen(word, WORD_MAX + 1);
+	unsigned best = EDITS_MAX + 1, distance;
+	const char *nearest = NULL;
+
+	if (len > WORD_MAX)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (strlen(candidates[i]) > WORD_MAX)
+			continue;
+		distance = edits(word, candidates[i]);
+		/* Two edits make anything of a word of two. */
+		if (distance < best && distance < len) {
+			best = distance;
+			nearest = candidates[i];
+		}
+	}
+	return nearest;
+}
+
+void
+crb_text_time(long long seconds, char out[CRB_TIME_TEXT])
+{
+	static const char latest[CRB_TIME_TEXT] = "9999-12-31T23:59:59Z";
+	time_t at = (time_t)seconds;
+	struct tm tm;
+
+	if (seconds < 0)
+		at = 0;
+	if (gmtime_r(&at, &tm) == NULL || tm.tm_year > 9999 - 1900 ||
+	    strftime(out, CRB_TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		memcpy(out, latest, sizeof(latest));
+}
