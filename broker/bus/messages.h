@@ -1,6 +1,7 @@
 #ifndef CRB_MESSAGES_H
 #define CRB_MESSAGES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -282,6 +283,13 @@ struct crb_msg {
 CRB_NODISCARD enum crb_status crb_msg_encode(enum crb_msg_type type,
     const void *msg, uint8_t *packet, size_t cap, size_t *len,
     struct crb_err *err);
+
+/* What encoding it takes, when all bounds hold. */
+size_t crb_msg_size(enum crb_msg_type type, const void *msg);
+
+/* That a type goes from `from` to `to`, with a descriptor or without. */
+CRB_NODISCARD enum crb_status crb_msg_check(enum crb_msg_type type,
+    enum crb_role from, enum crb_role to, bool has_fd, struct crb_err *err);
 
 /*
  * Slices of *out point into the packet.  The type must go from `from` to `to`,
