@@ -55,7 +55,8 @@ struct crb_option {
  * default.  Options end at "--", or, with `stop_at_operand`, at the first
  * operand; operands are collected.  --name=value and --name value both work;
  * a secret-looking value is not this function's business.  Unknown and
- * repeated options are errors that name the nearest known one.
+ * repeated options are errors that name the nearest known one.  With a flag
+ * `help` given, nothing is required.  A failure leaves nothing to clear.
  */
 struct crb_operands {
 	int count;
