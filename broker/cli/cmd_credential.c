@@ -1,0 +1,352 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "backends/backend.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "broker/cli/client.h"
+#include "broker/cli/output.h"
+#include "broker/cli/params.h"
+#include "broker/cli/secret_input.h"
+
+struct credential_options {
+	struct crb_common common;
+	struct crb_secret_source secret;
+	const char *backend;
+	const char *preset;
+	struct crb_list params;
+	bool params_only;
+	bool force;
+};
+
+#define AT(member) offsetof(struct credential_options, member)
+#define PARAM_OPTION                                                         \
+	{                                                                    \
+		.name = "param", .letter = 'p', .type = CRB_OPTION_REPEAT,   \
+		.offset = AT(params), .value = "KEY=VALUE",                  \
+		.help = "a parameter of the backend; KEY=@FILE reads a file" \
+	}
+
+static const struct crb_option add_options[] = {
+	{ .name = "backend",
+	    .letter = 'b',
+	    .type = CRB_OPTION_TEXT,
+	    .offset = AT(backend),
+	    .value = "KIND",
+	    .help = "how it is used (credbroker backend list)" },
+	{ .name = "preset",
+	    .type = CRB_OPTION_TEXT,
+	    .offset = AT(preset),
+	    .value = "NAME",
+	    .help = "parameters of a well-known service" },
+	PARAM_OPTION,
+	CRB_SECRET_OPTIONS(struct credential_options, secret),
+	CRB_COMMON_OPTIONS,
+};
+
+static const struct crb_option set_options[] = {
+	PARAM_OPTION,
+	{ .name = "params-only",
+	    .type = CRB_OPTION_FLAG,
+	    .offset = AT(params_only),
+	    .help = "keep the secret as it is" },
+	CRB_SECRET_OPTIONS(struct credential_options, secret),
+	CRB_COMMON_OPTIONS,
+};
+
+static const struct crb_option show_options[] = { CRB_COMMON_OPTIONS };
+
+static const struct crb_option remove_options[] = {
+	{ .name = "force",
+	    .letter = 'f',
+	    .type = CRB_OPTION_FLAG,
+	    .offset = AT(force),
+	    .help = "even while live sessions have it granted" },
+	CRB_COMMON_OPTIONS,
+};
+
+static enum crb_status
+find_preset(
+    const char *name, const struct crb_preset **out, struct crb_err *err)
+{
+	char known[256] = "";
+
+	for (const struct crb_preset *p = crb_presets; p->name != NULL; p++) {
+		if (strcmp(p->name, name) == 0) {
+			*out = p;
+			return CRB_OK;
+		}
+		if (strlen(known) + strlen(p->name) + 3 < sizeof(known)) {
+			strcat(known, known[0] != '\0' ? ", " : "");
+			strcat(known, p->name);
+		}
+	}
+	return crb_err_set(err, CRB_ERR_USAGE,
+	    "--preset: there is no preset of that name; there are %s", known);
+}
+
+/* The preset's parameters, with --param over them, checked by the backend. */
+static enum crb_status
+gather_params(const struct credential_options *options,
+    const struct crb_preset *preset, const char *kind, json_t **out,
+    struct crb_err *err)
+{
+	CRB_AUTO_JSON json_t *base = NULL;
+	CRB_AUTO_JSON json_t *given = json_object();
+	const struct crb_backend_ops *backend;
+
+	if (preset == NULL)
+		base = json_object();
+	else if (crb_json_parse(preset->params, strlen(preset->params),
+		     preset->name, &base, err) != CRB_OK)
+		return err->status;
+	if (base == NULL || given == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "parameters");
+	if (crb_params_read(&options->params, given, err) != CRB_OK)
+		return err->status;
+	if (json_object_update(base, given) == -1)
+		return crb_err_set(err, CRB_ERR_NOMEM, "parameters");
+	if (crb_backend_find(kind, &backend, err) != CRB_OK ||
+	    backend->check(base, err) != CRB_OK)
+		return err->status;
+	*out = CRB_STEAL(base);
+	return CRB_OK;
+}
+
+static enum crb_status
+add_secret(const struct crb_secret_source *source, const char *what,
+    json_t *params, struct crb_err *err)
+{
+	CRB_AUTO_SECRET struct crb_secret *secret = NULL;
+
+	if (crb_secret_input(source, what, false, &secret, err) != CRB_OK)
+		return err->status;
+	if (json_object_set_new(params, "secret",
+		json_stringn(
+		    crb_secret_bytes(secret), crb_secret_len(secret))) == -1)
+		return crb_err_set(
+		    err, CRB_ERR_INVALID, "the secret is not UTF-8 text");
+	return CRB_OK;
+}
+
+static void
+print_stored(const json_t *credential, const char *verb)
+{
+	const json_t *params = json_object_get(credential, "params");
+	const json_t *hosts = json_object_get(params, "hosts");
+	const char *name = crb_member(credential, "name");
+	size_t i;
+	json_t *host;
+
+	printf("%s %s: %s, ", verb, name, crb_member(credential, "backend"));
+	printf("only ever injected on the way out");
+	if (json_is_string(hosts))
+		printf(" to %s", json_string_value(hosts));
+	json_array_foreach(hosts, i, host)
+	    printf("%s%s", i == 0 ? " to " : ", ", json_string_value(host));
+	printf(".\nIt will never be handed out. Try: credbroker run --task "
+	       "hello --grant %s:repository=OWNER/REPO -- git ls-remote URL\n",
+	    name);
+}
+
+static enum crb_status
+add_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	const struct credential_options *options = opaque;
+	const struct crb_preset *preset = NULL;
+	const char *kind = options->backend, *name = operands->at[0];
+	CRB_AUTO_JSON json_t *request = NULL;
+	CRB_AUTO_JSON json_t *result = NULL;
+	json_t *params = NULL;
+
+	if (!crb_name_ok(name))
+		return crb_err_set(err, CRB_ERR_USAGE,
+		    "NAME: a to z, 0 to 9 and inside . _ - only, 64 at most "
+		    "(not shown)");
+	if (options->preset != NULL &&
+	    find_preset(options->preset, &preset, err) != CRB_OK)
+		return err->status;
+	if (kind == NULL)
+		kind = preset != NULL ? preset->kind : "static";
+	if (gather_params(options, preset, kind, &params, err) != CRB_OK)
+		return err->status;
+	request = json_pack(
+	    "{s:s, s:s, s:o}", "name", name, "backend", kind, "params", params);
+	if (request == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "request");
+	if (add_secret(&options->secret,
+		preset != NULL ? preset->secret : "Secret (not shown)", request,
+		err) != CRB_OK ||
+	    crb_cli_call(cli, "credential.add", json_incref(request), &result,
+		err) != CRB_OK)
+		return err->status;
+	if (cli->common->json)
+		crb_output_json(result);
+	else
+		print_stored(json_object_get(result, "credential"), "Stored");
+	return CRB_OK;
+}
+
+static enum crb_status
+set_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	const struct credential_options *options = opaque;
+	CRB_AUTO_JSON json_t *request = json_pack(
+	    "{s:s}", "name", operands->at[0]);
+	CRB_AUTO_JSON json_t *result = NULL;
+	json_t *params;
+
+	if (request == NULL)
+		return crb_err_set(err, CRB_ERR_USAGE, "NAME is not UTF-8");
+	if (options->params.count > 0) {
+		if ((params = json_object()) == NULL ||
+		    json_object_set_new(request, "params", params) == -1)
+			return crb_err_set(err, CRB_ERR_NOMEM, "request");
+		if (crb_params_read(&options->params, params, err) != CRB_OK)
+			return err->status;
+	}
+	if (!options->params_only &&
+	    add_secret(&options->secret, "New secret (not shown)", request,
+		err) != CRB_OK)
+		return err->status;
+	if (crb_cli_call(cli, "credential.set", json_incref(request), &result,
+		err) != CRB_OK)
+		return err->status;
+	if (cli->common->json)
+		crb_output_json(result);
+	else
+		printf("Changed %s. Live sessions use it from their next "
+		       "request.\n",
+		    operands->at[0]);
+	return CRB_OK;
+}
+
+static enum crb_status
+list_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	static const char *const heads[] = { "NAME", "BACKEND", "DELIVERY",
+		"CREATED", "CHANGED", NULL };
+	CRB_AUTO_JSON json_t *result = NULL;
+	struct crb_output *output;
+	size_t i;
+	json_t *credential;
+
+	(void)opaque;
+	(void)operands;
+	if (crb_cli_call(cli, "credential.list", NULL, &result, err) != CRB_OK)
+		return err->status;
+	if (cli->common->json) {
+		crb_output_json(result);
+		return CRB_OK;
+	}
+	output = crb_output_new(stdout, heads);
+	json_array_foreach(
+	    json_object_get(result, "credentials"), i, credential)
+	{
+		const char *const cells[] = { crb_member(credential, "name"),
+			crb_member(credential, "backend"), "inject",
+			crb_member(credential, "created"),
+			crb_member(credential, "changed") };
+
+		crb_output_row(output, cells);
+	}
+	crb_output_end(output);
+	return CRB_OK;
+}
+
+static void
+print_params(const json_t *params)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)params, key, value)
+	{
+		char *text = json_is_string(value)
+		    ? NULL
+		    : json_dumps(value, JSON_ENCODE_ANY);
+
+		crb_output_pair(
+		    key, text != NULL ? text : json_string_value(value));
+		crb_json_text_free(text);
+	}
+}
+
+static enum crb_status
+show_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	CRB_AUTO_JSON json_t *result = NULL;
+	const json_t *credential;
+
+	(void)opaque;
+	if (crb_cli_call(cli, "credential.show",
+		json_pack("{s:s}", "name", operands->at[0]), &result,
+		err) != CRB_OK)
+		return err->status;
+	if (cli->common->json) {
+		crb_output_json(result);
+		return CRB_OK;
+	}
+	credential = json_object_get(result, "credential");
+	crb_output_pair("name", crb_member(credential, "name"));
+	crb_output_pair("backend", crb_member(credential, "backend"));
+	crb_output_pair("form", crb_member(credential, "form"));
+	print_params(json_object_get(credential, "params"));
+	crb_output_pair("secret", "stored; never shown");
+	crb_output_pair("created", crb_member(credential, "created"));
+	crb_output_pair("changed", crb_member(credential, "changed"));
+	return CRB_OK;
+}
+
+static enum crb_status
+remove_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	const struct credential_options *options = opaque;
+	CRB_AUTO_JSON json_t *result = NULL;
+
+	if (crb_cli_call(cli, "credential.remove",
+		json_pack("{s:s, s:b}", "name", operands->at[0], "force",
+		    options->force),
+		&result, err) != CRB_OK)
+		return err->status;
+	if (cli->common->json)
+		crb_output_json(result);
+	else
+		printf("Removed %s.\n", operands->at[0]);
+	return CRB_OK;
+}
+
+#define CREDENTIAL_COMMAND(verb, args, text, more, table)          \
+	const struct crb_command crb_command_credential_##verb = { \
+		.name = "credential " #verb,                       \
+		.operands = args,                                  \
+		.least = (args) != NULL,                           \
+		.most = (args) != NULL,                            \
+		.summary = text,                                   \
+		.details = more,                                   \
+		.options = table,                                  \
+		.options_size = sizeof(struct credential_options), \
+		.run = verb##_run,                                 \
+	}
+
+CREDENTIAL_COMMAND(add, "NAME", "store a credential",
+    "The secret is prompted for, or read from standard input, a file or a\n"
+    "descriptor; it is never an argument and never shown again.\n"
+    "\n"
+    "  credbroker credential add github --preset github\n"
+    "  credbroker credential add forge -p hosts=git.example.com \\\n"
+    "      -p auth=basic -p username=robot -p ca=@/etc/ssl/own-ca.pem "
+    "< password\n",
+    add_options);
+CREDENTIAL_COMMAND(set, "NAME", "replace a credential's secret or parameters",
+    NULL, set_options);
+CREDENTIAL_COMMAND(list, NULL, "list credentials", NULL, show_options);
+CREDENTIAL_COMMAND(
+    show, "NAME", "show a credential, without its secret", NULL, show_options);
+CREDENTIAL_COMMAND(remove, "NAME", "remove a credential", NULL, remove_options);

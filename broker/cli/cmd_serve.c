@@ -1,0 +1,92 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/cli/command.h"
+#include "broker/cli/libexec.h"
+
+struct serve_options {
+	struct crb_common common;
+	const char *key_file;
+};
+
+static const struct crb_option serve_options[] = {
+	{ .name = "key-file",
+	    .type = CRB_OPTION_TEXT,
+	    .offset = offsetof(struct serve_options, key_file),
+	    .value = "FILE",
+	    .help = "unlock at start with this key file" },
+	CRB_COMMON_OPTIONS,
+};
+
+static enum crb_status
+need_vault(const char *state, struct crb_err *err)
+{
+	char path[CRB_PATH_MAX];
+
+	if (crb_path_join(path, state, "vault", err) != CRB_OK)
+		return err->status;
+	if (access(path, F_OK) == 0)
+		return CRB_OK;
+	if (errno == ENOENT)
+		return crb_err_set(err, CRB_ERR_NOT_FOUND,
+		    "no vault in %s. Make one: credbroker init", state);
+	return crb_err_errno(err, "%s", path);
+}
+
+static enum crb_status
+exec_supervisor(const struct crb_config *config, const char *config_file,
+    const char *key_file, struct crb_err *err)
+{
+	char libexec[CRB_PATH_MAX], program[CRB_PATH_MAX];
+	const char *const argv[] = { "credbroker-supervisor", "--state",
+		config->state, "--runtime", config->runtime, "--config",
+		config_file, "--libexec", libexec, "--key-file", key_file,
+		NULL };
+	const char *const envp[] = { "LANG=C", NULL };
+
+	if (crb_libexec_find(libexec, err) != CRB_OK ||
+	    crb_path_join(program, libexec, "credbroker-supervisor", err) !=
+		CRB_OK)
+		return err->status;
+	(void)execve(program, (char *const *)(uintptr_t)argv,
+	    (char *const *)(uintptr_t)envp);
+	return crb_err_errno(err, "%s", program);
+}
+
+static enum crb_status
+serve_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	const struct serve_options *options = opaque;
+	const struct crb_config *config = &cli->config;
+	const char *key_file = options->key_file;
+
+	(void)operands;
+	if (key_file == NULL)
+		key_file = config->key_file;
+	if (need_vault(config->state, err) != CRB_OK ||
+	    crb_path_secure(config->state, geteuid(), err) != CRB_OK ||
+	    crb_path_make(config->runtime, err) != CRB_OK ||
+	    crb_path_secure(config->runtime, geteuid(), err) != CRB_OK)
+		return err->status;
+	if (key_file != NULL && *key_file != '\0' &&
+	    crb_path_private(key_file, geteuid(), err) != CRB_OK)
+		return err->status;
+	return exec_supervisor(config,
+	    cli->common->config != NULL ? cli->common->config : "",
+	    key_file != NULL ? key_file : "", err);
+}
+
+const struct crb_command crb_command_serve = {
+	.name = "serve",
+	.summary = "run the broker, in the foreground",
+	.details =
+	    "Starts the broker's four processes and stays. The vault is locked\n"
+	    "until credbroker unlock, or a key file, opens it. Stop it with\n"
+	    "SIGTERM or Ctrl-C; sessions come back at the next start.\n",
+	.options = serve_options,
+	.options_size = sizeof(struct serve_options),
+	.run = serve_run,
+};

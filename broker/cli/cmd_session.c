@@ -1,0 +1,258 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/process.h"
+#include "base/units.h"
+#include "broker/cli/client.h"
+#include "broker/cli/output.h"
+
+struct session_options {
+	struct crb_common common;
+	const char *task;
+	bool all;
+	const char *grant;
+	int64_t ttl;
+};
+
+#define AT(member) offsetof(struct session_options, member)
+
+static const struct crb_option list_options[] = {
+	{ .name = "task",
+	    .letter = 't',
+	    .type = CRB_OPTION_TEXT,
+	    .offset = AT(task),
+	    .value = "TASK",
+	    .help = "only the sessions of this task" },
+	{ .name = "all",
+	    .letter = 'a',
+	    .type = CRB_OPTION_FLAG,
+	    .offset = AT(all),
+	    .help = "those that have just ended, too" },
+	CRB_COMMON_OPTIONS,
+};
+
+static const struct crb_option show_options[] = { CRB_COMMON_OPTIONS };
+
+static const struct crb_option grant_options[] = {
+	{ .name = "grant",
+	    .letter = 'g',
+	    .type = CRB_OPTION_TEXT,
+	    .required = true,
+	    .offset = AT(grant),
+	    .value = "NAME[:KEY=VALUE,...]",
+	    .help = "a credential and its scope" },
+	CRB_COMMON_OPTIONS,
+};
+
+static const struct crb_option drop_options[] = {
+	{ .name = "grant",
+	    .letter = 'g',
+	    .type = CRB_OPTION_TEXT,
+	    .required = true,
+	    .offset = AT(grant),
+	    .value = "NAME|NUMBER",
+	    .help = "as session show lists it" },
+	CRB_COMMON_OPTIONS,
+};
+
+static const struct crb_option extend_options[] = {
+	{ .name = "ttl",
+	    .type = CRB_OPTION_DURATION,
+	    .required = true,
+	    .offset = AT(ttl),
+	    .value = "DURATION",
+	    .min = 1,
+	    .max = 315360000,
+	    .help = "from now on" },
+	CRB_COMMON_OPTIONS,
+};
+
+/* "6h12m" until an RFC 3339 time in UTC. */
+static void
+time_left(const char *expires, char out[CRB_DURATION_TEXT])
+{
+	struct tm tm = { .tm_isdst = 0 };
+	int64_t left = 0;
+
+	if (expires != NULL && strptime(expires, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		left = (int64_t)timegm(&tm) - crb_wall_seconds();
+	crb_duration_text(left > 0 ? left : 0, out);
+}
+
+static enum crb_status
+list_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	static const char *const heads[] = { "SESSION", "TASK", "STATE", "LEFT",
+		"GRANTS", "REQUESTS", "REFUSED", NULL };
+	const struct session_options *options = opaque;
+	CRB_AUTO_JSON json_t *result = NULL;
+	struct crb_output *output;
+	size_t i;
+	json_t *s;
+
+	(void)operands;
+	if (crb_cli_call(cli, "session.list",
+		json_pack(
+		    "{s:s*, s:b}", "task", options->task, "all", options->all),
+		&result, err) != CRB_OK)
+		return err->status;
+	if (cli->common->json) {
+		crb_output_json(result);
+		return CRB_OK;
+	}
+	output = crb_output_new(stdout, heads);
+	json_array_foreach(json_object_get(result, "sessions"), i, s)
+	{
+		char left[CRB_DURATION_TEXT], grants[24], requests[24],
+		    refused[24];
+		const char *const cells[] = { crb_member(s, "id"),
+			crb_member(s, "task"), crb_member(s, "state"), left,
+			grants, requests, refused };
+
+		time_left(crb_member(s, "expires"), left);
+		(void)snprintf(grants, sizeof(grants), "%zu",
+		    json_array_size(json_object_get(s, "grants")));
+		(void)snprintf(requests, sizeof(requests), "%lld",
+		    crb_member_number(s, "requests"));
+		(void)snprintf(refused, sizeof(refused), "%lld",
+		    crb_member_number(s, "refused"));
+		crb_output_row(output, cells);
+	}
+	crb_output_end(output);
+	return CRB_OK;
+}
+
+static void
+print_grants(const json_t *session)
+{
+	size_t i;
+	json_t *grant;
+
+	json_array_foreach(json_object_get(session, "grants"), i, grant)
+	{
+		char text[4096];
+
+		(void)snprintf(text, sizeof(text), "%lld  %s  %s  (%s)",
+		    crb_member_number(grant, "number"),
+		    crb_member(grant, "credential"), crb_member(grant, "scope"),
+		    crb_member(grant, "delivery"));
+		crb_output_pair("grant", text);
+	}
+}
+
+static void
+print_session(const json_t *session)
+{
+	char left[CRB_DURATION_TEXT], text[128];
+
+	time_left(crb_member(session, "expires"), left);
+	crb_output_pair("session", crb_member(session, "id"));
+	crb_output_pair("task", crb_member(session, "task"));
+	crb_output_pair("state", crb_member(session, "state"));
+	crb_output_pair("profile", crb_member(session, "profile"));
+	print_grants(session);
+	crb_output_pair("created", crb_member(session, "created"));
+	(void)snprintf(text, sizeof(text), "%s (%s left)",
+	    crb_member(session, "expires"), left);
+	crb_output_pair("expires", text);
+	if (crb_member_number(session, "pid") > 0) {
+		(void)snprintf(text, sizeof(text), "%lld",
+		    crb_member_number(session, "pid"));
+		crb_output_pair("bound to pid", text);
+	}
+	(void)snprintf(text, sizeof(text), "%lld, %lld refused",
+	    crb_member_number(session, "requests"),
+	    crb_member_number(session, "refused"));
+	crb_output_pair("requests", text);
+	crb_output_pair("folder", crb_member(session, "folder"));
+}
+
+static enum crb_status
+finish(const struct crb_cli *cli, const json_t *result)
+{
+	if (cli->common->json)
+		crb_output_json(result);
+	else
+		print_session(json_object_get(result, "session"));
+	return CRB_OK;
+}
+
+static enum crb_status
+call_and_show(struct crb_cli *cli, const char *method, json_t *params,
+    struct crb_err *err)
+{
+	CRB_AUTO_JSON json_t *result = NULL;
+
+	if (crb_cli_call(cli, method, params, &result, err) != CRB_OK)
+		return err->status;
+	return finish(cli, result);
+}
+
+static enum crb_status
+show_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	(void)opaque;
+	return call_and_show(cli, "session.show",
+	    json_pack("{s:s}", "session", operands->at[0]), err);
+}
+
+static enum crb_status
+grant_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	const struct session_options *options = opaque;
+
+	return call_and_show(cli, "session.grant",
+	    json_pack("{s:s, s:s}", "session", operands->at[0], "grant",
+		options->grant),
+	    err);
+}
+
+static enum crb_status
+drop_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	const struct session_options *options = opaque;
+
+	return call_and_show(cli, "session.drop",
+	    json_pack("{s:s, s:s}", "session", operands->at[0], "grant",
+		options->grant),
+	    err);
+}
+
+static enum crb_status
+extend_run(struct crb_cli *cli, const void *opaque,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	const struct session_options *options = opaque;
+
+	return call_and_show(cli, "session.extend",
+	    json_pack("{s:s, s:I}", "session", operands->at[0], "ttl",
+		(json_int_t)options->ttl),
+	    err);
+}
+
+#define SESSION_COMMAND(verb, args, text, more)                 \
+	const struct crb_command crb_command_session_##verb = { \
+		.name = "session " #verb,                       \
+		.operands = args,                               \
+		.least = (args) != NULL,                        \
+		.most = (args) != NULL,                         \
+		.summary = text,                                \
+		.details = more,                                \
+		.options = verb##_options,                      \
+		.options_size = sizeof(struct session_options), \
+		.run = verb##_run,                              \
+	}
+
+SESSION_COMMAND(list, NULL, "list sessions", NULL);
+SESSION_COMMAND(show, "SESSION", "show a session and its grants", NULL);
+SESSION_COMMAND(grant, "SESSION", "add a grant to a live session",
+    "  credbroker session grant 7Kq2 -g github:repository=acme/web\n");
+SESSION_COMMAND(drop, "SESSION", "take a grant from a live session", NULL);
+SESSION_COMMAND(
+    extend, "SESSION", "let a session live longer, or shorter", NULL);

@@ -1,0 +1,95 @@
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "broker/cli/client.h"
+#include "broker/cli/output.h"
+
+static const struct crb_option status_options[] = { CRB_COMMON_OPTIONS };
+
+static void
+print_processes(const json_t *processes)
+{
+	size_t i;
+	json_t *process;
+
+	json_array_foreach(processes, i, process)
+	{
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "pid %lld, %lld restarts",
+		    crb_member_number(process, "pid"),
+		    crb_member_number(process, "restarts"));
+		crb_output_pair(crb_member(process, "name"), text);
+	}
+}
+
+static void
+print_memory(const json_t *memory)
+{
+	char locked[CRB_SIZE_TEXT], arena[CRB_SIZE_TEXT], text[96];
+
+	crb_size_text((uint64_t)crb_member_number(memory, "locked"), locked);
+	crb_size_text((uint64_t)crb_member_number(memory, "arena"), arena);
+	(void)snprintf(text, sizeof(text), "%s of %s locked%s", locked, arena,
+	    crb_member_number(memory, "locked") == 0 ? " (raise RLIMIT_MEMLOCK)"
+						     : "");
+	crb_output_pair("memory", text);
+}
+
+static void
+print_status(const json_t *status)
+{
+	const json_t *audit = json_object_get(status, "audit");
+	const json_t *notes = json_object_get(status, "confinement");
+	char up[CRB_DURATION_TEXT], text[64];
+	size_t i;
+	json_t *note;
+
+	crb_duration_text(crb_member_number(status, "uptime"), up);
+	(void)snprintf(
+	    text, sizeof(text), "%s, up %s", crb_member(status, "state"), up);
+	crb_output_pair("broker", text);
+	crb_output_pair("version", crb_member(status, "version"));
+	print_processes(json_object_get(status, "processes"));
+	(void)snprintf(
+	    text, sizeof(text), "%lld", crb_member_number(status, "sessions"));
+	crb_output_pair("sessions", text);
+	(void)snprintf(text, sizeof(text), "%lld",
+	    crb_member_number(status, "credentials"));
+	crb_output_pair("credentials", text);
+	crb_output_pair("audit",
+	    json_is_true(json_object_get(audit, "healthy"))
+		? "healthy"
+		: crb_member(audit, "detail"));
+	print_memory(json_object_get(status, "memory"));
+	json_array_foreach(notes, i, note)
+	    crb_output_pair("confinement", json_string_value(note));
+	crb_output_pair("state in", crb_member(status, "state_folder"));
+	crb_output_pair("runtime in", crb_member(status, "runtime_folder"));
+}
+
+static enum crb_status
+status_run(struct crb_cli *cli, const void *options,
+    const struct crb_operands *operands, struct crb_err *err)
+{
+	CRB_AUTO_JSON json_t *result = NULL;
+
+	(void)options;
+	(void)operands;
+	if (crb_cli_call(cli, "status", NULL, &result, err) != CRB_OK)
+		return err->status;
+	if (cli->common->json)
+		crb_output_json(result);
+	else
+		print_status(result);
+	return CRB_OK;
+}
+
+const struct crb_command crb_command_status = {
+	.name = "status",
+	.summary = "what the broker is doing, and whether it is healthy",
+	.options = status_options,
+	.options_size = sizeof(struct crb_common),
+	.run = status_run,
+};

@@ -1,0 +1,38 @@
+#ifndef CRB_OUTPUT_H
+#define CRB_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/err.h"
+
+/*
+ * Tables: aligned and headed on a terminal, tab-separated lines without a head
+ * in a pipe.  Every cell is escaped, for somebody else may have chosen it.
+ */
+#define CRB_COLUMNS_MAX 10
+struct crb_output;
+
+struct crb_output *crb_output_new(FILE *to, const char *const *heads);
+/* `cells` as many as there are heads; NULL is shown as "-". */
+void crb_output_row(struct crb_output *output, const char *const *cells);
+/* Print and free. */
+void crb_output_end(struct crb_output *output);
+
+/* One "label   value" line; value escaped, NULL skipped. */
+void crb_output_pair(const char *label, const char *value);
+
+/* Pretty JSON and a newline on standard output. */
+void crb_output_json(const json_t *json);
+
+/* Escaped text, no newline. */
+void crb_output_text(FILE *to, const char *text);
+
+/* A member that is text, or NULL. */
+const char *crb_member(const json_t *object, const char *key);
+long long crb_member_number(const json_t *object, const char *key);
+
+#endif /* !CRB_OUTPUT_H */
