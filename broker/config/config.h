@@ -12,6 +12,7 @@
  * and /run/credbroker for root; the XDG directories for anybody else.
  */
 struct crb_config {
+	const char *file;	/* that was read; NULL: there is none */
 	const char *state;	/* folder of vault, store, audit log */
 	const char *runtime;	/* folder of admin.sock and sessions/ */
 	const char *key_file;	/* unlock with it at start; or NULL */
@@ -29,13 +30,22 @@ struct crb_config {
 extern const struct crb_option crb_config_options[];
 
 /*
- * Read `path`, or the usual file when it is NULL (which need not exist).
- * A file that others can write, an unknown key, or a bad value is an error
- * that says file, line and key.
+ * Read `path`, or the usual file when it is NULL (which need not exist); ""
+ * is none, only defaults.  A file that others can write, an unknown key, or a
+ * bad value is an error that says file, line and key.  Strings point into
+ * *out, which is not to be moved.
+ *
+ * Places that neither the file nor the environment tells are "", but with a
+ * NULL `path` that is an error.  So a process whose environment was cleared
+ * can read the file whose path it was given.
  */
 CRB_NODISCARD enum crb_status crb_config_load(const char *path,
     struct crb_config *out, struct crb_err *err);
 void crb_config_clear(struct crb_config *config);
+
+/* What a file says; `file` is what errors call it.  Places stay NULL. */
+CRB_NODISCARD enum crb_status crb_config_parse(const char *text, size_t len,
+    const char *file, struct crb_config *out, struct crb_err *err);
 
 /* $CREDBROKER_ADMIN_SOCKET, or runtime/admin.sock. */
 CRB_NODISCARD enum crb_status crb_config_admin_socket(
