@@ -21,22 +21,22 @@
 /* Where a credential may be sent: an exact host, a port, TLS or not. */
 struct crb_origin {
 	bool tls;
-	char host[256];		/* lower case, no trailing dot */
+	char host[256]; /* lower case, no trailing dot */
 	unsigned port;
 };
 
 /* Which addresses an upstream host may resolve to. */
 enum crb_network {
 	CRB_NETWORK_PUBLIC,
-	CRB_NETWORK_PRIVATE,	/* public and private, never loopback */
-	CRB_NETWORK_LOOPBACK,	/* loopback only */
+	CRB_NETWORK_PRIVATE,  /* public and private, never loopback */
+	CRB_NETWORK_LOOPBACK, /* loopback only */
 };
 
 /* How the secret goes into a request: one header, or one query parameter. */
 struct crb_injection {
 	char name[64];
 	bool query;
-	struct crb_secret *value;	/* owned; the header's value, encoded */
+	struct crb_secret *value; /* owned; the header's value, encoded */
 };
 void crb_injection_clear(struct crb_injection *injection);
 
@@ -48,14 +48,14 @@ struct crb_route {
 	size_t count;
 	struct crb_origin origin[CRB_ORIGINS_MAX];
 	enum crb_network network;
-	const char *ca;		/* PEM, borrowed from the parameters; or NULL */
+	const char *ca; /* PEM, borrowed from the parameters; or NULL */
 };
 
 struct crb_backend_ops {
-	const char *kind;	/* "static" */
-	const char *summary;	/* a line for `backend list` */
-	const char *form;	/* "token" */
-	bool mints;		/* false: can only be injected */
+	const char *kind;    /* "static" */
+	const char *summary; /* a line for `backend list` */
+	const char *form;    /* "token" */
+	bool mints;          /* false: can only be injected */
 	const struct crb_option *params;
 	const struct crb_attribute *attributes;
 
@@ -63,8 +63,8 @@ struct crb_backend_ops {
 	enum crb_status (*check)(const json_t *params, struct crb_err *err);
 
 	/* Where requests may go. */
-	enum crb_status (*route)(const json_t *params, struct crb_route *out,
-	    struct crb_err *err);
+	enum crb_status (*route)(
+	    const json_t *params, struct crb_route *out, struct crb_err *err);
 
 	/* What to add to a request.  The caller clears *out. */
 	enum crb_status (*inject)(const json_t *params,
@@ -76,12 +76,12 @@ struct crb_backend_ops {
 extern const struct crb_backend_ops *const crb_backends[];
 
 /* CRB_ERR_NOT_FOUND names the known kinds. */
-CRB_NODISCARD enum crb_status crb_backend_find(const char *kind,
-    const struct crb_backend_ops **out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_backend_find(
+    const char *kind, const struct crb_backend_ops **out, struct crb_err *err);
 
 /* "HOST[:PORT]", "http://HOST[:PORT]"; default ports 443 and 80. */
-CRB_NODISCARD enum crb_status crb_origin_parse(const char *text,
-    struct crb_origin *out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_origin_parse(
+    const char *text, struct crb_origin *out, struct crb_err *err);
 /* "github.com", "localhost:8443": as it stands behind /git/ and in URLs. */
 void crb_origin_authority(const struct crb_origin *origin, struct crb_buf *out);
 
@@ -90,12 +90,12 @@ void crb_origin_authority(const struct crb_origin *origin, struct crb_buf *out);
  * headers by hand.
  */
 struct crb_preset {
-	const char *name;	/* "github" */
+	const char *name; /* "github" */
 	const char *kind;
-	const char *params;	/* JSON */
-	const char *secret;	/* what to ask for */
+	const char *params; /* JSON */
+	const char *secret; /* what to ask for */
 	const char *summary;
 };
-extern const struct crb_preset crb_presets[];	/* ends with name NULL */
+extern const struct crb_preset crb_presets[]; /* ends with name NULL */
 
 #endif /* !CRB_BACKEND_H */
