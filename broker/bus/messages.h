@@ -21,11 +21,12 @@
 
 #define CRB_SESSION_ID_MAX 16
 #define CRB_TASK_MAX 128
-#define CRB_TARGET_MAX 8192	/* a path, or a query */
-#define CRB_HEADERS_MAX 16384	/* "name: value\n", lower-case names */
-#define CRB_BODY_MAX 65536	/* of one BODY packet */
+#define CRB_TARGET_MAX 8192   /* a path, or a query */
+#define CRB_HEADERS_MAX 16384 /* "name: value\n", lower-case names */
+#define CRB_BODY_MAX 65536    /* of one BODY packet */
 #define CRB_PACKET_MAX (160u << 10)
 
+/* clang-format off */
 /* Supervisor and core. */
 #define CRB_FIELDS_PEER(F) F(U8, role, 0)
 #define CRB_FIELDS_ADMIN(F)
@@ -215,6 +216,7 @@
 	M(RESPONSE_BODY, response_body, EGRESS, GATEWAY, NO) \
 	M(RESPONSE_END, response_end, EGRESS, GATEWAY, NO) \
 	M(RESPONSE_FAIL, response_fail, EGRESS, GATEWAY, NO)
+/* clang-format on */
 
 enum crb_role {
 	CRB_ROLE_SUPERVISOR,
@@ -224,10 +226,10 @@ enum crb_role {
 };
 
 enum crb_query {
-	CRB_QUERY_SESSION,	/* GET /v1/session */
-	CRB_QUERY_CREDENTIALS,	/* GET /v1/credentials */
-	CRB_QUERY_CREDENTIAL,	/* GET /v1/credentials/NAME */
-	CRB_QUERY_GIT_GET,	/* POST /v1/helper/git/get */
+	CRB_QUERY_SESSION,     /* GET /v1/session */
+	CRB_QUERY_CREDENTIALS, /* GET /v1/credentials */
+	CRB_QUERY_CREDENTIAL,  /* GET /v1/credentials/NAME */
+	CRB_QUERY_GIT_GET,     /* POST /v1/helper/git/get */
 	CRB_QUERY_GIT_ERASE,
 };
 
@@ -236,11 +238,11 @@ enum crb_route_kind { CRB_ROUTE_GIT = 1 };
 enum crb_body { CRB_BODY_NONE, CRB_BODY_LENGTH, CRB_BODY_CHUNKED };
 
 enum crb_git_operation {
-	CRB_GIT_NONE,		/* could not be told */
-	CRB_GIT_DISCOVER_FETCH,	/* GET info/refs?service=git-upload-pack */
-	CRB_GIT_DISCOVER_PUSH,	/* GET info/refs?service=git-receive-pack */
-	CRB_GIT_FETCH,		/* POST git-upload-pack */
-	CRB_GIT_PUSH,		/* POST git-receive-pack */
+	CRB_GIT_NONE,           /* could not be told */
+	CRB_GIT_DISCOVER_FETCH, /* GET info/refs?service=git-upload-pack */
+	CRB_GIT_DISCOVER_PUSH,  /* GET info/refs?service=git-receive-pack */
+	CRB_GIT_FETCH,          /* POST git-upload-pack */
+	CRB_GIT_PUSH,           /* POST git-receive-pack */
 };
 
 #define CRB_MSG_TYPE_U8_ uint8_t
@@ -252,15 +254,12 @@ enum crb_git_operation {
 #define CRB_MSG_MEMBER_(kind, name, max) CRB_MSG_TYPE_##kind##_ name;
 
 #define CRB_MSG_ENUM_(NAME, name, from, to, fd) CRB_MSG_##NAME,
-enum crb_msg_type {
-	CRB_MSG_NONE_,
-	CRB_MESSAGES(CRB_MSG_ENUM_) CRB_MSG_COUNT_
-};
+enum crb_msg_type { CRB_MSG_NONE_, CRB_MESSAGES(CRB_MSG_ENUM_) CRB_MSG_COUNT_ };
 #undef CRB_MSG_ENUM_
 
 /* struct crb_msg_folder_open and so on; slices are borrowed. */
-#define CRB_MSG_STRUCT_(NAME, name, from, to, fd) \
-	struct crb_msg_##name { \
+#define CRB_MSG_STRUCT_(NAME, name, from, to, fd)             \
+	struct crb_msg_##name {                               \
 		CRB_FIELDS_##NAME(CRB_MSG_MEMBER_) char end_; \
 	};
 CRB_MESSAGES(CRB_MSG_STRUCT_)
@@ -268,7 +267,7 @@ CRB_MESSAGES(CRB_MSG_STRUCT_)
 
 struct crb_msg {
 	enum crb_msg_type type;
-	int fd;			/* that came with it, or -1 */
+	int fd; /* that came with it, or -1 */
 	union {
 #define CRB_MSG_UNION_(NAME, name, from, to, fd) struct crb_msg_##name name;
 		CRB_MESSAGES(CRB_MSG_UNION_)
@@ -296,9 +295,9 @@ CRB_NODISCARD enum crb_status crb_msg_check(enum crb_msg_type type,
  * and `fd` (-1 for none) must be there or not as the table says; it is stored
  * in out->fd on success and stays the caller's otherwise.
  */
-CRB_NODISCARD enum crb_status crb_msg_decode(const uint8_t *packet,
-    size_t len, int fd, enum crb_role from, enum crb_role to,
-    struct crb_msg *out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_msg_decode(const uint8_t *packet, size_t len,
+    int fd, enum crb_role from, enum crb_role to, struct crb_msg *out,
+    struct crb_err *err);
 
 const char *crb_msg_name(enum crb_msg_type type);
 

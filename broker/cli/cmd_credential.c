@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -70,20 +71,19 @@ static enum crb_status
 find_preset(
     const char *name, const struct crb_preset **out, struct crb_err *err)
 {
-	char known[256] = "";
+	CRB_AUTO_BUF struct crb_buf known = CRB_BUF_INIT(1024);
 
 	for (const struct crb_preset *p = crb_presets; p->name != NULL; p++) {
 		if (strcmp(p->name, name) == 0) {
 			*out = p;
 			return CRB_OK;
 		}
-		if (strlen(known) + strlen(p->name) + 3 < sizeof(known)) {
-			strcat(known, known[0] != '\0' ? ", " : "");
-			strcat(known, p->name);
-		}
+		crb_buf_printf(
+		    &known, "%s%s", known.len > 0 ? ", " : "", p->name);
 	}
 	return crb_err_set(err, CRB_ERR_USAGE,
-	    "--preset: there is no preset of that name; there are %s", known);
+	    "--preset: there is no preset of that name; there are %s",
+	    crb_buf_text(&known));
 }
 
 /* The preset's parameters, with --param over them, checked by the backend. */

@@ -1,0 +1,218 @@
+"""What every end-to-end test stands on: a broker with a vault of its own in a
+temporary folder, and a real git server with Basic authentication over TLS."""
+
+import json
+import os
+import pathlib
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("CRB_BUILD_DIR", ROOT / "build" / "dev"))
+CREDBROKER = BUILD / "bin" / "credbroker"
+PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+def wait_until(condition, what, seconds=30):
+    """Wait for a condition, with a bound that only a failure reaches."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+class Broker:
+    """A vault, a configuration and `credbroker serve` in a folder."""
+
+    def __init__(self, folder, config=None):
+        self.folder = pathlib.Path(folder)
+        self.home = self.folder / "home"
+        self.state = self.folder / "state"
+        self.runtime = self.folder / "run"
+        self.log = self.folder / "serve.log"
+        self.key = self.folder / "key"
+        self.home.mkdir(mode=0o700)
+        self.process = None
+        self.config = self.folder / "credbroker.json"
+        self.configure(config or {})
+
+    def configure(self, extra):
+        settings = {"state": str(self.state), "runtime": str(self.runtime)}
+        settings.update(extra)
+        self.config.write_text(json.dumps(settings))
+        self.config.chmod(0o600)
+
+    def environment(self):
+        return {"PATH": PATH, "HOME": str(self.home), "LANG": "C.UTF-8",
+                "TERM": "xterm",
+                "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "")}
+
+    def command(self, *args):
+        """credbroker's command line, with this broker's configuration."""
+        words = [str(a) for a in args]
+        verbs = 2 if words[0] in ("credential", "backend", "profile",
+                                  "session", "audit") else 1
+        return [str(CREDBROKER), *words[:verbs], "--config", str(self.config),
+                *words[verbs:]]
+
+    def run(self, *args, check=True, input=None, cwd=None, timeout=120):
+        done = subprocess.run(self.command(*args), input=input, cwd=cwd,
+                              env=self.environment(), capture_output=True,
+                              text=True, timeout=timeout,
+                              stdin=None if input is not None
+                              else subprocess.DEVNULL)
+        if check and done.returncode != 0:
+            raise AssertionError(
+                f"{args}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+                f"\n--- serve:\n{self.log_text()}")
+        return done
+
+    def json(self, *args, **kwargs):
+        return json.loads(self.run(*args, "--json", **kwargs).stdout)
+
+    def log_text(self):
+        return self.log.read_text() if self.log.exists() else ""
+
+    def init(self):
+        self.run("init", "--key-file", self.key)
+
+    def start(self, *, unlock=True):
+        args = ["--key-file", self.key] if unlock else []
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command("serve", *args), env=self.environment(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        state = "unlocked" if unlock else "locked"
+        wait_until(lambda: self.state_is(state), f"broker {state}")
+
+    def state_is(self, state):
+        if self.process.poll() is not None:
+            raise AssertionError(f"serve ended:\n{self.log_text()}")
+        done = self.run("status", "--json", check=False)
+        return done.returncode == 0 and json.loads(done.stdout)["state"] == state
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=30)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+        self.process = None
+
+    def pids(self):
+        """name -> pid of the four processes."""
+        status = self.json("status")
+        return {p["name"]: p["pid"] for p in status["processes"]}
+
+    def sandbox(self, *script, grants=(), task="test", workspace=None,
+                check=True, options=(), timeout=300):
+        """Run a shell script in `credbroker run`."""
+        workspace = workspace or tempfile.mkdtemp(dir=self.folder)
+        args = ["run", "--task", task, "--workspace", workspace, *options]
+        for grant in grants:
+            args += ["--grant", grant]
+        return self.run(*args, "--", "sh", "-c", "\n".join(script),
+                        check=check, timeout=timeout)
+
+
+class GitServer:
+    """tests/services/git-server: nginx, fcgiwrap, git-http-backend."""
+
+    user = "robot"
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        # Unmistakable, so that a sweep for it has no false alarm.
+        self.password = "canary-" + secrets.token_hex(16)
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [str(ROOT / "tests/services/git-server"), str(self.folder),
+             self.password],
+            env={"PATH": PATH, "HOME": "/nonexistent"},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        env = self.folder / "env"
+
+        def ready():
+            assert self.process.poll() is None, "git-server ended"
+            return env.exists()
+        wait_until(ready, "git server")
+        values = dict(line.split("=", 1)
+                      for line in env.read_text().splitlines())
+        self.url = values["GIT_SERVER_URL"]
+        self.authority = self.url.removeprefix("https://")
+
+    def stop(self):
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=30)
+
+    @property
+    def ca(self):
+        return self.folder / "ca.pem"
+
+    def repository(self, name):
+        return self.folder / "repos" / f"{name}.git"
+
+    def head(self, name, ref="main"):
+        done = subprocess.run(
+            ["git", "-C", str(self.repository(name)), "rev-parse", ref],
+            capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+
+@pytest.fixture
+def folder():
+    # Not pytest's own: a socket's path has to fit into 107 bytes.
+    path = tempfile.mkdtemp(prefix="crb-")
+    yield pathlib.Path(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def broker(folder):
+    """Initialised, unlocked by key file, running."""
+    made = Broker(folder)
+    made.init()
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def git_server():
+    path = tempfile.mkdtemp(prefix="crb-git-")
+    server = GitServer(path)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def add_git_credential(broker, server, name="forge"):
+    broker.run("credential", "add", name,
+               "-p", f"hosts={server.authority}", "-p", "auth=basic",
+               "-p", f"username={server.user}", "-p", "network=loopback",
+               "-p", f"ca=@{server.ca}", input=server.password + "\n")
+
+
+@pytest.fixture
+def forge(broker, git_server):
+    """A broker that has the git server's password as credential "forge"."""
+    add_git_credential(broker, git_server)
+    broker.server = git_server
+    return broker
