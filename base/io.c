@@ -104,14 +104,14 @@ crb_io_read(
  * only, so that more could block for ever.  A socket can be asked not to.
  */
 static ssize_t
-write_some(int fd, const void *bytes, size_t len)
+write_some(int fd, const void *bytes, size_t len, bool bounded)
 {
 	ssize_t n;
 
 	n = send(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n != -1 || errno != ENOTSOCK)
 		return n;
-	return write(fd, bytes, len < PIPE_BUF ? len : PIPE_BUF);
+	return write(fd, bytes, bounded && len > PIPE_BUF ? PIPE_BUF : len);
 }
 
 enum crb_status
@@ -125,7 +125,8 @@ crb_io_write(
 	while (done < len) {
 		if (wait_for(fd, POLLOUT, deadline, err) != CRB_OK)
 			return err->status;
-		n = write_some(fd, (const char *)bytes + done, len - done);
+		n = write_some(fd, (const char *)bytes + done, len - done,
+		    timeout_ms >= 0);
 		if (n == -1 && !is_transient(errno))
 			return crb_err_errno(err, "write");
 		done += n > 0 ? (size_t)n : 0;
