@@ -21,13 +21,14 @@ struct crb_vault;
 
 enum crb_slot_kind { CRB_SLOT_PASSPHRASE = 1, CRB_SLOT_KEY_FILE = 2 };
 
-/* What a passphrase slot costs; crb_vault_kdf_tune() measures about a second. */
+/* What a passphrase slot costs; crb_vault_kdf_tune() measures about a second.
+ */
 struct crb_kdf_cost {
 	uint64_t operations;
-	uint64_t memory;	/* bytes */
+	uint64_t memory; /* bytes */
 };
-CRB_NODISCARD enum crb_status crb_vault_kdf_tune(struct crb_kdf_cost *out,
-    struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_vault_kdf_tune(
+    struct crb_kdf_cost *out, struct crb_err *err);
 
 /* Argon2id of a passphrase: slow, and hungry.  Run by broker/kdf and init. */
 #define CRB_KDF_SALT_BYTES 16
@@ -50,24 +51,31 @@ struct crb_vault_init {
 	const char *key_file;
 	struct crb_kdf_cost cost;
 };
-CRB_NODISCARD enum crb_status crb_vault_create(const char *folder,
-    const struct crb_vault_init *init, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_vault_create(
+    const char *folder, const struct crb_vault_init *init, struct crb_err *err);
 
 /*
  * CRB_ERR_NOT_FOUND when there is none; CRB_ERR_CORRUPT names the file and
  * what is wrong with it; CRB_ERR_EXISTS when another process has it open.
  */
-CRB_NODISCARD enum crb_status crb_vault_open(const char *folder,
-    struct crb_vault **out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_vault_open(
+    const char *folder, struct crb_vault **out, struct crb_err *err);
 void crb_vault_free(struct crb_vault *vault);
 
+#define CRB_AUTO_VAULT __attribute__((cleanup(crb_vault_cleanup)))
+static inline void
+crb_vault_cleanup(struct crb_vault **vault)
+{
+	crb_vault_free(*vault);
+}
+
 struct crb_slot {
-	unsigned number;	/* from 1 */
+	unsigned number; /* from 1 */
 	enum crb_slot_kind kind;
-	struct crb_kdf_request kdf;	/* passphrase */
+	struct crb_kdf_request kdf; /* passphrase */
 };
-size_t crb_vault_slots(const struct crb_vault *vault,
-    const struct crb_slot **out);
+size_t crb_vault_slots(
+    const struct crb_vault *vault, const struct crb_slot **out);
 
 /*
  * Unlock slot `number` with its key: crb_vault_kdf()'s, or the key file's
@@ -77,8 +85,8 @@ size_t crb_vault_slots(const struct crb_vault *vault,
 CRB_NODISCARD enum crb_status crb_vault_unlock(struct crb_vault *vault,
     unsigned number, const struct crb_key *key, struct crb_err *err);
 /* Read a key file (base/path.h's crb_path_private). */
-CRB_NODISCARD enum crb_status crb_vault_read_key_file(const char *path,
-    struct crb_key **out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_vault_read_key_file(
+    const char *path, struct crb_key **out, struct crb_err *err);
 void crb_vault_lock(struct crb_vault *vault);
 bool crb_vault_unlocked(const struct crb_vault *vault);
 /* A sub-key for another purpose; unlocked only. */
@@ -102,9 +110,8 @@ struct crb_record_id {
 void crb_record_id_random(struct crb_record_id *out);
 
 /* Every record of a kind, opened; unlocked only.  Stops when fn fails. */
-typedef enum crb_status crb_record_fn(void *ctx,
-    const struct crb_record_id *id, const struct crb_secret *plain,
-    struct crb_err *err);
+typedef enum crb_status crb_record_fn(void *ctx, const struct crb_record_id *id,
+    const struct crb_secret *plain, struct crb_err *err);
 CRB_NODISCARD enum crb_status crb_vault_each(const struct crb_vault *vault,
     enum crb_kind kind, crb_record_fn *fn, void *ctx, struct crb_err *err);
 
@@ -115,8 +122,8 @@ CRB_NODISCARD enum crb_status crb_vault_each(const struct crb_vault *vault,
  * owner's again.  At most one is sealed and not yet written at a time.
  */
 struct crb_txn;
-CRB_NODISCARD enum crb_status crb_txn_new(struct crb_vault *vault,
-    struct crb_txn **out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_txn_new(
+    struct crb_vault *vault, struct crb_txn **out, struct crb_err *err);
 void crb_txn_free(struct crb_txn *txn);
 CRB_NODISCARD enum crb_status crb_txn_put(struct crb_txn *txn,
     enum crb_kind kind, const struct crb_record_id *id, const void *plain,
@@ -124,10 +131,18 @@ CRB_NODISCARD enum crb_status crb_txn_put(struct crb_txn *txn,
 CRB_NODISCARD enum crb_status crb_txn_delete(struct crb_txn *txn,
     enum crb_kind kind, const struct crb_record_id *id, struct crb_err *err);
 bool crb_txn_empty(const struct crb_txn *txn);
-CRB_NODISCARD enum crb_status crb_txn_seal(struct crb_txn *txn,
-    struct crb_err *err);
-CRB_NODISCARD enum crb_status crb_vault_write(struct crb_vault *vault,
+
+#define CRB_AUTO_TXN __attribute__((cleanup(crb_txn_cleanup)))
+static inline void
+crb_txn_cleanup(struct crb_txn **txn)
+{
+	crb_txn_free(*txn);
+}
+
+CRB_NODISCARD enum crb_status crb_txn_seal(
     struct crb_txn *txn, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_vault_write(
+    struct crb_vault *vault, struct crb_txn *txn, struct crb_err *err);
 /* Take over the outcome: new revisions when `ok`, the old ones otherwise. */
 void crb_vault_written(struct crb_vault *vault, struct crb_txn *txn, bool ok);
 

@@ -1,0 +1,199 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "broker/vault/impl.h"
+#include "broker/vault/key_file.h"
+
+#define FIRST_EPOCH 1u
+
+/* A vault in the making, and what is to be undone when it fails. */
+struct draft {
+	const char *folder;
+	const struct crb_vault_init *init;
+	struct crb_header header;
+	struct crb_key *key; /* the slot's */
+	struct crb_unlocked fresh;
+	char store_new[CRB_PATH_MAX]; /* store.db.new */
+	char store[CRB_PATH_MAX];
+	char generation[CRB_PATH_MAX];
+	char vault[CRB_PATH_MAX];
+	bool made_key_file, made_generation, made_store;
+};
+
+static enum crb_status
+set_names(struct draft *draft, struct crb_err *err)
+{
+	const char *folder = draft->folder;
+	enum crb_status status;
+
+	if ((status = crb_path_join(draft->store_new, folder,
+		 CRB_STORE_FILE ".new", err)) != CRB_OK ||
+	    (status = crb_path_join(
+		 draft->store, folder, CRB_STORE_FILE, err)) != CRB_OK ||
+	    (status = crb_path_join(draft->generation, folder,
+		 CRB_GENERATION_FILE, err)) != CRB_OK)
+		return status;
+	return crb_path_join(draft->vault, folder, CRB_VAULT_FILE, err);
+}
+
+/* Never over a vault, nor over what is left of one. */
+static enum crb_status
+check_absent(const struct draft *draft, struct crb_err *err)
+{
+	const char *const paths[] = { draft->vault, draft->store,
+		draft->generation };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (faccessat(AT_FDCWD, paths[i], F_OK, AT_SYMLINK_NOFOLLOW) ==
+		    0)
+			return crb_err_set(err, CRB_ERR_EXISTS,
+			    i == 0 ? "%s: there is a vault already; it was "
+				     "not touched"
+				   : "%s: a part of a vault is there already; "
+				     "it was not touched: move it away first",
+			    paths[i]);
+		if (errno != ENOENT)
+			return crb_err_errno(err, "%s", paths[i]);
+	}
+	return CRB_OK;
+}
+
+static enum crb_status
+make_key(struct draft *draft, struct crb_err *err)
+{
+	const struct crb_vault_init *init = draft->init;
+	struct crb_slot *slot = &draft->header.slot[0];
+
+	slot->number = 1;
+	if (init->passphrase == NULL) {
+		slot->kind = CRB_SLOT_KEY_FILE;
+		return crb_key_file_have(
+		    init->key_file, &draft->made_key_file, &draft->key, err);
+	}
+	slot->kind = CRB_SLOT_PASSPHRASE;
+	slot->kdf.cost = init->cost;
+	randombytes_buf(slot->kdf.salt, sizeof(slot->kdf.salt));
+	return crb_vault_kdf(&slot->kdf, init->passphrase, &draft->key, err);
+}
+
+static enum crb_status
+make_root(struct draft *draft, struct crb_err *err)
+{
+	struct crb_key *root = NULL;
+	enum crb_status status;
+
+	if ((status = crb_key_random(&root, err)) != CRB_OK)
+		return status;
+	status = crb_unlocked_derive(&draft->fresh, root, FIRST_EPOCH, err);
+	if (status != CRB_OK)
+		return status;
+	randombytes_buf(draft->header.vault_id, CRB_VAULT_ID_BYTES);
+	draft->header.wrapped[0].created = (uint64_t)time(NULL);
+	draft->header.count = 1;
+	crb_header_wrap(&draft->header, 0, draft->key, draft->fresh.root);
+	draft->fresh.head.generation = 1;
+	draft->fresh.head.epoch = FIRST_EPOCH;
+	return CRB_OK;
+}
+
+/* The head record of an empty store. */
+static enum crb_status
+fill_store(const struct draft *draft, struct crb_err *err)
+{
+	CRB_AUTO_STORE struct crb_store *store = NULL;
+	uint8_t plain[CRB_HEAD_BYTES];
+	uint8_t value[CRB_HEAD_BYTES + CRB_SEAL_OVERHEAD];
+	const struct crb_head *head = &draft->fresh.head;
+	const struct crb_seal_label label = { draft->header.vault_id,
+		CRB_KIND_HEAD, crb_head_id, head->generation };
+	const struct crb_store_change change = { CRB_KIND_HEAD, crb_head_id, 0,
+		head->generation, value, sizeof(value) };
+	enum crb_status status;
+
+	crb_head_encode(head, plain);
+	crb_seal(value, draft->fresh.record, head->epoch, &label, plain,
+	    sizeof(plain));
+	status = crb_store_sqlite_open(draft->store_new, &store, err);
+	if (status != CRB_OK)
+		return status;
+	return store->ops->batch(store, &change, 1, err);
+}
+
+static enum crb_status
+make_files(struct draft *draft, struct crb_err *err)
+{
+	uint8_t copy[CRB_GENERATION_BYTES];
+	enum crb_status status;
+
+	/* What an interrupted init left behind was never anybody's. */
+	if (unlink(draft->store_new) == -1 && errno != ENOENT)
+		return crb_err_errno(err, "%s", draft->store_new);
+	crb_generation_encode(copy, draft->fresh.generation,
+	    draft->header.vault_id, draft->fresh.head.generation);
+	if ((status = crb_store_sqlite_create(draft->store_new, err)) !=
+		CRB_OK ||
+	    (status = fill_store(draft, err)) != CRB_OK)
+		return status;
+	status = crb_io_write_file(
+	    draft->generation, copy, sizeof(copy), 0600, err);
+	if (status != CRB_OK)
+		return status;
+	draft->made_generation = true;
+	if (rename(draft->store_new, draft->store) == -1)
+		return crb_err_errno(err, "%s", draft->store);
+	draft->made_store = true;
+	/* The last: with it, there is a vault.  Syncs the folder too. */
+	return crb_header_write(draft->vault, &draft->header, err);
+}
+
+static void
+undo(const struct draft *draft)
+{
+	(void)unlink(draft->store_new);
+	if (draft->made_store)
+		(void)unlink(draft->store);
+	if (draft->made_generation)
+		(void)unlink(draft->generation);
+	if (draft->made_key_file)
+		(void)unlink(draft->init->key_file);
+}
+
+enum crb_status
+crb_vault_create(
+    const char *folder, const struct crb_vault_init *init, struct crb_err *err)
+{
+	struct draft draft = { .init = init };
+	CRB_AUTO_FREE char *real = NULL;
+	CRB_AUTO_FD int lock = -1;
+	enum crb_status status;
+
+	if (sodium_init() < 0)
+		return crb_err_set(
+		    err, CRB_ERR_SYSTEM, "libsodium does not start");
+	if ((init->passphrase == NULL) == (init->key_file == NULL))
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "a vault is made with a passphrase or with a key file");
+	if ((real = realpath(folder, NULL)) == NULL)
+		return crb_err_errno(err, "%s", folder);
+	draft.folder = real;
+	if ((status = set_names(&draft, err)) != CRB_OK ||
+	    (status = crb_vault_lock_folder(real, &lock, err)) != CRB_OK ||
+	    (status = check_absent(&draft, err)) != CRB_OK)
+		return status;
+	if ((status = make_key(&draft, err)) != CRB_OK ||
+	    (status = make_root(&draft, err)) != CRB_OK ||
+	    (status = make_files(&draft, err)) != CRB_OK)
+		undo(&draft);
+	crb_key_free(draft.key);
+	crb_unlocked_clear(&draft.fresh);
+	return status;
+}
