@@ -31,6 +31,18 @@ list_choices(struct crb_buf *buf, const char *const *choices)
 	}
 }
 
+/* "repo" means "repository" sooner than another word of four letters. */
+static const char *
+nearest_name(const char *typed, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (typed[0] != '\0' &&
+		    strncmp(names[i], typed, strlen(typed)) == 0)
+			return names[i];
+	}
+	return crb_text_nearest(typed, names, count);
+}
+
 static enum crb_status
 unknown_attribute(struct crb_slice name, const struct crb_attribute *table,
     struct crb_err *err)
@@ -44,7 +56,7 @@ unknown_attribute(struct crb_slice name, const struct crb_attribute *table,
 	for (; count < CRB_SCOPE_MAX && table[count].name != NULL; count++)
 		names[count] = table[count].name;
 	list_choices(&known, names);
-	nearest = crb_text_nearest(shown(&typed, name), names, count);
+	nearest = nearest_name(shown(&typed, name), names, count);
 	if (count == 0)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "no scope \"%s\": this backend has none",
