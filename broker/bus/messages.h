@@ -28,7 +28,9 @@
 
 /* clang-format off */
 /* Supervisor and core. */
-#define CRB_FIELDS_PEER(F) F(U8, role, 0)
+#define CRB_FIELDS_PEER(F) \
+	F(U8, role, 0) \
+	F(U32, pid, 0)
 #define CRB_FIELDS_ADMIN(F)
 #define CRB_FIELDS_STOP(F)
 #define CRB_FIELDS_FOLDER_OPEN(F) \

@@ -1,0 +1,68 @@
+#include "broker/supervisor/listen.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+
+/* A name that is gone unless it became the socket's. */
+struct draft {
+	int dir;
+	const char *name;
+};
+
+static void
+draft_discard(const struct draft *draft)
+{
+	if (draft->name != NULL)
+		(void)unlinkat(draft->dir, draft->name, 0);
+}
+
+/* By way of /proc, since sun_path is shorter than paths are. */
+static enum crb_status
+bind_at(int sock, int dir, const char *name, struct crb_err *err)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int n = snprintf(address.sun_path, sizeof(address.sun_path),
+	    "/proc/self/fd/%d/%s", dir, name);
+
+	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
+		return crb_err_set(
+		    err, CRB_ERR_TOO_LARGE, "%s: too long for a socket", name);
+	if (bind(sock, (const struct sockaddr *)&address, sizeof(address)) != 0)
+		return crb_err_errno(err, "%s: bind", name);
+	return CRB_OK;
+}
+
+enum crb_status
+crb_listen(int dir, const char *name, uid_t owner, int backlog, int *out,
+    struct crb_err *err)
+{
+	CRB_AUTO_FD int sock = -1;
+	__attribute__((cleanup(draft_discard))) struct draft draft = { dir,
+		NULL };
+	char new[64];
+
+	(void)snprintf(new, sizeof(new), "%s" CRB_LISTEN_NEW, name);
+	(void)unlinkat(dir, new, 0);
+	if ((sock = socket(
+		 AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
+		return crb_err_errno(err, "%s: socket", name);
+	if (bind_at(sock, dir, new, err) != CRB_OK)
+		return err->status;
+	draft.name = new;
+	if (fchmodat(dir, new, 0600, 0) != 0 ||
+	    (owner != CRB_OWNER_SELF &&
+		fchownat(dir, new, owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) != 0))
+		return crb_err_errno(err, "%s: giving it to its owner", name);
+	if (listen(sock, backlog) != 0)
+		return crb_err_errno(err, "%s: listen", name);
+	if (renameat(dir, new, dir, name) != 0)
+		return crb_err_errno(err, "%s: rename", name);
+	draft.name = NULL;
+	*out = CRB_STEAL_FD(sock);
+	return CRB_OK;
+}

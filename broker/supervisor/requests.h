@@ -1,0 +1,31 @@
+#ifndef CRB_REQUESTS_H
+#define CRB_REQUESTS_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "broker/bus/bus.h"
+
+/*
+ * What the core asks the supervisor for: a session's folder, its token file,
+ * a process that derives a key.  Each is answered at once.
+ */
+#define CRB_KDF_MAX 2		/* each takes hundreds of megabytes */
+
+struct crb_requests {
+	const char *libexec;
+	int sessions;		/* borrowed */
+	pid_t kdf[CRB_KDF_MAX];	/* 0: none */
+};
+
+/* Pauses the bus when replies pile up; the bus's `drained` resumes it. */
+void crb_requests_answer(struct crb_requests *requests, struct crb_bus *bus,
+    const struct crb_msg *msg);
+
+/* Any child that has ended; `status` is waitpid()'s. */
+void crb_requests_reaped(struct crb_requests *requests, pid_t pid, int status);
+void crb_requests_kill(const struct crb_requests *requests, int signal);
+/* No process of its own runs. */
+bool crb_requests_idle(const struct crb_requests *requests);
+
+#endif /* !CRB_REQUESTS_H */

@@ -1,0 +1,437 @@
+#include "broker/supervisor/supervisor.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/path.h"
+#include "broker/bus/bus.h"
+#include "broker/supervisor/child.h"
+#include "broker/supervisor/requests.h"
+#include "broker/supervisor/runtime.h"
+
+/* The core has this long to write what it has, the others to end. */
+#define STOP_MS 10000
+#define TERM_MS 2000
+
+enum { CORE, GATEWAY, EGRESS, CHILDREN };
+
+struct supervisor;
+
+struct child {
+	struct supervisor *supervisor;
+	const char *name; /* "gateway" */
+	const char *program;
+	enum crb_role role;
+	pid_t pid; /* 0: not running */
+	int64_t since;
+	int64_t delay;          /* the last one */
+	struct crb_timer timer; /* set: it is to be started again */
+};
+
+enum phase { SERVING, STOPPING, TERMINATING, KILLING };
+
+struct supervisor {
+	const struct crb_supervisor_options *options;
+	struct crb_loop *loop;
+	struct crb_runtime runtime;
+	struct crb_bus *bus; /* to the core; NULL: it is not there */
+	struct child children[CHILDREN];
+	struct crb_requests requests;
+	enum phase phase;
+	struct crb_timer phase_timer;
+};
+
+static void child_start(void *ctx);
+static void terminate(struct supervisor *supervisor);
+
+static void
+child_kill(const struct child *child, int signal)
+{
+	if (child->pid != 0)
+		(void)kill(child->pid, signal);
+}
+
+static void
+kill_all(struct supervisor *supervisor, int signal)
+{
+	for (unsigned i = 0; i < CHILDREN; i++)
+		child_kill(&supervisor->children[i], signal);
+	crb_requests_kill(&supervisor->requests, signal);
+}
+
+static bool
+all_gone(const struct supervisor *supervisor)
+{
+	for (unsigned i = 0; i < CHILDREN; i++)
+		if (supervisor->children[i].pid != 0)
+			return false;
+	return crb_requests_idle(&supervisor->requests);
+}
+
+static void
+start_later(struct child *child, int64_t was_up)
+{
+	struct supervisor *supervisor = child->supervisor;
+	struct crb_err err;
+
+	child->delay = crb_restart_delay(child->delay, was_up);
+	if (crb_timer_set(supervisor->loop, &child->timer, child->delay,
+		&err) != CRB_OK) {
+		crb_log(CRB_LOG_ERROR, "child cannot be restarted",
+		    CRB_LOG_PROCESS, child->name, CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
+		terminate(supervisor);
+	}
+}
+
+/* A bus of the child's, and the child at its other end. */
+static enum crb_status
+spawn(struct child *child, int *bus, struct crb_err *err)
+{
+	const struct crb_supervisor_options *options =
+	    child->supervisor->options;
+	const char *core[] = { child->program, "--state", options->state,
+		"--runtime", options->runtime, "--config", options->config,
+		"--key-file", options->key_file, NULL };
+	const char *other[] = { child->program, NULL };
+	int pair[2];
+
+	if (crb_bus_pair(pair, err) != CRB_OK)
+		return err->status;
+	CRB_AUTO_FD int ours = pair[0], theirs = pair[1];
+	const struct crb_spawn how = { .libexec = options->libexec,
+		.name = child->program,
+		.argv = child->role == CRB_ROLE_CORE ? core : other,
+		.fd = theirs };
+	if (crb_spawn(&how, &child->pid, err) != CRB_OK)
+		return err->status;
+	child->since = crb_loop_now(child->supervisor->loop);
+	crb_log(CRB_LOG_INFO, "child started", CRB_LOG_PROCESS, child->name,
+	    CRB_LOG_PID, (int64_t)child->pid, CRB_LOG_END);
+	*bus = CRB_STEAL_FD(ours);
+	return CRB_OK;
+}
+
+static enum crb_status
+start_peer(struct child *child, struct crb_err *err)
+{
+	struct supervisor *supervisor = child->supervisor;
+	struct crb_msg_peer peer = { .role = (uint8_t)child->role };
+	CRB_AUTO_FD int bus = -1;
+
+	if (supervisor->bus == NULL || child->pid != 0)
+		return CRB_OK;
+	if (spawn(child, &bus, err) != CRB_OK)
+		return err->status;
+	peer.pid = (uint32_t)child->pid;
+	return crb_bus_send(supervisor->bus, CRB_MSG_PEER, &peer, bus, err);
+}
+
+static void on_message(void *ctx, struct crb_msg *msg);
+static void on_gone(void *ctx, const struct crb_err *why);
+static void on_drained(void *ctx);
+
+static enum crb_status
+start_core(struct child *child, struct crb_err *err)
+{
+	struct supervisor *supervisor = child->supervisor;
+	const struct crb_bus_options options = { .loop = supervisor->loop,
+		.self = CRB_ROLE_SUPERVISOR,
+		.peer = CRB_ROLE_CORE,
+		.message = on_message,
+		.gone = on_gone,
+		.drained = on_drained,
+		.ctx = supervisor };
+	int bus;
+
+	if (spawn(child, &bus, err) != CRB_OK ||
+	    crb_bus_new(bus, &options, &supervisor->bus, err) != CRB_OK)
+		return err->status;
+	return crb_bus_send(supervisor->bus, CRB_MSG_ADMIN,
+	    &(struct crb_msg_admin){ 0 }, supervisor->runtime.admin, err);
+}
+
+/* The core's start takes the others along: they have a bus to it. */
+static void
+child_start(void *ctx)
+{
+	struct child *child = ctx;
+	struct supervisor *supervisor = child->supervisor;
+	enum crb_status status;
+	struct crb_err err;
+
+	if (supervisor->phase != SERVING)
+		return;
+	status = child->role == CRB_ROLE_CORE ? start_core(child, &err)
+					      : start_peer(child, &err);
+	if (status != CRB_OK) {
+		crb_log(CRB_LOG_ERROR, "child not started", CRB_LOG_PROCESS,
+		    child->name, CRB_LOG_REASON, err.msg, CRB_LOG_END);
+		/* One that runs without its bus is started again when reaped.
+		 */
+		child_kill(child, SIGKILL);
+		if (child->pid == 0)
+			start_later(child, 0);
+	} else if (child->role == CRB_ROLE_CORE) {
+		child_start(&supervisor->children[GATEWAY]);
+		child_start(&supervisor->children[EGRESS]);
+	}
+}
+
+/* The bus is of no use any more, whatever the core still does. */
+static void
+drop_core(struct supervisor *supervisor)
+{
+	crb_bus_free(supervisor->bus);
+	supervisor->bus = NULL;
+	for (unsigned i = GATEWAY; i < CHILDREN; i++) {
+		crb_timer_clear(
+		    supervisor->loop, &supervisor->children[i].timer);
+		child_kill(&supervisor->children[i], SIGKILL);
+	}
+}
+
+static void
+on_gone(void *ctx, const struct crb_err *why)
+{
+	struct supervisor *supervisor = ctx;
+
+	if (supervisor->phase != SERVING) {
+		crb_bus_free(supervisor->bus);
+		supervisor->bus = NULL;
+		return;
+	}
+	crb_log(
+	    CRB_LOG_WARN, "core lost", CRB_LOG_REASON, why->msg, CRB_LOG_END);
+	child_kill(&supervisor->children[CORE], SIGKILL);
+	drop_core(supervisor);
+}
+
+static void
+child_ended(struct child *child, int status)
+{
+	struct supervisor *supervisor = child->supervisor;
+
+	crb_child_log_end(
+	    child->name, child->pid, status, supervisor->phase != SERVING);
+	child->pid = 0;
+	if (supervisor->phase == STOPPING && child->role == CRB_ROLE_CORE)
+		terminate(supervisor);
+	if (supervisor->phase != SERVING)
+		return;
+	if (child->role == CRB_ROLE_CORE)
+		drop_core(supervisor);
+	/* Without a core, the core's next start is theirs. */
+	if (child->role == CRB_ROLE_CORE || supervisor->bus != NULL)
+		start_later(
+		    child, crb_loop_now(supervisor->loop) - child->since);
+}
+
+static void
+reaped(struct supervisor *supervisor, pid_t pid, int status)
+{
+	crb_requests_reaped(&supervisor->requests, pid, status);
+	for (unsigned i = 0; i < CHILDREN; i++)
+		if (supervisor->children[i].pid == pid)
+			child_ended(&supervisor->children[i], status);
+}
+
+static void
+on_child(void *ctx, int signal)
+{
+	struct supervisor *supervisor = ctx;
+	int status;
+	pid_t pid;
+
+	(void)signal;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		reaped(supervisor, pid, status);
+	if (supervisor->phase != SERVING && all_gone(supervisor))
+		crb_loop_stop(supervisor->loop);
+}
+
+static void
+on_drained(void *ctx)
+{
+	struct supervisor *supervisor = ctx;
+
+	crb_bus_pause(supervisor->bus, false);
+}
+
+static void
+on_message(void *ctx, struct crb_msg *msg)
+{
+	struct supervisor *supervisor = ctx;
+
+	if (msg->type == CRB_MSG_READY)
+		crb_log(CRB_LOG_INFO,
+		    msg->ready.locked ? "serving, locked" : "serving, unlocked",
+		    CRB_LOG_END);
+	else
+		crb_requests_answer(
+		    &supervisor->requests, supervisor->bus, msg);
+}
+
+static void
+arm_phase(struct supervisor *supervisor, enum phase phase, int64_t ms)
+{
+	struct crb_err err;
+
+	supervisor->phase = phase;
+	if (crb_timer_set(
+		supervisor->loop, &supervisor->phase_timer, ms, &err) != CRB_OK)
+		kill_all(supervisor, SIGKILL);
+}
+
+static void
+terminate(struct supervisor *supervisor)
+{
+	arm_phase(supervisor, TERMINATING, TERM_MS);
+	kill_all(supervisor, SIGTERM);
+	if (all_gone(supervisor))
+		crb_loop_stop(supervisor->loop);
+}
+
+static void
+stop(struct supervisor *supervisor)
+{
+	struct crb_err err;
+
+	crb_log(CRB_LOG_INFO, "stopping", CRB_LOG_END);
+	for (unsigned i = 0; i < CHILDREN; i++)
+		crb_timer_clear(
+		    supervisor->loop, &supervisor->children[i].timer);
+	if (supervisor->bus == NULL ||
+	    crb_bus_send(supervisor->bus, CRB_MSG_STOP,
+		&(struct crb_msg_stop){ 0 }, -1, &err) != CRB_OK) {
+		terminate(supervisor);
+		return;
+	}
+	arm_phase(supervisor, STOPPING, STOP_MS);
+}
+
+static void
+on_phase_end(void *ctx)
+{
+	struct supervisor *supervisor = ctx;
+
+	if (supervisor->phase == STOPPING) {
+		crb_log(CRB_LOG_WARN, "core does not stop", CRB_LOG_END);
+		terminate(supervisor);
+	} else {
+		supervisor->phase = KILLING;
+		kill_all(supervisor, SIGKILL);
+	}
+}
+
+/* A second signal means now. */
+static void
+on_stop_signal(void *ctx, int signal)
+{
+	struct supervisor *supervisor = ctx;
+
+	(void)signal;
+	if (supervisor->phase == SERVING) {
+		stop(supervisor);
+	} else {
+		supervisor->phase = KILLING;
+		kill_all(supervisor, SIGKILL);
+	}
+}
+
+static enum crb_status
+watch_signals(struct supervisor *supervisor, struct crb_err *err)
+{
+	static const int child[] = { SIGCHLD };
+	/* The last only where it was not ignored (nohup). */
+	static const int stops[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction hup;
+
+	if (sigaction(SIGHUP, NULL, &hup) != 0)
+		return crb_err_errno(err, "signals");
+	if (crb_loop_signals(supervisor->loop, child, 1, on_child, supervisor,
+		err) != CRB_OK)
+		return err->status;
+	return crb_loop_signals(supervisor->loop, stops,
+	    hup.sa_handler == SIG_IGN ? 2 : 3, on_stop_signal, supervisor, err);
+}
+
+/* Told here rather than by a child that never comes up. */
+static enum crb_status
+check_programs(const struct supervisor *supervisor, struct crb_err *err)
+{
+	static const char *const names[] = { "credbroker-core",
+		"credbroker-gateway", "credbroker-egress", "credbroker-kdf" };
+	char path[CRB_PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (crb_path_join(path, supervisor->options->libexec, names[i],
+			err) != CRB_OK)
+			return err->status;
+		if (access(path, X_OK) != 0)
+			return crb_err_errno(err, "%s", path);
+	}
+	return CRB_OK;
+}
+
+static void
+init(
+    struct supervisor *supervisor, const struct crb_supervisor_options *options)
+{
+	static const struct child children[CHILDREN] = {
+		[CORE] = { .name = "core",
+		    .program = "credbroker-core",
+		    .role = CRB_ROLE_CORE },
+		[GATEWAY] = { .name = "gateway",
+		    .program = "credbroker-gateway",
+		    .role = CRB_ROLE_GATEWAY },
+		[EGRESS] = { .name = "egress",
+		    .program = "credbroker-egress",
+		    .role = CRB_ROLE_EGRESS },
+	};
+
+	*supervisor = (struct supervisor){ .options = options,
+		.runtime = CRB_RUNTIME_NONE };
+	for (unsigned i = 0; i < CHILDREN; i++) {
+		struct child *child = &supervisor->children[i];
+
+		*child = children[i];
+		child->supervisor = supervisor;
+		crb_timer_init(&child->timer, child_start, child);
+	}
+	crb_timer_init(&supervisor->phase_timer, on_phase_end, supervisor);
+}
+
+static void
+clear(struct supervisor *supervisor)
+{
+	crb_bus_free(supervisor->bus);
+	crb_loop_free(supervisor->loop);
+	crb_runtime_close(&supervisor->runtime);
+}
+
+enum crb_status
+crb_supervisor_run(
+    const struct crb_supervisor_options *options, struct crb_err *err)
+{
+	__attribute__((cleanup(clear))) struct supervisor supervisor;
+
+	init(&supervisor, options);
+	if (check_programs(&supervisor, err) != CRB_OK ||
+	    crb_runtime_open(options->runtime, &supervisor.runtime, err) !=
+		CRB_OK ||
+	    crb_loop_new(&supervisor.loop, err) != CRB_OK ||
+	    watch_signals(&supervisor, err) != CRB_OK)
+		return err->status;
+	supervisor.requests.libexec = options->libexec;
+	supervisor.requests.sessions = supervisor.runtime.sessions;
+	child_start(&supervisor.children[CORE]);
+	if (crb_loop_run(supervisor.loop, err) != CRB_OK)
+		return err->status;
+	crb_log(CRB_LOG_INFO, "stopped", CRB_LOG_END);
+	return CRB_OK;
+}
