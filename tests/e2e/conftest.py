@@ -216,3 +216,89 @@ def forge(broker, git_server):
     add_git_credential(broker, git_server)
     broker.server = git_server
     return broker
+
+
+class LiveSandbox:
+    """A shell in `credbroker run` that is told what to do line by line."""
+
+    def __init__(self, broker, grants, task="live", options=()):
+        self.broker = broker
+        self.workspace = pathlib.Path(tempfile.mkdtemp(dir=broker.folder))
+        args = ["run", "--task", task, "--workspace", self.workspace]
+        for grant in grants:
+            args += ["--grant", grant]
+        self.errors = open(self.workspace.with_suffix(".err"), "w+b")
+        self.process = subprocess.Popen(
+            broker.command(*args, *options, "--", "sh", "-s"),
+            env=broker.environment(), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=self.errors)
+        self.counter = 0
+
+    def start(self, script):
+        """Begin a script; finish() waits for it."""
+        self.counter += 1
+        # In a subshell, so that it may exit.
+        text = f"( {script}\n) 2>&1 </dev/null; echo \"=end{self.counter}=$?\"\n"
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
+
+    def finish(self):
+        """(exit status, output) of the script begun last."""
+        mark = f"=end{self.counter}=".encode()
+        lines = []
+        for line in self.process.stdout:
+            if mark in line:
+                before, status = line.split(mark)
+                lines.append(before)
+                return int(status), b"".join(lines).decode(errors="replace")
+            lines.append(line)
+        raise AssertionError(
+            f"the sandbox ended: {b''.join(lines)!r} {self.error_text()}")
+
+    def __call__(self, script):
+        self.start(script)
+        return self.finish()
+
+    def error_text(self):
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace")
+
+    @property
+    def session(self):
+        """The session's id, as the banner says it."""
+        wait_until(lambda: "session " in self.error_text(), "banner")
+        return self.error_text().split("session ")[1].split()[0]
+
+    def close(self):
+        if self.process.stdin:
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=30)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
+
+
+@pytest.fixture
+def live(forge):
+    """Make live sandboxes; they are closed at the end."""
+    made = []
+
+    def make(*grants, **kwargs):
+        sandbox = LiveSandbox(forge, grants, **kwargs)
+        made.append(sandbox)
+        return sandbox
+    yield make
+    for sandbox in made:
+        sandbox.close()
+
+
+def memory_kib(pid):
+    """Anonymous memory of a process that is really there."""
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss_Anon:"):
+            return int(line.split()[1])
+    raise AssertionError("no Pss_Anon")

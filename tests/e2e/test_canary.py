@@ -1,0 +1,129 @@
+"""A first sweep: the stored password is nowhere it should not be, and the
+sweep finds one that is planted."""
+
+import base64
+import os
+import pathlib
+import subprocess
+import urllib.parse
+
+from conftest import wait_until
+
+GRANT = "forge:repository=acme/api,git=fetch+push"
+
+
+def forms(secret):
+    """The secret as it could show up."""
+    raw = secret.encode()
+    found = {raw, raw.hex().encode(), urllib.parse.quote(secret).encode(),
+             raw[::-1]}
+    for prefix in (b"", b"x", b"xx", b"robot:"):
+        encoded = base64.b64encode(prefix + raw)
+        # Without what the neighbours decide.
+        found.add(encoded[4:-4])
+    return found
+
+
+def hits(data, secret):
+    return [form for form in forms(secret) if form in data]
+
+
+def sweep_files(folder, secret):
+    found = []
+    for path in pathlib.Path(folder).rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            if hits(path.read_bytes(), secret):
+                found.append(str(path))
+    return found
+
+
+def sweep_processes(pids, secret):
+    found = []
+    for pid in pids:
+        for name in ("cmdline", "environ"):
+            try:
+                data = pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
+            except OSError:
+                continue
+            if hits(data, secret):
+                found.append(f"{pid}/{name}")
+    return found
+
+
+def test_the_sweep_finds_what_is_planted(folder):
+    secret = "planted-0123456789-secret"
+    for number, form in enumerate(forms(secret)):
+        (folder / f"plant-{number}").write_bytes(b"before" + form + b"after")
+    assert len(sweep_files(folder, secret)) == len(forms(secret))
+
+
+def test_the_password_is_nowhere(live, forge, git_server):
+    secret = git_server.password
+    url = f"{git_server.url}/acme/api.git"
+    sandbox = live(GRANT)
+    outputs = [
+        sandbox("set -e; git clone --quiet " + url + "; cd api; "
+                "git -c user.name=a -c user.email=a@b commit --allow-empty "
+                "-qm x; git push -q; GIT_TRACE_CURL=1 GIT_CURL_VERBOSE=1 "
+                "git fetch"),
+        sandbox(f"git ls-remote {git_server.url}/acme/infra.git"),
+        sandbox("env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'"),
+        sandbox("find / -xdev -type f -path '/run/*' -exec cat {} +"),
+        sandbox("for p in /v1/session /v1/credentials /v1/credentials/forge "
+                "/v1/credentials/nope /v1/helper/git/get /latest/meta-data "
+                "/; do credbroker-shim get $p; done"),
+        sandbox("printf 'protocol=https\\nhost=" + git_server.authority +
+                "\\n\\n' | /run/credbroker-bin/git-credential-credbroker get"),
+    ]
+    assert outputs[0][0] == 0, outputs[0][1]
+    for _, output in outputs:
+        assert not hits(output.encode(), secret)
+
+    # The sandbox's files, the state (sealed), the runtime folder, the log.
+    assert sweep_files(forge.folder, secret) == []
+    audit = forge.run("audit", "show", "--json").stdout
+    assert "exchange" in audit
+    assert not hits(audit.encode(), secret)
+    shown = forge.run("credential", "show", "forge", "--json").stdout
+    assert not hits(shown.encode(), secret)
+
+    pids = [p for p in os.listdir("/proc") if p.isdigit()]
+    server = {str(git_server.process.pid)}
+    assert [f for f in sweep_processes(set(pids) - server, secret)] == []
+
+    # And it is found where it is planted: the sweep is awake.
+    (forge.state / "planted").write_text(secret)
+    assert sweep_files(forge.folder, secret) == [str(forge.state / "planted")]
+
+
+def test_the_gateway_and_the_supervisor_never_hold_it(forge, git_server, live):
+    """Read their memory while exchanges go on: root may, here."""
+    if os.geteuid() != 0:
+        import pytest
+        pytest.skip("reading another process's memory needs root")
+    sandbox = live(GRANT)
+    url = f"{git_server.url}/acme/api.git"
+    assert sandbox(f"git ls-remote {url}")[0] == 0
+    pids = forge.pids()
+    for name in ("gateway", "supervisor"):
+        assert not memory_hits(pids[name], git_server.password), name
+    # The core has it in its locked memory: the search does see memory.
+    assert memory_hits(pids["core"], git_server.password)
+
+
+def memory_hits(pid, secret):
+    found = False
+    with open(f"/proc/{pid}/maps") as maps, \
+            open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            span, mode = line.split()[:2]
+            first, last = (int(x, 16) for x in span.split("-"))
+            # The sanitizer's shadow is terabytes of nothing.
+            if not mode.startswith("rw") or last - first > 1 << 30:
+                continue
+            try:
+                memory.seek(first)
+                found |= bool(hits(memory.read(last - first), secret))
+            except (OSError, OverflowError, ValueError):
+                continue
+    return found
