@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/slab.h"
 #include "tests/unit/unit.h"
