@@ -1,0 +1,21 @@
+#ifndef CRB_EGRESS_H
+#define CRB_EGRESS_H
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "broker/egress/job.h"
+
+/*
+ * The egress: takes jobs from the core's bus, and keeps sessions apart.  It
+ * holds secrets for as long as their jobs last, and knows nothing of the
+ * store, the policy, or a sandbox's socket.
+ */
+struct crb_egress;
+
+/* Takes `bus`, whether or not it succeeds.  The loop stops when it is gone. */
+CRB_NODISCARD enum crb_status crb_egress_new(struct crb_loop *loop, int bus,
+    const struct crb_job_limits *limits, struct crb_egress **out,
+    struct crb_err *err);
+void crb_egress_free(struct crb_egress *egress);
+
+#endif /* !CRB_EGRESS_H */

@@ -1,0 +1,114 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sodium.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/options.h"
+#include "base/process.h"
+#include "base/slab.h"
+#include "broker/egress/egress.h"
+#include "broker/egress/memory.h"
+
+#define BUS_FD 3
+/* Within the 8 MiB that an ordinary user may lock. */
+#define SLAB_BYTES (4u << 20)
+
+static const struct crb_option options[] = {
+	{ .name = "connect-timeout",
+	    .type = CRB_OPTION_DURATION,
+	    .offset = offsetof(struct crb_job_limits, connect),
+	    .min = 1,
+	    .max = 300,
+	    .preset = "15s",
+	    .value = "DURATION",
+	    .help = "until a connection to an upstream stands" },
+	{ .name = "idle-timeout",
+	    .type = CRB_OPTION_DURATION,
+	    .offset = offsetof(struct crb_job_limits, idle),
+	    .min = 1,
+	    .max = 3600,
+	    .preset = "5m",
+	    .value = "DURATION",
+	    .help = "without a byte either way" },
+	{ .name = "head-timeout",
+	    .type = CRB_OPTION_DURATION,
+	    .offset = offsetof(struct crb_job_limits, head),
+	    .min = 1,
+	    .max = 300,
+	    .preset = "30s",
+	    .value = "DURATION",
+	    .help = "for a head, once it has begun" },
+	CRB_OPTION_END,
+};
+
+static void
+signal_came(void *ctx, int number)
+{
+	(void)number;
+	crb_loop_stop(ctx);
+}
+
+static enum crb_status
+prepare_process(struct crb_err *err)
+{
+	/* libcurl and OpenSSL look for many a variable. */
+	if (clearenv() != 0)
+		return crb_err_errno(err, "clearing the environment");
+	if (crb_process_harden(BUS_FD, err) != CRB_OK ||
+	    crb_slab_open(SLAB_BYTES, err) != CRB_OK)
+		return err->status;
+	if (sodium_init() < 0)
+		return crb_err_set(
+		    err, CRB_ERR_SYSTEM, "libsodium cannot be started");
+	crb_slab_adopt_jansson();
+	return crb_egress_memory(err);
+}
+
+static void
+loop_cleanup(struct crb_loop **loop)
+{
+	crb_loop_free(*loop);
+}
+
+static void
+egress_cleanup(struct crb_egress **egress)
+{
+	crb_egress_free(*egress);
+}
+
+static enum crb_status
+run(const struct crb_job_limits *limits, struct crb_err *err)
+{
+	static const int signals[] = { SIGTERM, SIGINT };
+	__attribute__((cleanup(loop_cleanup))) struct crb_loop *loop = NULL;
+	__attribute__((
+	    cleanup(egress_cleanup))) struct crb_egress *egress = NULL;
+
+	if (crb_loop_new(&loop, err) != CRB_OK ||
+	    crb_loop_signals(loop, signals, 2, signal_came, loop, err) !=
+		CRB_OK ||
+	    crb_egress_new(loop, BUS_FD, limits, &egress, err) != CRB_OK)
+		return err->status;
+	return crb_loop_run(loop, err);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct crb_job_limits limits;
+	struct crb_operands operands;
+	struct crb_err err;
+
+	crb_log_open("egress", CRB_LOG_INFO);
+	if (crb_options_argv(options, argc, argv, 1, false, &limits, &operands,
+		&err) == CRB_OK &&
+	    prepare_process(&err) == CRB_OK && run(&limits, &err) == CRB_OK)
+		return 0;
+	crb_log(
+	    CRB_LOG_ERROR, "cannot run", CRB_LOG_REASON, err.msg, CRB_LOG_END);
+	return crb_status_info(err.status)->exit;
+}

@@ -1,0 +1,156 @@
+#include "broker/egress/upload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "broker/bus/stream.h"
+
+enum crb_status
+crb_upload_init(struct crb_upload *upload, int fd, enum crb_body kind,
+    uint64_t length, uint8_t *spare, struct crb_err *err)
+{
+	*upload = (struct crb_upload){ .fd = fd,
+		.kind = kind,
+		.left = kind == CRB_BODY_LENGTH ? length : 0,
+		.spare = spare };
+	if (kind != CRB_BODY_NONE &&
+	    (upload->packet = malloc(CRB_STREAM_PACKET_MAX)) == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "no memory for a body");
+	return CRB_OK;
+}
+
+void
+crb_upload_clear(struct crb_upload *upload)
+{
+	free(upload->packet);
+	upload->packet = NULL;
+}
+
+static enum crb_status
+receive(struct crb_upload *upload, uint8_t *packet, struct crb_msg *msg,
+    struct crb_err *err)
+{
+	bool closed;
+
+	if (crb_stream_receive(upload->fd, CRB_ROLE_GATEWAY, CRB_ROLE_EGRESS,
+		packet, msg, &closed, err) != CRB_OK)
+		return err->status;
+	if (closed)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "the client went away during its request");
+	return CRB_OK;
+}
+
+static enum crb_status
+take_data(struct crb_upload *upload, const struct crb_slice *data,
+    struct crb_err *err)
+{
+	if (data->len == 0)
+		return crb_err_set(
+		    err, CRB_ERR_INVALID, "an empty piece of a body came");
+	if (upload->kind == CRB_BODY_LENGTH) {
+		if (data->len > upload->left)
+			return crb_err_set(err, CRB_ERR_INVALID,
+			    "a body is longer than was said");
+		upload->left -= data->len;
+	}
+	upload->at = data->p;
+	upload->in_hand = data->len;
+	return CRB_OK;
+}
+
+static enum crb_status
+take_end(struct crb_upload *upload, struct crb_err *err)
+{
+	if (upload->left > 0)
+		return crb_err_set(
+		    err, CRB_ERR_INVALID, "a body is shorter than was said");
+	upload->ended = true;
+	return CRB_OK;
+}
+
+/*
+ * The first packet is kept until there is a second one, so that a request of
+ * one packet can be sent again when a kept connection turns out to be closed.
+ */
+static enum crb_status
+next_packet(struct crb_upload *upload, struct crb_err *err)
+{
+	bool second = upload->start != NULL;
+	uint8_t *packet = second ? upload->spare : upload->packet;
+	struct crb_msg msg;
+
+	if (receive(upload, packet, &msg, err) != CRB_OK)
+		return err->status;
+	upload->paused = msg.type == CRB_MSG_NONE_;
+	if (upload->paused)
+		return CRB_OK;
+	if (msg.type == CRB_MSG_REQUEST_END)
+		return take_end(upload, err);
+	if (msg.type != CRB_MSG_REQUEST_BODY)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "%s came inside of a body", crb_msg_name(msg.type));
+	if (second) {
+		memcpy(upload->packet, msg.request_body.data.p,
+		    msg.request_body.data.len);
+		msg.request_body.data.p = (const char *)upload->packet;
+	}
+	if (take_data(upload, &msg.request_body.data, err) != CRB_OK)
+		return err->status;
+	upload->start = upload->passed == 0 ? upload->at : NULL;
+	return CRB_OK;
+}
+
+enum crb_status
+crb_upload_read(struct crb_upload *upload, char *to, size_t size, size_t *len,
+    struct crb_err *err)
+{
+	if (upload->in_hand == 0 && !upload->ended &&
+	    !crb_upload_passed(upload) && next_packet(upload, err) != CRB_OK)
+		return err->status;
+	*len = upload->in_hand < size ? upload->in_hand : size;
+	memcpy(to, upload->at, *len);
+	upload->at += *len;
+	upload->in_hand -= *len;
+	upload->passed += *len;
+	return CRB_OK;
+}
+
+bool
+crb_upload_rewind(struct crb_upload *upload)
+{
+	if (upload->passed == 0)
+		return true;
+	if (upload->start == NULL)
+		return false;
+	upload->in_hand += (size_t)(upload->at - upload->start);
+	upload->at = upload->start;
+	upload->passed = 0;
+	return true;
+}
+
+bool
+crb_upload_passed(const struct crb_upload *upload)
+{
+	return upload->in_hand == 0 &&
+	    (upload->ended ||
+		(upload->kind != CRB_BODY_CHUNKED && upload->left == 0));
+}
+
+enum crb_status
+crb_upload_finish(struct crb_upload *upload, struct crb_err *err)
+{
+	struct crb_msg msg;
+
+	if (upload->ended)
+		return CRB_OK;
+	if (receive(upload, upload->spare, &msg, err) != CRB_OK)
+		return err->status;
+	if (msg.type == CRB_MSG_NONE_)
+		return CRB_OK;
+	if (msg.type != CRB_MSG_REQUEST_END)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "%s came behind a request", crb_msg_name(msg.type));
+	upload->ended = true;
+	return CRB_OK;
+}

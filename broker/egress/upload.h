@@ -1,0 +1,48 @@
+#ifndef CRB_EGRESS_UPLOAD_H
+#define CRB_EGRESS_UPLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "broker/bus/messages.h"
+
+/*
+ * The request's body on its way from a stream to libcurl.  Nothing is read
+ * from the stream before libcurl asks, which is the back-pressure.  Every
+ * request ends with REQUEST_END, one without a body too.
+ */
+struct crb_upload {
+	int fd; /* of the stream, borrowed */
+	enum crb_body kind;
+	uint64_t left;   /* of a body with a length */
+	uint64_t passed; /* bytes given to libcurl */
+	uint8_t *packet; /* the one in hand, and `at` in it */
+	uint8_t *spare;  /* CRB_STREAM_PACKET_MAX, borrowed, shared */
+	const char *at;
+	size_t in_hand;
+	const char *start; /* of the first packet's data, NULL when gone */
+	bool paused;       /* libcurl waits for more */
+	bool ended;        /* REQUEST_END came */
+};
+
+CRB_NODISCARD enum crb_status crb_upload_init(struct crb_upload *upload, int fd,
+    enum crb_body kind, uint64_t length, uint8_t *spare, struct crb_err *err);
+void crb_upload_clear(struct crb_upload *upload);
+
+/*
+ * Fill `to`; *len is 0 at the end.  When nothing is there yet, `paused` is set.
+ */
+CRB_NODISCARD enum crb_status crb_upload_read(struct crb_upload *upload,
+    char *to, size_t size, size_t *len, struct crb_err *err);
+
+/* From the start again; false when that is gone. */
+bool crb_upload_rewind(struct crb_upload *upload);
+
+/* The whole body was passed on, so that only REQUEST_END may come. */
+bool crb_upload_passed(const struct crb_upload *upload);
+/* Look for that REQUEST_END. */
+CRB_NODISCARD enum crb_status crb_upload_finish(
+    struct crb_upload *upload, struct crb_err *err);
+
+#endif /* !CRB_EGRESS_UPLOAD_H */
