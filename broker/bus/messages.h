@@ -166,6 +166,7 @@
 	F(U64, job, 0) \
 	F(TEXT, headers, CRB_HEADERS_MAX)
 #define CRB_FIELDS_REQUEST_BODY(F) F(BYTES, data, CRB_BODY_MAX)
+/* Behind every request, one without a body too. */
 #define CRB_FIELDS_REQUEST_END(F)
 #define CRB_FIELDS_RESPONSE_HEAD(F) \
 	F(U64, job, 0) \
