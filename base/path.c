@@ -60,9 +60,6 @@ walk_error(const struct walk *walk, const char *name, struct crb_err *err)
 	if (errno == ENOENT)
 		return crb_err_set(err, CRB_ERR_NOT_FOUND,
 		    "%s%s%s: no such file or folder", walk->at, between, name);
-	if (errno == ENOTDIR)
-		return crb_err_set(
-		    err, CRB_ERR_INVALID, "%s: not a folder", walk->at);
 	return crb_err_errno(err, "%s%s%s", walk->at, between, name);
 }
 
@@ -221,9 +218,10 @@ walk_down(
 	if (walk_start(walk, path, err) != CRB_OK)
 		return err->status;
 	while (next_name(walk, name)) {
-		/* An openat() below what is no folder says ENOTDIR. */
-		if (S_ISDIR(walk->st.st_mode) &&
-		    judge(walk, true, err) != CRB_OK)
+		if (!S_ISDIR(walk->st.st_mode))
+			return crb_err_set(
+			    err, CRB_ERR_INVALID, "%s: not a folder", walk->at);
+		if (judge(walk, true, err) != CRB_OK)
 			return err->status;
 		if (step(walk, name, follow_last, err) != CRB_OK)
 			return err->status;
