@@ -108,6 +108,22 @@ list_run(struct crb_cli *cli, const void *opaque,
 }
 
 static void
+print_params(const struct crb_option *param)
+{
+	for (; param->name != NULL; param++) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "%s=%s", param->name,
+		    param->value != NULL ? param->value : "VALUE");
+		printf("  %-24s %s%s", text, param->help,
+		    param->required ? " (required)" : "");
+		if (param->preset != NULL)
+			printf(" (default %s)", param->preset);
+		putchar('\n');
+	}
+}
+
+static void
 print_attributes(const struct crb_attribute *attribute)
 {
 	for (; attribute->name != NULL; attribute++) {
@@ -144,7 +160,7 @@ show_run(struct crb_cli *cli, const void *opaque,
 	    backend->kind, backend->summary, backend->form,
 	    backend->mints ? "minted or injected"
 			   : "only ever injected, never handed out");
-	crb_options_help(backend->params, stdout);
+	print_params(backend->params);
 	printf("\nScope (--grant NAME:KEY=VALUE[+VALUE],...):\n");
 	print_attributes(backend->attributes);
 	return CRB_OK;

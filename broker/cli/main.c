@@ -17,6 +17,7 @@
 #define SLAB_BYTES (1u << 20)
 #define OPTIONS_MAX 4096
 #define NAMES_MAX 64
+#define NAME_LEN 24
 
 static void
 usage(FILE *to)
@@ -89,18 +90,31 @@ list_group(const char *group, FILE *to)
 	return found;
 }
 
+/* The first words of the commands' names; neighbours may be the same. */
+static size_t
+first_words(char words[NAMES_MAX][NAME_LEN], const char *names[NAMES_MAX])
+{
+	size_t count = 0;
+
+	for (; crb_commands[count] != NULL && count < NAMES_MAX; count++) {
+		const char *name = crb_commands[count]->name;
+
+		(void)snprintf(words[count], NAME_LEN, "%.*s",
+		    (int)strcspn(name, " "), name);
+		names[count] = words[count];
+	}
+	return count;
+}
+
 static int
 unknown_command(char **argv)
 {
-	const char *names[NAMES_MAX];
-	const char *nearest;
-	size_t count = 0;
+	char words[NAMES_MAX][NAME_LEN];
+	const char *names[NAMES_MAX], *nearest;
 
 	if (list_group(argv[1], stderr))
 		return 2;
-	for (; crb_commands[count] != NULL && count < NAMES_MAX; count++)
-		names[count] = crb_commands[count]->name;
-	nearest = crb_text_nearest(argv[1], names, count);
+	nearest = crb_text_nearest(argv[1], names, first_words(words, names));
 	fputs("credbroker: there is no command \"", stderr);
 	crb_output_text(stderr, argv[1]);
 	fprintf(stderr, "\"%s%s. See: credbroker --help\n",
