@@ -176,14 +176,27 @@ insert_value(struct crb_scope_attribute *at, char *value, struct crb_err *err)
 	return CRB_OK;
 }
 
-static void
-strip_ending(char *value, const char *ending)
+static bool
+ends_in(const char *value, size_t len, const char *ending)
+{
+	size_t cut = strlen(ending);
+
+	return len > cut && memcmp(&value[len - cut], ending, cut) == 0;
+}
+
+static enum crb_status
+strip_ending(char *value, const char *ending, struct crb_err *err)
 {
 	size_t len = strlen(value);
-	size_t cut = ending != NULL ? strlen(ending) : 0;
 
-	if (cut > 0 && len > cut && strcmp(&value[len - cut], ending) == 0)
-		value[len - cut] = '\0';
+	if (ending == NULL || !ends_in(value, len, ending))
+		return CRB_OK;
+	len -= strlen(ending);
+	if (ends_in(value, len, ending))
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "\"%s\" twice at the end matches nothing", ending);
+	value[len] = '\0';
+	return CRB_OK;
 }
 
 static enum crb_status
@@ -198,8 +211,9 @@ add_value(
 		return status;
 	if ((value = strdup(crb_buf_text(&decoded))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	strip_ending(value, at->attribute->strip);
-	if ((status = check_value(at->attribute, value, err)) != CRB_OK)
+	if ((status = strip_ending(value, at->attribute->strip, err)) !=
+		CRB_OK ||
+	    (status = check_value(at->attribute, value, err)) != CRB_OK)
 		return status;
 	if ((status = insert_value(at, value, err)) == CRB_OK)
 		value = NULL;

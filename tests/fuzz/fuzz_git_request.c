@@ -18,11 +18,14 @@ check(const struct crb_git_request *request, struct crb_slice raw)
 	    memcmp(raw.p, request->authority, authority) != 0 ||
 	    memcmp(raw.p + authority, sent.data, sent.len) != 0)
 		abort();
+	crb_buf_reset(&sent);
+	crb_buf_printf(&sent, "/%s/", request->repository);
 	if (crb_git_operation_choice(request->operation) == NULL ||
-	    request->repository[0] == '\0' || request->repository[0] == '/' ||
-	    strstr(request->repository, "..") == request->repository ||
-	    strchr(request->repository, '?') != NULL ||
-	    memmem(sent.data, sent.len, request->repository,
+	    strstr(crb_buf_text(&sent), "//") != NULL ||
+	    strstr(crb_buf_text(&sent), "/../") != NULL ||
+	    strstr(crb_buf_text(&sent), ".git/") != NULL ||
+	    strpbrk(crb_buf_text(&sent), "?*;\\") != NULL ||
+	    memmem(request->path.p, request->path.len, request->repository,
 		strlen(request->repository)) == NULL)
 		abort();
 }

@@ -22,8 +22,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct crb_err err;
 
 	if (size > 0 && data[0] == '?') {
-		(void)crb_target_check_query(
-		    (struct crb_slice){ text.p + 1, size - 1 }, &err);
+		text = (struct crb_slice){ text.p + 1, size - 1 };
+		if (crb_target_check_query(text, &err) == CRB_OK &&
+		    (has(text, "%00") || has(text, "%25")))
+			abort();
 		return 0;
 	}
 	if (crb_target_check_path(text, &err) != CRB_OK)

@@ -88,6 +88,7 @@ static const struct refusal {
 	{ "Repository=a", "did you mean \"repository\"?" },
 	{ "repository=a,repository=b", "repository is there twice" },
 	{ "repository=a+a", "repository: the same value twice" },
+	{ "repository=a.git.git", "twice at the end" },
 	{ "repository=a+a.git", "repository: the same value twice" },
 	{ "repository=a,git=pull", "\"pull\" is not one of fetch, push" },
 	{ "repository=a,git=fetch+fetch", "git: the same value twice" },
