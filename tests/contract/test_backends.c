@@ -1,4 +1,5 @@
 /* One suite over every backend of the table: what all of them promise. */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -16,6 +17,48 @@
 
 /* In no parameter and no message: only a leak can bring it there. */
 #define CANARY "cAnArY-7f3e9a51"
+
+/*
+ * The linker sends free() and realloc() here, so that memory which is handed
+ * back without being wiped can be looked at.
+ */
+void __real_free(void *p);
+void __wrap_free(void *p);
+void *__real_realloc(void *p, size_t len);
+void *__wrap_realloc(void *p, size_t len);
+
+static struct watch {
+	bool armed;
+	unsigned found;
+	char encoded[256];
+} watch;
+
+static void
+watch_block(const void *p)
+{
+	size_t len = p != NULL && watch.armed
+	    ? malloc_usable_size((void *)(uintptr_t)p)
+	    : 0;
+
+	if (len > 0 &&
+	    (memmem(p, len, CANARY, strlen(CANARY)) != NULL ||
+		memmem(p, len, watch.encoded, strlen(watch.encoded)) != NULL))
+		watch.found++;
+}
+
+void
+__wrap_free(void *p)
+{
+	watch_block(p);
+	__real_free(p);
+}
+
+void *
+__wrap_realloc(void *p, size_t len)
+{
+	watch_block(p);
+	return __real_realloc(p, len);
+}
 
 /* Parameters of every way to use each backend.  A new backend adds its own. */
 static const struct sample {
@@ -385,6 +428,41 @@ injections_are_well_formed_and_in_the_slab(void **state)
 	}
 }
 
+static void
+no_memory_is_handed_back_with_the_secret_in_it(void **state)
+{
+	char *planted = strdup("x" CANARY);
+	char text[4000] = CANARY; /* long, so that buffers grow */
+
+	(void)state;
+	assert_non_null(planted);
+	memset(&text[strlen(CANARY)], 'x', sizeof(text) - strlen(CANARY) - 1);
+	watch.armed = true;
+	(void)snprintf(watch.encoded, sizeof(watch.encoded), "%s", CANARY);
+	free(planted);
+	assert_int_equal(watch.found, 1);
+	for (size_t i = 0; i < SAMPLES; i++) {
+		const struct crb_backend_ops *ops = ops_of(&samples[i]);
+		CRB_AUTO_JSON json_t *params = json_of(samples[i].params);
+		CRB_AUTO_SECRET struct crb_secret *secret = secret_of(text);
+
+		/* The second time it is known what the encoded one is. */
+		for (int k = 0; ops->inject != NULL && k < 2; k++) {
+			struct crb_injection out = { .value = NULL };
+			struct crb_err err;
+
+			watch.found = 0;
+			assert_int_equal(
+			    ops->inject(params, secret, &out, &err), CRB_OK);
+			(void)snprintf(watch.encoded, sizeof(watch.encoded),
+			    "%.48s", crb_secret_bytes(out.value));
+			crb_injection_clear(&out);
+			assert_int_equal(watch.found, 0);
+		}
+	}
+	watch.armed = false;
+}
+
 /* A secret that cannot be used is refused without a word about its content. */
 static void
 bad_secrets_are_refused_in_silence(void **state)
@@ -482,6 +560,8 @@ main(void)
 		cmocka_unit_test(routes_are_within_bounds),
 		cmocka_unit_test(a_route_of_bad_parameters_leaves_nothing),
 		cmocka_unit_test(injections_are_well_formed_and_in_the_slab),
+		cmocka_unit_test(
+		    no_memory_is_handed_back_with_the_secret_in_it),
 		cmocka_unit_test(bad_secrets_are_refused_in_silence),
 		cmocka_unit_test(the_longest_secret_can_be_injected),
 		cmocka_unit_test(presets_are_complete_parameters),

@@ -134,6 +134,8 @@ static const struct refusal {
 	    "git LFS is not supported yet" },
 	{ "GET", "h/r/info/lfs/locks", NULL, CRB_GIT_NONE, "LFS" },
 	{ "POST", "h/r/info/lfs/git-upload-pack", NULL, CRB_GIT_FETCH, "LFS" },
+	{ "POST", "h/r/info/lfs/objects/git-upload-pack", NULL, CRB_GIT_FETCH,
+	    "LFS" },
 	{ "GET", "h/r", NULL, CRB_GIT_NONE, "not a request of git's" },
 	{ "GET", "h/repos/acme/api/issues", NULL, CRB_GIT_NONE,
 	    "not a request of git's" },

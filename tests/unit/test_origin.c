@@ -70,6 +70,8 @@ other_ways_of_writing_a_host_are_refused(void **state)
 			fail_msg("accepted: %s", bad[i]);
 		assert_int_equal(origin.port, 7);
 		assert_null(strstr(err.msg, "secret"));
+		if (strchr(bad[i], '@') != NULL)
+			assert_non_null(strstr(err.msg, "password"));
 	}
 	memset(longest, 'a', sizeof(longest));
 	longest[254] = '\0';
