@@ -1,0 +1,264 @@
+#include "broker/gateway/connection.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "broker/gateway/exchange.h"
+#include "broker/gateway/gateway.h"
+#include "broker/gateway/listener.h"
+#include "broker/gateway/server.h"
+
+#define HEAD_MS 5000
+/* Clients that ask in a row are not watched between their requests. */
+#define QUIET_MS 1000
+#define IDLE_MS 30000
+#define REQUESTS_MAX 10000
+
+static void
+set_timer(struct crb_connection *connection, int64_t ms)
+{
+	struct crb_err err;
+
+	if (crb_timer_set(connection->gateway->loop, &connection->timer, ms,
+		&err) != CRB_OK)
+		crb_connection_shut(connection);
+}
+
+static void
+unwatch(struct crb_connection *connection)
+{
+	if (connection->watched)
+		crb_loop_unwatch(connection->gateway->loop, connection->fd);
+	connection->watched = false;
+}
+
+/*
+ * Something came on an idle connection: its head is due soon.  On a suspended
+ * one only a hang-up is heard of; behind a forwarder that is a half-close,
+ * which no client does that still wants its answer.
+ */
+static void
+fd_event(void *ctx, int fd, unsigned events)
+{
+	struct crb_connection *connection = ctx;
+
+	(void)fd;
+	(void)events;
+	unwatch(connection);
+	if (connection->state == CRB_CONNECTION_IDLE) {
+		connection->state = CRB_CONNECTION_HEAD;
+		set_timer(connection, HEAD_MS);
+	} else if (connection->exchange != NULL) {
+		crb_exchange_client_gone(connection->exchange);
+	}
+}
+
+static void
+watch(struct crb_connection *connection, unsigned events)
+{
+	struct crb_err err;
+
+	if (crb_loop_watch(connection->gateway->loop, connection->fd, events,
+		fd_event, connection, &err) != CRB_OK) {
+		crb_connection_shut(connection);
+		return;
+	}
+	connection->watched = true;
+}
+
+static void
+timer_event(void *ctx)
+{
+	struct crb_connection *connection = ctx;
+
+	if (connection->state != CRB_CONNECTION_QUIET) {
+		crb_connection_shut(connection);
+		return;
+	}
+	connection->state = CRB_CONNECTION_IDLE;
+	set_timer(connection, IDLE_MS);
+	watch(connection, CRB_READABLE);
+	crb_listener_room(connection->session);
+}
+
+/* The table by descriptor says which session a connection belongs to. */
+static bool
+enter(struct crb_gateway *gateway, struct crb_connection *connection)
+{
+	size_t room = gateway->connection_room > 0 ? gateway->connection_room
+						   : 64;
+	size_t at = (size_t)connection->fd;
+	struct crb_connection **table;
+
+	while (room <= at)
+		room *= 2;
+	if (room > gateway->connection_room) {
+		table = reallocarray(gateway->connections, room,
+		    sizeof(struct crb_connection *));
+		if (table == NULL)
+			return false;
+		memset(table + gateway->connection_room, 0,
+		    (room - gateway->connection_room) *
+			sizeof(struct crb_connection *));
+		gateway->connections = table;
+		gateway->connection_room = room;
+	}
+	gateway->connections[at] = connection;
+	return true;
+}
+
+static struct crb_connection *
+new_connection(struct crb_session *session, int fd)
+{
+	struct crb_connection *connection = calloc(1, sizeof(*connection));
+
+	if (connection == NULL)
+		return NULL;
+	*connection = (struct crb_connection){
+		.gateway = session->gateway, .session = session, .fd = fd
+	};
+	crb_timer_init(&connection->timer, timer_event, connection);
+	if (!enter(session->gateway, connection)) {
+		free(connection);
+		return NULL;
+	}
+	connection->next = session->connections;
+	if (connection->next != NULL)
+		connection->next->prev = connection;
+	session->connections = connection;
+	session->connection_count++;
+	return connection;
+}
+
+static void
+free_connection(struct crb_connection *connection)
+{
+	struct crb_gateway *gateway = connection->gateway;
+	struct crb_session *session = connection->session;
+
+	unwatch(connection);
+	crb_timer_clear(gateway->loop, &connection->timer);
+	gateway->connections[connection->fd] = NULL;
+	if (connection->next != NULL)
+		connection->next->prev = connection->prev;
+	if (connection->prev != NULL)
+		connection->prev->next = connection->next;
+	else
+		session->connections = connection->next;
+	session->connection_count--;
+	free(connection);
+	crb_session_connection_gone(session);
+}
+
+bool
+crb_connection_accept(struct crb_session *session, int fd)
+{
+	struct crb_gateway *gateway = session->gateway;
+	struct crb_connection *connection = new_connection(session, fd);
+
+	if (connection == NULL) {
+		(void)close(fd);
+		return false;
+	}
+	if (crb_server_add(gateway->server, fd)) {
+		set_timer(connection, HEAD_MS);
+		return true;
+	}
+	/* It may have been started and closed again. */
+	if (gateway->connections[fd] == connection)
+		free_connection(connection);
+	return false;
+}
+
+void
+crb_connection_notify(void *ctx, struct MHD_Connection *mhd,
+    void **socket_context, enum MHD_ConnectionNotificationCode code)
+{
+	struct crb_gateway *gateway = ctx;
+	struct crb_connection *connection = *socket_context;
+	const union MHD_ConnectionInfo *info;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (connection != NULL)
+			free_connection(connection);
+		*socket_context = NULL;
+		return;
+	}
+	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info == NULL || info->connect_fd < 0 ||
+	    (size_t)info->connect_fd >= gateway->connection_room)
+		return;
+	connection = gateway->connections[info->connect_fd];
+	connection->mhd = mhd;
+	*socket_context = connection;
+}
+
+struct crb_connection *
+crb_connection_of(struct MHD_Connection *mhd)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info != NULL ? info->socket_context : NULL;
+}
+
+void
+crb_connection_busy(struct crb_connection *connection)
+{
+	unwatch(connection);
+	crb_timer_clear(connection->gateway->loop, &connection->timer);
+	connection->state = CRB_CONNECTION_BUSY;
+	connection->requests++;
+}
+
+void
+crb_connection_quiet(struct crb_connection *connection)
+{
+	unwatch(connection);
+	connection->exchange = NULL;
+	connection->state = CRB_CONNECTION_QUIET;
+	set_timer(connection, QUIET_MS);
+}
+
+void
+crb_connection_watch(struct crb_connection *connection)
+{
+	if (!connection->watched)
+		watch(connection, 0);
+}
+
+void
+crb_connection_shut(struct crb_connection *connection)
+{
+	(void)shutdown(connection->fd, SHUT_RDWR);
+	if (connection->exchange != NULL)
+		crb_exchange_client_gone(connection->exchange);
+}
+
+/*
+ * Not one that was answered just now: its next request may be on its way, and
+ * a post is not sent again.
+ */
+bool
+crb_connection_evict(struct crb_session *session)
+{
+	struct crb_connection *connection = session->connections;
+
+	while (connection != NULL && connection->state != CRB_CONNECTION_IDLE)
+		connection = connection->next;
+	if (connection == NULL)
+		return false;
+	connection->state = CRB_CONNECTION_BUSY;
+	unwatch(connection);
+	crb_connection_shut(connection);
+	return true;
+}
+
+bool
+crb_connection_is_last(const struct crb_connection *connection)
+{
+	return connection->requests >= REQUESTS_MAX;
+}

@@ -1,0 +1,65 @@
+#ifndef CRB_CONNECTION_H
+#define CRB_CONNECTION_H
+
+#include <stdbool.h>
+
+#include <microhttpd.h>
+
+#include "base/loop.h"
+
+struct crb_exchange;
+struct crb_gateway;
+struct crb_session;
+
+/*
+ * A connection of a sandbox to its endpoint.  Which listening socket it came
+ * from says which session it belongs to.  libmicrohttpd owns the descriptor;
+ * its own time-out starts again with each byte, so the deadlines for a head
+ * and for idleness are kept here.
+ */
+enum crb_connection_state {
+	CRB_CONNECTION_HEAD,  /* a request's head is due */
+	CRB_CONNECTION_QUIET, /* has just been answered */
+	CRB_CONNECTION_IDLE,  /* nothing has come for a while */
+	CRB_CONNECTION_BUSY,  /* in an exchange */
+};
+
+struct crb_connection {
+	struct crb_gateway *gateway;
+	struct crb_session *session;
+	struct MHD_Connection *mhd;
+	struct crb_exchange *exchange; /* NULL between requests */
+	int fd;
+	enum crb_connection_state state;
+	struct crb_timer timer;
+	unsigned requests;
+	bool watched;
+	struct crb_connection *next, *prev; /* of the session */
+};
+
+/* Takes `fd`.  False: it was closed. */
+bool crb_connection_accept(struct crb_session *session, int fd);
+
+/* libmicrohttpd's MHD_OPTION_NOTIFY_CONNECTION; `ctx` is the gateway. */
+void crb_connection_notify(void *ctx, struct MHD_Connection *mhd,
+    void **socket_context, enum MHD_ConnectionNotificationCode code);
+
+struct crb_connection *crb_connection_of(struct MHD_Connection *mhd);
+
+/* The head has come; its answer has gone. */
+void crb_connection_busy(struct crb_connection *connection);
+void crb_connection_quiet(struct crb_connection *connection);
+
+/* The request is suspended: say if the client leaves. */
+void crb_connection_watch(struct crb_connection *connection);
+
+/* End it: libmicrohttpd closes it when it next looks. */
+void crb_connection_shut(struct crb_connection *connection);
+
+/* Close one that has been idle to make room; false: there is none. */
+bool crb_connection_evict(struct crb_session *session);
+
+/* The last answer of a connection says so. */
+bool crb_connection_is_last(const struct crb_connection *connection);
+
+#endif /* !CRB_CONNECTION_H */

@@ -1,0 +1,361 @@
+#include "broker/gateway/download.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "broker/bus/headers.h"
+#include "broker/bus/stream.h"
+#include "broker/gateway/flow.h"
+#include "broker/gateway/gateway.h"
+#include "broker/gateway/location.h"
+#include "broker/gateway/response.h"
+
+#define LOCATION_MAX (CRB_HEADERS_MAX + 512)
+
+/* Responses of git's protocol, which are in pkt-lines. */
+static const char *const framed_types[] = {
+	"application/x-git-upload-pack-result",
+	"application/x-git-receive-pack-result",
+	"application/x-git-upload-pack-advertisement",
+	"application/x-git-receive-pack-advertisement",
+};
+
+static void
+lost(struct crb_refusal *refusal)
+{
+	crb_refusal_make(refusal, CRB_PROBLEM_UPSTREAM,
+	    "the connection to the upstream service was lost");
+}
+
+static void
+failed(struct crb_refusal *refusal, const struct crb_msg_response_fail *fail)
+{
+	crb_refusal_make(refusal, CRB_PROBLEM_UPSTREAM, "%.*s",
+	    (int)fail->detail.len, fail->detail.p);
+	crb_refusal_set_code(refusal, fail->code);
+	/* git would ask for a password. */
+	if (fail->status >= 400 && fail->status <= 599 && fail->status != 401)
+		refusal->status = fail->status;
+}
+
+/* One message of the response; false when nothing waits. */
+static bool
+receive(struct crb_exchange *exchange, uint8_t *packet, struct crb_msg *msg,
+    bool *closed)
+{
+	struct crb_err err;
+
+	*closed = exchange->flow == NULL;
+	if (!*closed &&
+	    crb_stream_receive(exchange->flow->fd, CRB_ROLE_EGRESS,
+		CRB_ROLE_GATEWAY, packet, msg, closed, &err) != CRB_OK)
+		*closed = true;
+	return *closed || msg->type != CRB_MSG_NONE_;
+}
+
+static bool
+take_head(
+    struct crb_exchange *exchange, const struct crb_msg_response_head *head)
+{
+	struct crb_reply *reply = &exchange->reply;
+
+	if (head->job != exchange->job || head->status < 200 ||
+	    head->status > 599 || head->status == 401)
+		return false;
+	if ((reply->headers = crb_slice_dup(head->headers)) == NULL)
+		return false;
+	reply->has_head = true;
+	reply->status = head->status;
+	reply->has_length = head->has_length != 0;
+	reply->length = head->length;
+	/* An answer before the request's end is often the end of its reading.
+	 */
+	if (exchange->phase == CRB_PHASE_UPLOAD && head->status >= 300)
+		exchange->dropping = true;
+	return true;
+}
+
+void
+crb_download_head(struct crb_exchange *exchange)
+{
+	struct crb_refusal refusal;
+	struct crb_msg msg;
+	bool closed;
+
+	if (exchange->reply.has_head ||
+	    !receive(exchange, exchange->gateway->packet, &msg, &closed))
+		return;
+	if (!closed && msg.type == CRB_MSG_RESPONSE_HEAD &&
+	    take_head(exchange, &msg.response_head))
+		return;
+	if (!closed && msg.type == CRB_MSG_RESPONSE_FAIL)
+		failed(&refusal, &msg.response_fail);
+	else
+		lost(&refusal);
+	crb_exchange_end_flow(exchange, false);
+	crb_exchange_refuse(exchange, &refusal);
+}
+
+/* libmicrohttpd's buffer, as far as it is filled. */
+struct piece {
+	char *at;
+	size_t room, len;
+};
+
+static void
+take_pending(struct crb_reply *reply, struct piece *piece)
+{
+	struct crb_slice *pending = &reply->pending;
+	size_t len = pending->len < piece->room ? pending->len : piece->room;
+
+	if (len == 0)
+		return;
+	memcpy(piece->at + piece->len, pending->p, len);
+	if (reply->framed && !reply->cut)
+		crb_pktline_feed(&reply->line, pending->p, len);
+	piece->len += len;
+	piece->room -= len;
+	pending->p += len;
+	pending->len -= len;
+}
+
+/* What is said in the place of the rest: something that git shows, or none. */
+static void
+write_cut(struct crb_exchange *exchange, const struct crb_refusal *refusal)
+{
+	struct crb_reply *reply = &exchange->reply;
+	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(4096);
+
+	reply->cut = true;
+	reply->pending.len = 0;
+	crb_problem_line(refusal, &line);
+	if (reply->framed &&
+	    crb_pktline_cut(&reply->line, crb_buf_text(&line), &reply->tail))
+		reply->pending = (struct crb_slice){ crb_buf_text(&reply->tail),
+			reply->tail.len };
+	else
+		reply->broken = true;
+	crb_exchange_end_flow(exchange, false);
+}
+
+void
+crb_download_cut(
+    struct crb_exchange *exchange, const struct crb_refusal *refusal)
+{
+	/* An answer of our own, or one that has all come, stays whole. */
+	if (!exchange->reply.has_head || exchange->reply.cut)
+		return;
+	if (exchange->reply.ended)
+		crb_exchange_end_flow(exchange, false);
+	else
+		write_cut(exchange, refusal);
+}
+
+/* False when nothing waits. */
+static bool
+pull(struct crb_exchange *exchange)
+{
+	struct crb_reply *reply = &exchange->reply;
+	struct crb_refusal refusal;
+	struct crb_msg msg;
+	bool closed;
+
+	if (!receive(exchange, reply->packet, &msg, &closed))
+		return false;
+	if (!closed && msg.type == CRB_MSG_RESPONSE_BODY) {
+		reply->pending = msg.response_body.data;
+	} else if (!closed && msg.type == CRB_MSG_RESPONSE_END) {
+		reply->ended = true;
+		reply->clean = msg.response_end.clean != 0;
+	} else {
+		if (!closed && msg.type == CRB_MSG_RESPONSE_FAIL)
+			failed(&refusal, &msg.response_fail);
+		else
+			lost(&refusal);
+		write_cut(exchange, &refusal);
+	}
+	return true;
+}
+
+/* All of a known length is there, but not the message that ends it. */
+static bool
+lacks_end(const struct crb_exchange *exchange, const struct piece *piece)
+{
+	const struct crb_reply *reply = &exchange->reply;
+
+	return reply->has_length && !reply->ended &&
+	    exchange->down + piece->len == reply->length;
+}
+
+static void
+fill(struct crb_exchange *exchange, struct piece *piece)
+{
+	struct crb_reply *reply = &exchange->reply;
+
+	do {
+		take_pending(reply, piece);
+		if (reply->pending.len > 0) {
+			/* More than was announced. */
+			reply->broken = reply->broken ||
+			    lacks_end(exchange, piece);
+			return;
+		}
+		if (piece->room == 0 && !lacks_end(exchange, piece))
+			return;
+	} while (!reply->ended && !reply->cut && pull(exchange));
+}
+
+/*
+ * libmicrohttpd does not ask again when it has all of a known length.  So that
+ * the end is seen, and the stream can be used again, the last byte waits.
+ */
+static void
+hold_last(struct crb_exchange *exchange, struct piece *piece)
+{
+	struct crb_reply *reply = &exchange->reply;
+
+	if (piece->len == 0 || reply->pending.len > 0 || reply->cut ||
+	    !lacks_end(exchange, piece))
+		return;
+	reply->last = piece->at[--piece->len];
+	reply->pending = (struct crb_slice){ &reply->last, 1 };
+}
+
+static ssize_t
+read_body(void *ctx, uint64_t position, char *buffer, size_t room)
+{
+	struct crb_exchange *exchange = ctx;
+	struct crb_reply *reply = &exchange->reply;
+	struct piece piece = { buffer, room, 0 };
+
+	(void)position;
+	if (exchange->dead)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (!reply->broken)
+		fill(exchange, &piece);
+	hold_last(exchange, &piece);
+	exchange->down += piece.len;
+	if (piece.len > 0)
+		return (ssize_t)piece.len;
+	if (reply->broken ||
+	    (reply->ended && reply->has_length &&
+		exchange->down < reply->length))
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (reply->ended || reply->cut)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	crb_exchange_park(exchange, CRB_READABLE);
+	return 0;
+}
+
+/* Ours says no-store. */
+static bool
+is_passed(struct crb_slice name)
+{
+	return crb_header_response_ok(name) &&
+	    !crb_slice_is(name, "cache-control");
+}
+
+static bool
+add_header(struct crb_exchange *exchange, struct MHD_Response *response,
+    const struct crb_header *header)
+{
+	CRB_AUTO_BUF struct crb_buf value = CRB_BUF_INIT(LOCATION_MAX);
+	char name[CRB_HEADER_NAME_MAX + 1];
+
+	if (header->name.len >= sizeof(name))
+		return false;
+	memcpy(name, header->name.p, header->name.len);
+	name[header->name.len] = '\0';
+	if (crb_slice_is(header->name, "location"))
+		crb_location_rewrite(
+		    &value, header->value, CRB_SLICE(exchange->origin));
+	else
+		crb_buf_add(&value, header->value.p, header->value.len);
+	return !value.failed &&
+	    MHD_add_response_header(response, name, crb_buf_text(&value)) ==
+	    MHD_YES;
+}
+
+static bool
+is_framed(struct crb_slice type)
+{
+	for (size_t i = 0; i < sizeof(framed_types) / sizeof(framed_types[0]);
+	     i++) {
+		if (crb_slice_is_nocase(type, framed_types[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Headers that say nothing about the response's length or framing. */
+static bool
+add_headers(struct crb_exchange *exchange, struct MHD_Response *response)
+{
+	struct crb_slice rest = CRB_SLICE(exchange->reply.headers);
+	struct crb_header header;
+	struct crb_err err;
+	bool more;
+
+	for (unsigned i = 0; i <= CRB_HEADERS_COUNT_MAX; i++) {
+		if (crb_headers_next(&rest, &header, &more, &err) != CRB_OK)
+			return false;
+		if (!more)
+			return true;
+		if (is_passed(header.name) &&
+		    !add_header(exchange, response, &header))
+			return false;
+	}
+	return false;
+}
+
+/* A response in pkt-lines has no length, so that it can be ended anywhere. */
+static void
+judge_framing(struct crb_exchange *exchange)
+{
+	struct crb_reply *reply = &exchange->reply;
+	struct crb_slice rest = CRB_SLICE(reply->headers);
+	struct crb_header header;
+	struct crb_err err;
+	bool more = true;
+
+	while (crb_headers_next(&rest, &header, &more, &err) == CRB_OK && more)
+		reply->framed = reply->framed ||
+		    (reply->status == 200 &&
+			crb_slice_is(header.name, "content-type") &&
+			is_framed(header.value));
+	if (reply->framed || reply->length == 0)
+		reply->has_length = false;
+}
+
+static enum MHD_Result
+queue(struct crb_exchange *exchange)
+{
+	struct crb_reply *reply = &exchange->reply;
+	struct MHD_Response *response;
+
+	if ((reply->packet = malloc(CRB_STREAM_PACKET_MAX)) == NULL)
+		return MHD_NO;
+	judge_framing(exchange);
+	response = crb_response_stream(
+	    reply->has_length ? reply->length : MHD_SIZE_UNKNOWN, read_body,
+	    exchange);
+	if (response != NULL && !add_headers(exchange, response)) {
+		MHD_destroy_response(response);
+		return MHD_NO;
+	}
+	return crb_exchange_queue(exchange, reply->status, response);
+}
+
+enum MHD_Result
+crb_download_await(
+    struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	if (exchange->reply.has_head)
+		return queue(exchange);
+	crb_download_head(exchange);
+	if (exchange->phase != CRB_PHASE_AWAIT || exchange->reply.has_head)
+		return crb_exchange_again(exchange, data, size);
+	crb_exchange_park(exchange, CRB_READABLE);
+	return MHD_YES;
+}

@@ -1,0 +1,409 @@
+#include "broker/gateway/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "broker/gateway/connection.h"
+#include "broker/gateway/download.h"
+#include "broker/gateway/flow.h"
+#include "broker/gateway/gateway.h"
+#include "broker/gateway/git_reply.h"
+#include "broker/gateway/query.h"
+#include "broker/gateway/response.h"
+#include "broker/gateway/server.h"
+#include "broker/gateway/session.h"
+#include "broker/gateway/upload.h"
+
+/* What is read of a refused body before the connection is closed instead. */
+#define DROP_MAX (1ull << 30)
+/* The rest of a pkt-line, and a message. */
+#define TAIL_MAX (2 * CRB_PKTLINE_MAX)
+
+static void
+link_to(struct crb_session *session, struct crb_exchange *exchange)
+{
+	exchange->session = session;
+	exchange->next = session->exchanges;
+	if (exchange->next != NULL)
+		exchange->next->prev = exchange;
+	session->exchanges = exchange;
+}
+
+static void
+unlink_from_session(struct crb_exchange *exchange)
+{
+	if (exchange->session == NULL)
+		return;
+	if (exchange->next != NULL)
+		exchange->next->prev = exchange->prev;
+	if (exchange->prev != NULL)
+		exchange->prev->next = exchange->next;
+	else
+		exchange->session->exchanges = exchange->next;
+	exchange->next = exchange->prev = NULL;
+	exchange->session = NULL;
+}
+
+void
+crb_exchange_free(struct crb_exchange *exchange)
+{
+	unlink_from_session(exchange);
+	crb_exchanges_remove(&exchange->gateway->exchanges, exchange->id);
+	if (exchange->answer != NULL)
+		MHD_destroy_response(exchange->answer);
+	if (exchange->commands != NULL)
+		crb_git_commands_clear(exchange->commands);
+	free(exchange->commands);
+	free(exchange->refusal);
+	crb_buf_clear(&exchange->body);
+	crb_buf_clear(&exchange->reply.tail);
+	free(exchange->reply.packet);
+	free(exchange->reply.headers);
+	free(exchange->origin);
+	free(exchange);
+}
+
+void *
+crb_exchange_target(void *ctx, const char *target, struct MHD_Connection *mhd)
+{
+	struct crb_connection *connection = crb_connection_of(mhd);
+	size_t len = strnlen(target, CRB_REQUEST_TARGET_MAX + 1);
+	struct crb_exchange *exchange;
+
+	if (connection == NULL ||
+	    (exchange = calloc(1, sizeof(*exchange) + len + 1)) == NULL)
+		return NULL;
+	memcpy(exchange->target, target, len);
+	exchange->gateway = ctx;
+	exchange->connection = connection;
+	exchange->mhd = mhd;
+	exchange->reply.tail = (struct crb_buf)CRB_BUF_INIT(TAIL_MAX);
+	if (!crb_exchanges_add(
+		&exchange->gateway->exchanges, exchange, &exchange->id)) {
+		free(exchange);
+		return NULL;
+	}
+	link_to(connection->session, exchange);
+	connection->exchange = exchange;
+	return exchange;
+}
+
+struct headers {
+	struct crb_header at[CRB_REQUEST_HEADERS_MAX + 1];
+	size_t count;
+};
+
+static enum MHD_Result
+add_header(void *ctx, enum MHD_ValueKind kind, const char *name,
+    size_t name_len, const char *value, size_t value_len)
+{
+	struct headers *headers = ctx;
+
+	(void)kind;
+	headers->at[headers->count++] = (struct crb_header){
+		.name = { name, name_len },
+		.value = { value != NULL ? value : "", value_len },
+	};
+	return headers->count <= CRB_REQUEST_HEADERS_MAX ? MHD_YES : MHD_NO;
+}
+
+static bool
+check_permission(struct crb_exchange *exchange, struct crb_refusal *refusal)
+{
+	const struct crb_request_facts *facts = &exchange->facts;
+
+	if (!exchange->match.route->needs_session)
+		return true;
+	if (facts->authorization.p != NULL &&
+	    !crb_session_accepts(exchange->session, facts->authorization)) {
+		crb_refusal_make(refusal, CRB_PROBLEM_TOKEN,
+		    "the token is not one of this session");
+		return false;
+	}
+	if (facts->authorization.p != NULL || facts->session_header)
+		return true;
+	crb_refusal_make(refusal, CRB_PROBLEM_NO_HEADER,
+	    "this path wants the session's header or token");
+	return false;
+}
+
+static bool
+check_body(const struct crb_exchange *exchange, struct crb_refusal *refusal)
+{
+	const struct crb_route *route = exchange->match.route;
+
+	if (route->action == CRB_ACTION_GIT ||
+	    exchange->facts.length <= route->body_max)
+		return true;
+	crb_refusal_make(refusal, CRB_PROBLEM_BODY_LARGE,
+	    "the body is longer than %zu bytes", route->body_max);
+	return false;
+}
+
+/* The framing, the sender, the path, the permission; then the session. */
+static bool
+check_head(struct crb_exchange *exchange, const char *method,
+    const char *version, struct crb_refusal *refusal)
+{
+	struct headers headers = { .count = 0 };
+	struct crb_request_view view = {
+		.method = method,
+		.version = version,
+		.target = exchange->target,
+		.headers = headers.at,
+	};
+
+	(void)MHD_get_connection_values_n(
+	    exchange->mhd, MHD_HEADER_KIND, add_header, &headers);
+	view.header_count = headers.count;
+	return crb_request_check(&view, &exchange->facts, refusal) &&
+	    crb_route_find(
+		method, exchange->target, &exchange->match, refusal) &&
+	    check_permission(exchange, refusal) &&
+	    check_body(exchange, refusal);
+}
+
+static enum MHD_Result
+begin(struct crb_exchange *exchange, const char *method, const char *version)
+{
+	static enum MHD_Result (*const actions[])(struct crb_exchange *) = {
+		[CRB_ACTION_QUERY] = crb_query_begin,
+		[CRB_ACTION_NOTHING] = crb_query_begin,
+		[CRB_ACTION_GIT] = crb_upload_begin,
+	};
+	struct crb_refusal refusal;
+	bool ok;
+
+	crb_connection_busy(exchange->connection);
+	exchange->method = method;
+	ok = check_head(exchange, method, version, &refusal);
+	exchange->facts.authorization = (struct crb_slice){ NULL, 0 };
+	if (crb_route_plain(exchange->target))
+		exchange->facts.plain = true;
+	exchange->phase = CRB_PHASE_REFUSE;
+	if (!ok) {
+		crb_exchange_refuse(exchange, &refusal);
+		return crb_response_send_refusal(exchange);
+	}
+	if (crb_route_git(exchange->target))
+		exchange->operation = crb_git_operation_of(
+		    method, exchange->target);
+	if (exchange->operation == CRB_GIT_PUSH)
+		crb_upload_watch_commands(exchange);
+	if (!crb_session_refuses(exchange->session, &refusal))
+		return actions[exchange->match.route->action](exchange);
+	/* A body comes first: a post of git's is answered in its own way. */
+	crb_exchange_refuse(exchange, &refusal);
+	return MHD_YES;
+}
+
+enum MHD_Result
+crb_exchange_drop(struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	if (exchange->commands != NULL)
+		crb_git_commands_feed(exchange->commands, data, *size);
+	exchange->dropped += *size;
+	*size = 0;
+	return exchange->dropped <= DROP_MAX ? MHD_YES : MHD_NO;
+}
+
+/* The body is dropped, then the refusal is said. */
+static enum MHD_Result
+refuse(struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	if (*size > 0)
+		return crb_exchange_drop(exchange, data, size);
+	return crb_response_send_refusal(exchange);
+}
+
+/* The core answers when it does; a body waits until then. */
+static enum MHD_Result
+wait_for_core(struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	(void)data;
+	(void)size;
+	crb_exchange_park(exchange, 0);
+	return MHD_YES;
+}
+
+/* A response is queued: libmicrohttpd has no reason to ask. */
+static enum MHD_Result
+done(struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	(void)exchange;
+	(void)data;
+	*size = 0;
+	return MHD_YES;
+}
+
+static crb_phase_fn *const phases[] = {
+	[CRB_PHASE_COLLECT] = crb_query_collect,
+	[CRB_PHASE_ASKED] = wait_for_core,
+	[CRB_PHASE_ANSWER] = crb_query_reply,
+	[CRB_PHASE_UPLOAD] = crb_upload_forward,
+	[CRB_PHASE_AWAIT] = crb_download_await,
+	[CRB_PHASE_REPLY] = done,
+	[CRB_PHASE_REFUSE] = refuse,
+};
+
+enum MHD_Result
+crb_exchange_access(void *ctx, struct MHD_Connection *mhd, const char *url,
+    const char *method, const char *version, const char *data, size_t *size,
+    void **request)
+{
+	struct crb_exchange *exchange = *request;
+
+	(void)ctx;
+	(void)mhd;
+	(void)url;
+	if (exchange == NULL || exchange->dead)
+		return MHD_NO;
+	if (exchange->phase == CRB_PHASE_HEAD)
+		return begin(exchange, method, version);
+	return phases[exchange->phase](exchange, data, size);
+}
+
+enum MHD_Result
+crb_exchange_again(
+    struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	return phases[exchange->phase](exchange, data, size);
+}
+
+void
+crb_exchange_completed(void *ctx, struct MHD_Connection *mhd, void **request,
+    enum MHD_RequestTerminationCode code)
+{
+	struct crb_exchange *exchange = *request;
+	struct crb_connection *connection;
+	const struct crb_reply *reply;
+
+	(void)ctx;
+	(void)mhd;
+	if (exchange == NULL)
+		return;
+	*request = NULL;
+	connection = exchange->connection;
+	reply = &exchange->reply;
+	exchange->connection = NULL;
+	exchange->mhd = NULL;
+	exchange->parked = false;
+	crb_connection_quiet(connection);
+	crb_exchange_end_flow(exchange,
+	    code == MHD_REQUEST_TERMINATED_COMPLETED_OK && reply->ended &&
+		reply->clean && exchange->end_sent);
+	/* A verdict may bring a descriptor, or name a job that must end. */
+	if (!exchange->verdict_due)
+		crb_exchange_free(exchange);
+}
+
+void
+crb_exchange_client_gone(struct crb_exchange *exchange)
+{
+	exchange->dead = true;
+	crb_exchange_unpark(exchange);
+}
+
+void
+crb_exchange_flow_event(struct crb_exchange *exchange)
+{
+	if (!exchange->parked)
+		return;
+	if (exchange->phase == CRB_PHASE_UPLOAD ||
+	    exchange->phase == CRB_PHASE_AWAIT)
+		crb_download_head(exchange);
+	crb_exchange_unpark(exchange);
+}
+
+void
+crb_exchange_cut(
+    struct crb_exchange *exchange, const struct crb_refusal *refusal)
+{
+	if (exchange->phase == CRB_PHASE_REPLY) {
+		crb_download_cut(exchange, refusal);
+	} else if (exchange->phase != CRB_PHASE_HEAD &&
+	    exchange->phase != CRB_PHASE_REFUSE) {
+		crb_exchange_end_flow(exchange, false);
+		crb_exchange_refuse(exchange, refusal);
+	}
+	crb_exchange_unpark(exchange);
+}
+
+void
+crb_exchange_orphan(struct crb_exchange *exchange)
+{
+	unlink_from_session(exchange);
+}
+
+void
+crb_exchange_park(struct crb_exchange *exchange, unsigned events)
+{
+	if (exchange->flow != NULL)
+		crb_flow_want(exchange->flow, events);
+	if (exchange->parked)
+		return;
+	exchange->parked = true;
+	MHD_suspend_connection(exchange->mhd);
+	crb_connection_watch(exchange->connection);
+}
+
+void
+crb_exchange_unpark(struct crb_exchange *exchange)
+{
+	if (!exchange->parked)
+		return;
+	exchange->parked = false;
+	if (exchange->flow != NULL)
+		crb_flow_want(exchange->flow, 0);
+	MHD_resume_connection(exchange->mhd);
+	crb_server_wake(exchange->gateway->server);
+}
+
+void
+crb_exchange_refuse(
+    struct crb_exchange *exchange, const struct crb_refusal *refusal)
+{
+	exchange->phase = CRB_PHASE_REFUSE;
+	if (exchange->refusal == NULL)
+		exchange->refusal = malloc(sizeof(*exchange->refusal));
+	if (exchange->refusal != NULL)
+		*exchange->refusal = *refusal;
+}
+
+void
+crb_exchange_end_flow(struct crb_exchange *exchange, bool clean)
+{
+	clean = clean && exchange->flow != NULL && !exchange->reply.cut;
+	if (exchange->flow != NULL)
+		crb_flow_release(exchange->flow, clean);
+	if (!exchange->allowed)
+		return;
+	exchange->allowed = false;
+	crb_gateway_send(exchange->gateway, CRB_MSG_EXCHANGE_DONE,
+	    &(struct crb_msg_exchange_done){ .exchange = exchange->id,
+		.job = exchange->job,
+		.clean = clean,
+		.status = (uint16_t)exchange->status,
+		.up = exchange->up,
+		.down = exchange->down });
+}
+
+enum MHD_Result
+crb_exchange_queue(struct crb_exchange *exchange, unsigned status,
+    struct MHD_Response *response)
+{
+	enum MHD_Result result;
+
+	if (response == NULL)
+		return MHD_NO;
+	if (exchange->facts.close ||
+	    crb_connection_is_last(exchange->connection))
+		(void)MHD_add_response_header(
+		    response, MHD_HTTP_HEADER_CONNECTION, "close");
+	exchange->phase = CRB_PHASE_REPLY;
+	exchange->status = status;
+	result = MHD_queue_response(exchange->mhd, status, response);
+	MHD_destroy_response(response);
+	return result;
+}

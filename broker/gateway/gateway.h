@@ -1,0 +1,39 @@
+#ifndef CRB_GATEWAY_H
+#define CRB_GATEWAY_H
+
+#include "broker/bus/bus.h"
+#include "broker/gateway/exchanges.h"
+#include "broker/gateway/session.h"
+
+struct crb_connection;
+struct crb_server;
+
+/*
+ * The gateway: endpoints of live sessions on one side, the bus to the core on
+ * the other.  It holds no key and no secret, opens no file and connects
+ * nowhere; every descriptor but those of accept4() comes by the bus.
+ */
+struct crb_gateway {
+	struct crb_loop *loop;
+	struct crb_bus *bus;
+	struct crb_server *server;
+	struct crb_sessions sessions;
+	struct crb_exchanges exchanges;
+	/* Connections by descriptor. */
+	struct crb_connection **connections;
+	size_t connection_room;
+	/* One packet of a stream at a time. */
+	uint8_t *packet;
+	bool stopping;
+};
+
+/* Takes `bus_fd`, whether or not it succeeds. */
+CRB_NODISCARD enum crb_status crb_gateway_new(struct crb_loop *loop, int bus_fd,
+    struct crb_gateway **out, struct crb_err *err);
+void crb_gateway_free(struct crb_gateway *gateway);
+
+/* Send, and stop the gateway when that cannot be: the core would wait. */
+void crb_gateway_send(
+    struct crb_gateway *gateway, enum crb_msg_type type, const void *msg);
+
+#endif /* !CRB_GATEWAY_H */

@@ -1,0 +1,82 @@
+/* credbroker-gateway: descriptor 3 is the bus to the core. */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <sodium.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "base/slab.h"
+#include "broker/gateway/gateway.h"
+
+#define BUS_FD 3
+/* Bodies of questions and leases, and packets of the bus. */
+#define SLAB_BYTES (4u << 20)
+
+static void
+free_loop(struct crb_loop **loop)
+{
+	crb_loop_free(*loop);
+}
+
+static void
+free_gateway(struct crb_gateway **gateway)
+{
+	crb_gateway_free(*gateway);
+}
+
+/* A session costs a descriptor, and so does each connection. */
+static void
+raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static enum crb_status
+prepare(struct crb_err *err)
+{
+	if (crb_process_harden(BUS_FD, err) != CRB_OK)
+		return err->status;
+	if (sodium_init() < 0)
+		return crb_err_set(
+		    err, CRB_ERR_SYSTEM, "libsodium does not start");
+	raise_descriptor_limit();
+	/* Read once, before the process is confined. */
+	tzset();
+	return crb_slab_open(SLAB_BYTES, err);
+}
+
+static enum crb_status
+run(struct crb_err *err)
+{
+	__attribute__((cleanup(free_loop))) struct crb_loop *loop = NULL;
+	__attribute__((
+	    cleanup(free_gateway))) struct crb_gateway *gateway = NULL;
+
+	if (crb_loop_new(&loop, err) != CRB_OK ||
+	    crb_gateway_new(loop, BUS_FD, &gateway, err) != CRB_OK)
+		return err->status;
+	return crb_loop_run(loop, err);
+}
+
+int
+main(void)
+{
+	struct crb_err err;
+
+	crb_log_open("gateway", CRB_LOG_INFO);
+	if (prepare(&err) == CRB_OK && run(&err) == CRB_OK)
+		return EXIT_SUCCESS;
+	crb_log(CRB_LOG_ERROR, "the gateway stops", CRB_LOG_REASON, err.msg,
+	    CRB_LOG_END);
+	return EXIT_FAILURE;
+}

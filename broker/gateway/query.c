@@ -1,0 +1,143 @@
+#include "broker/gateway/query.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "broker/gateway/gateway.h"
+#include "broker/gateway/response.h"
+
+static void
+ask(struct crb_exchange *exchange)
+{
+	const struct crb_route_match *match = &exchange->match;
+	struct crb_msg_query query = {
+		.exchange = exchange->id,
+		.session = CRB_SLICE(exchange->session->id),
+		.what = (uint8_t)match->route->query,
+		.plain = exchange->facts.plain,
+		.name = { match->rest != NULL ? match->rest : "",
+		    match->rest_len },
+		.body = { crb_buf_text(&exchange->body), exchange->body.len },
+	};
+
+	exchange->phase = CRB_PHASE_ASKED;
+	crb_gateway_send(exchange->gateway, CRB_MSG_QUERY, &query);
+	crb_buf_clear(&exchange->body);
+}
+
+enum MHD_Result
+crb_query_begin(struct crb_exchange *exchange)
+{
+	exchange->body = (struct crb_buf)CRB_BUF_INIT_WIPED(
+	    exchange->match.route->body_max);
+	exchange->phase = CRB_PHASE_COLLECT;
+	if (exchange->match.route->body_max == 0)
+		ask(exchange);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+answer_nothing(struct crb_exchange *exchange)
+{
+	return crb_exchange_queue(exchange, 200,
+	    crb_response_bytes("", 0, "text/plain; charset=utf-8"));
+}
+
+static void
+collect(struct crb_exchange *exchange, const char *data, size_t len)
+{
+	struct crb_refusal refusal;
+
+	if (exchange->match.route->action == CRB_ACTION_NOTHING) {
+		exchange->dropped += len;
+	} else {
+		crb_buf_add(&exchange->body, data, len);
+		exchange->dropped = exchange->body.len;
+	}
+	if (!exchange->body.failed &&
+	    exchange->dropped <= exchange->match.route->body_max)
+		return;
+	crb_buf_clear(&exchange->body);
+	crb_refusal_make(&refusal, CRB_PROBLEM_BODY_LARGE,
+	    "the body is longer than %zu bytes",
+	    exchange->match.route->body_max);
+	crb_exchange_refuse(exchange, &refusal);
+}
+
+enum MHD_Result
+crb_query_collect(struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	if (*size > 0) {
+		collect(exchange, data, *size);
+		*size = 0;
+		return MHD_YES;
+	}
+	if (exchange->match.route->action == CRB_ACTION_NOTHING)
+		return answer_nothing(exchange);
+	ask(exchange);
+	crb_exchange_park(exchange, 0);
+	return MHD_YES;
+}
+
+/* What the core says is believed, but not that it is a header. */
+static bool
+add_code(struct MHD_Response *response, struct crb_slice code)
+{
+	char text[65];
+
+	if (code.len == 0)
+		return true;
+	(void)snprintf(text, sizeof(text), "%.*s", (int)code.len, code.p);
+	return MHD_add_response_header(response, "Credbroker-Error", text) ==
+	    MHD_YES;
+}
+
+static struct MHD_Response *
+response_of(const struct crb_msg_answer *answer)
+{
+	struct MHD_Response *response;
+	char type[129];
+
+	(void)snprintf(
+	    type, sizeof(type), "%.*s", (int)answer->type.len, answer->type.p);
+	response = crb_response_bytes(answer->body.p, answer->body.len,
+	    answer->type.len > 0 ? type : "application/octet-stream");
+	if (response == NULL || add_code(response, answer->code))
+		return response;
+	MHD_destroy_response(response);
+	return NULL;
+}
+
+void
+crb_query_answer(
+    struct crb_gateway *gateway, const struct crb_msg_answer *answer)
+{
+	struct crb_exchange *exchange = crb_exchanges_find(
+	    &gateway->exchanges, answer->exchange);
+	struct crb_refusal refusal;
+
+	/* It may have been refused meanwhile. */
+	if (exchange == NULL || exchange->phase != CRB_PHASE_ASKED ||
+	    exchange->match.route->action != CRB_ACTION_QUERY)
+		return;
+	exchange->phase = CRB_PHASE_ANSWER;
+	exchange->answer_status = answer->status;
+	if (answer->status < 200 || answer->status > 599 ||
+	    (exchange->answer = response_of(answer)) == NULL) {
+		crb_refusal_make(&refusal, CRB_PROBLEM_INTERNAL,
+		    "the broker gave no answer that can be passed on");
+		crb_exchange_refuse(exchange, &refusal);
+	}
+	crb_exchange_unpark(exchange);
+}
+
+enum MHD_Result
+crb_query_reply(struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	struct MHD_Response *answer = CRB_STEAL(exchange->answer);
+
+	(void)data;
+	(void)size;
+	return crb_exchange_queue(exchange, exchange->answer_status, answer);
+}

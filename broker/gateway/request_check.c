@@ -1,0 +1,365 @@
+#include "broker/gateway/request_check.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/units.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Headers that decide something, and so may be there once only. */
+enum seen {
+	SEEN_HOST,
+	SEEN_LENGTH,
+	SEEN_ENCODING,
+	SEEN_EXPECT,
+	SEEN_UPGRADE,
+	SEEN_SESSION,
+	SEEN_AUTHORIZATION,
+	SEEN_ACCEPT,
+	SEEN_CONTENT_TYPE,
+	SEEN_CONTENT_ENCODING,
+	SEEN_GIT_PROTOCOL,
+	SEEN_COUNT
+};
+
+static const char *const single[SEEN_COUNT] = {
+	[SEEN_HOST] = "Host",
+	[SEEN_LENGTH] = "Content-Length",
+	[SEEN_ENCODING] = "Transfer-Encoding",
+	[SEEN_EXPECT] = "Expect",
+	[SEEN_UPGRADE] = "Upgrade",
+	[SEEN_SESSION] = "Credbroker-Session",
+	[SEEN_AUTHORIZATION] = "Authorization",
+	[SEEN_ACCEPT] = "Accept",
+	[SEEN_CONTENT_TYPE] = "Content-Type",
+	[SEEN_CONTENT_ENCODING] = "Content-Encoding",
+	[SEEN_GIT_PROTOCOL] = "Git-Protocol",
+};
+
+/*
+ * Headers that no tool of the sandbox sends.  A name that ends in '-' stands
+ * for all that start with it.
+ */
+static const struct {
+	const char *name;
+	enum crb_problem problem;
+} refused[] = {
+	{ "Origin", CRB_PROBLEM_BROWSER },
+	{ "Referer", CRB_PROBLEM_BROWSER },
+	{ "Sec-", CRB_PROBLEM_BROWSER },
+	{ "Forwarded", CRB_PROBLEM_FORWARDED },
+	{ "X-Forwarded-", CRB_PROBLEM_FORWARDED },
+	{ "X-Forwarded", CRB_PROBLEM_FORWARDED },
+	{ "X-Real-IP", CRB_PROBLEM_FORWARDED },
+	{ "X-Original-", CRB_PROBLEM_FORWARDED },
+	{ "X-Rewrite-", CRB_PROBLEM_FORWARDED },
+	{ "Via", CRB_PROBLEM_FORWARDED },
+	{ "X-HTTP-Method-Override", CRB_PROBLEM_MALFORMED },
+	{ "X-HTTP-Method", CRB_PROBLEM_MALFORMED },
+	{ "X-Method-Override", CRB_PROBLEM_MALFORMED },
+	{ "Trailer", CRB_PROBLEM_MALFORMED },
+};
+
+/* Exactly these: no other case, no trailing dot, no other port. */
+static const char *const hosts[] = {
+	"127.0.0.1:9169",
+	"127.0.0.1",
+	"localhost:9169",
+	"localhost",
+	"[::1]:9169",
+	"[::1]",
+};
+
+static const char *const never[] = { "OPTIONS", "CONNECT", "TRACE", "TRACK" };
+
+struct check {
+	const struct crb_request_view *view;
+	struct crb_request_facts *facts;
+	struct crb_refusal *refusal;
+	const struct crb_header *seen[SEEN_COUNT];
+};
+
+#define REFUSE(check, problem, ...) \
+	(crb_refusal_make((check)->refusal, problem, __VA_ARGS__), false)
+
+/* RFC 9110, 5.6.2 */
+static bool
+is_token(struct crb_slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		if (c <= 0x20 || c >= 0x7f ||
+		    strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
+			return false;
+	}
+	return text.len > 0;
+}
+
+static bool
+check_method(struct check *check)
+{
+	const char *method = check->view->method;
+
+	for (size_t i = 0; i < COUNT(never); i++) {
+		if (strcmp(method, never[i]) == 0)
+			return REFUSE(check, CRB_PROBLEM_METHOD,
+			    "%s is never allowed here", method);
+	}
+	if (!is_token(CRB_SLICE(method)) || strlen(method) > 16)
+		return REFUSE(
+		    check, CRB_PROBLEM_MALFORMED, "the method is malformed");
+	return true;
+}
+
+static bool
+check_version(struct check *check)
+{
+	const char *version = check->view->version;
+
+	if (strcmp(version, "HTTP/1.1") == 0)
+		return true;
+	if (strcmp(version, "HTTP/1.0") != 0)
+		return REFUSE(
+		    check, CRB_PROBLEM_VERSION, "only HTTP/1.1 is spoken here");
+	check->facts->close = true;
+	return true;
+}
+
+static bool
+check_target(struct check *check)
+{
+	const char *target = check->view->target;
+	size_t len = strlen(target);
+
+	if (len > CRB_REQUEST_TARGET_MAX)
+		return REFUSE(check, CRB_PROBLEM_TARGET_LONG,
+		    "the request target is longer than %d bytes",
+		    CRB_REQUEST_TARGET_MAX);
+	if (target[0] != '/')
+		return REFUSE(check, CRB_PROBLEM_MALFORMED,
+		    "the request target must be a path that starts with \"/\"");
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)target[i];
+
+		if (c <= 0x20 || c >= 0x7f || c == '#' || c == '\\')
+			return REFUSE(check, CRB_PROBLEM_MALFORMED,
+			    "the request target has a byte that must be "
+			    "percent-encoded");
+	}
+	return true;
+}
+
+static bool
+is_refused(struct crb_slice name, const char *listed)
+{
+	size_t len = strlen(listed);
+
+	if (listed[len - 1] == '-')
+		return name.len >= len && strncasecmp(name.p, listed, len) == 0;
+	return crb_slice_is_nocase(name, listed);
+}
+
+/* An underscore is a hyphen to some servers: none is taken for the other. */
+static bool
+check_name(struct check *check, struct crb_slice name)
+{
+	if (!is_token(name) || memchr(name.p, '_', name.len) != NULL)
+		return REFUSE(
+		    check, CRB_PROBLEM_MALFORMED, "a header name is malformed");
+	for (size_t i = 0; i < COUNT(refused); i++) {
+		if (is_refused(name, refused[i].name))
+			return REFUSE(check, refused[i].problem,
+			    "the header %.*s is not accepted", (int)name.len,
+			    name.p);
+	}
+	return true;
+}
+
+static bool
+note(struct check *check, const struct crb_header *header)
+{
+	for (size_t i = 0; i < COUNT(single); i++) {
+		if (!crb_slice_is_nocase(header->name, single[i]))
+			continue;
+		if (check->seen[i] != NULL)
+			return REFUSE(check, CRB_PROBLEM_MALFORMED,
+			    "the header %s is there more than once", single[i]);
+		check->seen[i] = header;
+	}
+	return true;
+}
+
+static bool
+check_headers(struct check *check)
+{
+	const struct crb_request_view *view = check->view;
+	size_t total = 0;
+
+	if (view->header_count > CRB_REQUEST_HEADERS_MAX)
+		return REFUSE(check, CRB_PROBLEM_HEADERS_LARGE,
+		    "there are more than %d headers", CRB_REQUEST_HEADERS_MAX);
+	for (size_t i = 0; i < view->header_count; i++) {
+		const struct crb_header *header = &view->headers[i];
+
+		/* "name: value\r\n" */
+		total += header->name.len + header->value.len + 4;
+		if (total > CRB_REQUEST_HEAD_MAX)
+			return REFUSE(check, CRB_PROBLEM_HEADERS_LARGE,
+			    "the headers are longer than %d bytes",
+			    CRB_REQUEST_HEAD_MAX);
+		if (!check_name(check, header->name))
+			return false;
+		if (!crb_header_value_ok(header->value))
+			return REFUSE(check, CRB_PROBLEM_MALFORMED,
+			    "the header %.*s has a byte that is not allowed",
+			    (int)header->name.len, header->name.p);
+		if (!note(check, header))
+			return false;
+	}
+	return true;
+}
+
+static bool
+check_host(struct check *check)
+{
+	const struct crb_header *host = check->seen[SEEN_HOST];
+
+	if (host == NULL)
+		return REFUSE(
+		    check, CRB_PROBLEM_MALFORMED, "there is no Host header");
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		if (crb_slice_is(host->value, hosts[i]))
+			return true;
+	}
+	return REFUSE(check, CRB_PROBLEM_HOST,
+	    "the Host header does not name this endpoint");
+}
+
+static bool
+check_length(struct check *check, const struct crb_header *length)
+{
+	struct crb_err err;
+
+	if (crb_number_parse(length->value.p, length->value.len, INT64_MAX,
+		&check->facts->length, &err) != CRB_OK)
+		return REFUSE(check, CRB_PROBLEM_MALFORMED,
+		    "the Content-Length is malformed");
+	if (check->facts->length > 0)
+		check->facts->body = CRB_BODY_LENGTH;
+	return true;
+}
+
+/* RFC 9112, 6: one framing, and none that we do not do ourselves. */
+static bool
+check_framing(struct check *check)
+{
+	const struct crb_header *length = check->seen[SEEN_LENGTH];
+	const struct crb_header *encoding = check->seen[SEEN_ENCODING];
+
+	if (length != NULL && encoding != NULL)
+		return REFUSE(check, CRB_PROBLEM_MALFORMED,
+		    "both Content-Length and Transfer-Encoding are there");
+	if (length != NULL)
+		return check_length(check, length);
+	if (encoding == NULL)
+		return true;
+	if (!crb_slice_is_nocase(encoding->value, "chunked"))
+		return REFUSE(check, CRB_PROBLEM_MALFORMED,
+		    "the only Transfer-Encoding is chunked");
+	if (check->facts->close)
+		return REFUSE(check, CRB_PROBLEM_MALFORMED,
+		    "HTTP/1.0 has no Transfer-Encoding");
+	check->facts->body = CRB_BODY_CHUNKED;
+	return true;
+}
+
+static bool
+check_body(struct check *check)
+{
+	const char *method = check->view->method;
+
+	if (check->facts->body != CRB_BODY_NONE &&
+	    (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0))
+		return REFUSE(
+		    check, CRB_PROBLEM_MALFORMED, "%s has no body", method);
+	return true;
+}
+
+/* h2c is an offer that may be passed over; no other is. */
+static bool
+check_offers(struct check *check)
+{
+	const struct crb_header *expect = check->seen[SEEN_EXPECT];
+	const struct crb_header *upgrade = check->seen[SEEN_UPGRADE];
+
+	if (expect != NULL &&
+	    !crb_slice_is_nocase(expect->value, "100-continue"))
+		return REFUSE(check, CRB_PROBLEM_EXPECT,
+		    "no expectation but 100-continue is met");
+	if (upgrade != NULL && !crb_slice_is_nocase(upgrade->value, "h2c"))
+		return REFUSE(check, CRB_PROBLEM_MALFORMED,
+		    "this endpoint does not switch protocols");
+	return true;
+}
+
+static bool
+wants_plain(struct crb_slice accept)
+{
+	struct crb_slice one, type;
+
+	while (crb_slice_cut(&accept, ',', &one)) {
+		while (one.len > 0 && (*one.p == ' ' || *one.p == '\t'))
+			one.p++, one.len--;
+		if (crb_slice_cut(&one, ';', &type) &&
+		    crb_slice_is_nocase(type, "text/plain"))
+			return true;
+	}
+	return false;
+}
+
+static bool
+take_facts(struct check *check)
+{
+	struct crb_request_facts *facts = check->facts;
+	const struct crb_header *session = check->seen[SEEN_SESSION];
+
+	if (check->seen[SEEN_ACCEPT] != NULL)
+		facts->plain = wants_plain(check->seen[SEEN_ACCEPT]->value);
+	if (check->seen[SEEN_AUTHORIZATION] != NULL)
+		facts->authorization = check->seen[SEEN_AUTHORIZATION]->value;
+	if (session != NULL && !crb_slice_is(session->value, "1"))
+		return REFUSE(check, CRB_PROBLEM_MALFORMED,
+		    "the header Credbroker-Session must be 1");
+	facts->session_header = session != NULL;
+	return true;
+}
+
+static bool (*const steps[])(struct check *) = {
+	check_version,
+	check_method,
+	check_target,
+	check_headers,
+	check_framing,
+	check_host,
+	check_body,
+	check_offers,
+	take_facts,
+};
+
+bool
+crb_request_check(const struct crb_request_view *view,
+    struct crb_request_facts *facts, struct crb_refusal *refusal)
+{
+	struct check check = {
+		.view = view, .facts = facts, .refusal = refusal
+	};
+
+	*facts = (struct crb_request_facts){ .body = CRB_BODY_NONE };
+	for (size_t i = 0; i < COUNT(steps); i++) {
+		if (!steps[i](&check))
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,110 @@
+#include "broker/gateway/response.h"
+
+#include "base/cleanup.h"
+#include "broker/gateway/git_reply.h"
+
+/* A report-status with every name that was kept, and more than any text. */
+#define BODY_MAX (128u << 10)
+/* As large as a packet of a stream. */
+#define BLOCK CRB_BODY_MAX
+
+static struct MHD_Response *
+with_headers(struct MHD_Response *response)
+{
+	if (response == NULL)
+		return NULL;
+	if (MHD_add_response_header(response, "Cache-Control", "no-store") ==
+		MHD_YES &&
+	    MHD_add_response_header(
+		response, "X-Content-Type-Options", "nosniff") == MHD_YES)
+		return response;
+	MHD_destroy_response(response);
+	return NULL;
+}
+
+struct MHD_Response *
+crb_response_bytes(const void *body, size_t len, const char *type)
+{
+	/* It copies, and does not write. */
+	void *bytes = (void *)(uintptr_t)body;
+	struct MHD_Response *response = with_headers(
+	    MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_COPY));
+
+	if (response != NULL)
+		(void)MHD_add_response_header(response, "Content-Type", type);
+	return response;
+}
+
+struct MHD_Response *
+crb_response_stream(uint64_t length, MHD_ContentReaderCallback reader,
+    struct crb_exchange *exchange)
+{
+	return with_headers(MHD_create_response_from_callback(
+	    length, BLOCK, reader, exchange, NULL));
+}
+
+/* What a client may need to know besides the body, by status. */
+static void
+add_status_header(
+    struct MHD_Response *response, const struct crb_exchange *exchange)
+{
+	const char *allow = crb_route_allow(exchange->target);
+
+	switch (exchange->refusal->status) {
+	case 401:
+		(void)MHD_add_response_header(
+		    response, "WWW-Authenticate", "Bearer");
+		break;
+	case 405:
+		(void)MHD_add_response_header(
+		    response, "Allow", allow != NULL ? allow : "GET, POST");
+		break;
+	case 429:
+	case 503:
+		(void)MHD_add_response_header(response, "Retry-After", "1");
+		break;
+	default:
+		break;
+	}
+}
+
+static struct crb_git_reply
+write_body(const struct crb_exchange *exchange, struct crb_buf *body)
+{
+	const struct crb_refusal *refusal = exchange->refusal;
+	struct crb_git_reply reply = { refusal->status,
+		"application/problem+json" };
+
+	if (crb_route_git(exchange->target))
+		return crb_git_reply(
+		    refusal, exchange->operation, exchange->commands, body);
+	if (!exchange->facts.plain) {
+		crb_problem_json(refusal, body);
+		return reply;
+	}
+	reply.type = "text/plain; charset=utf-8";
+	crb_problem_text(refusal, body);
+	return reply;
+}
+
+enum MHD_Result
+crb_response_send_refusal(struct crb_exchange *exchange)
+{
+	CRB_AUTO_BUF struct crb_buf body = CRB_BUF_INIT(BODY_MAX);
+	struct MHD_Response *response;
+	struct crb_git_reply reply;
+
+	if (exchange->refusal == NULL)
+		return MHD_NO;
+	reply = write_body(exchange, &body);
+	if (body.failed)
+		return MHD_NO;
+	response = crb_response_bytes(
+	    crb_buf_text(&body), body.len, reply.type);
+	if (response == NULL)
+		return MHD_NO;
+	(void)MHD_add_response_header(
+	    response, "Credbroker-Error", exchange->refusal->code);
+	add_status_header(response, exchange);
+	return crb_exchange_queue(exchange, reply.status, response);
+}

@@ -1,0 +1,21 @@
+#ifndef CRB_RESPONSE_H
+#define CRB_RESPONSE_H
+
+#include <microhttpd.h>
+
+#include "broker/gateway/exchange.h"
+
+/*
+ * Responses carry Cache-Control: no-store and X-Content-Type-Options: nosniff,
+ * whoever wrote them.  NULL when out of memory.
+ */
+struct MHD_Response *crb_response_bytes(
+    const void *body, size_t len, const char *type);
+/* `length` may be MHD_SIZE_UNKNOWN. */
+struct MHD_Response *crb_response_stream(uint64_t length,
+    MHD_ContentReaderCallback reader, struct crb_exchange *exchange);
+
+/* Queue exchange->refusal in the form that the request can understand. */
+enum MHD_Result crb_response_send_refusal(struct crb_exchange *exchange);
+
+#endif /* !CRB_RESPONSE_H */

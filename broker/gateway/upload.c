@@ -1,0 +1,240 @@
+#include "broker/gateway/upload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "broker/bus/headers.h"
+#include "broker/bus/stream.h"
+#include "broker/gateway/download.h"
+#include "broker/gateway/flow.h"
+#include "broker/gateway/gateway.h"
+
+enum MHD_Result
+crb_upload_begin(struct crb_exchange *exchange)
+{
+	const struct crb_route_match *match = &exchange->match;
+	const char *query = match->query != NULL ? match->query : "";
+	struct crb_msg_exchange ask = {
+		.exchange = exchange->id,
+		.session = CRB_SLICE(exchange->session->id),
+		.route = CRB_ROUTE_GIT,
+		.method = CRB_SLICE(exchange->method),
+		.target = { match->rest, match->rest_len },
+		.query = CRB_SLICE(query),
+		.has_query = match->query != NULL,
+		.body = (uint8_t)exchange->facts.body,
+		.length = exchange->facts.length,
+	};
+
+	exchange->phase = CRB_PHASE_ASKED;
+	exchange->verdict_due = true;
+	crb_gateway_send(exchange->gateway, CRB_MSG_EXCHANGE, &ask);
+	return MHD_YES;
+}
+
+void
+crb_upload_watch_commands(struct crb_exchange *exchange)
+{
+	exchange->commands = malloc(sizeof(*exchange->commands));
+	if (exchange->commands != NULL)
+		crb_git_commands_init(exchange->commands);
+}
+
+static void
+refuse_upstream(struct crb_exchange *exchange, const char *why)
+{
+	struct crb_refusal refusal;
+
+	crb_refusal_make(&refusal, CRB_PROBLEM_UPSTREAM, "%s", why);
+	crb_exchange_refuse(exchange, &refusal);
+}
+
+/* Nobody waits for it any more, or it cannot be carried out. */
+static void
+give_back(struct crb_exchange *exchange, const struct crb_msg *msg)
+{
+	if (exchange->session != NULL && msg->fd == -1)
+		crb_flow_close(exchange->session, msg->verdict.stream);
+	crb_exchange_end_flow(exchange, false);
+}
+
+static void
+take_allowed(struct crb_exchange *exchange, struct crb_msg *msg)
+{
+	const struct crb_msg_verdict *verdict = &msg->verdict;
+
+	exchange->allowed = true;
+	exchange->job = verdict->job;
+	if (exchange->mhd == NULL || exchange->dead ||
+	    exchange->phase != CRB_PHASE_ASKED) {
+		give_back(exchange, msg);
+		return;
+	}
+	exchange->origin = crb_slice_dup(verdict->origin);
+	exchange->flow = crb_flow_take(
+	    exchange->session, verdict->stream, &msg->fd, exchange);
+	if (exchange->origin == NULL || exchange->flow == NULL) {
+		crb_exchange_end_flow(exchange, false);
+		refuse_upstream(exchange,
+		    "the connection to the process that sends requests was "
+		    "lost");
+		return;
+	}
+	exchange->phase = CRB_PHASE_UPLOAD;
+}
+
+static void
+take_refused(
+    struct crb_exchange *exchange, const struct crb_msg_verdict *verdict)
+{
+	struct crb_refusal refusal;
+
+	if (exchange->phase != CRB_PHASE_ASKED)
+		return;
+	crb_refusal_from_verdict(&refusal, verdict);
+	crb_exchange_refuse(exchange, &refusal);
+}
+
+void
+crb_upload_verdict(struct crb_gateway *gateway, struct crb_msg *msg)
+{
+	struct crb_exchange *exchange = crb_exchanges_find(
+	    &gateway->exchanges, msg->verdict.exchange);
+
+	if (exchange == NULL || !exchange->verdict_due) {
+		crb_log(CRB_LOG_WARN, "verdict for nobody", CRB_LOG_END);
+		return;
+	}
+	exchange->verdict_due = false;
+	if (msg->verdict.allowed)
+		take_allowed(exchange, msg);
+	else
+		take_refused(exchange, &msg->verdict);
+	if (exchange->mhd == NULL)
+		crb_exchange_free(exchange);
+	else
+		crb_exchange_unpark(exchange);
+}
+
+struct block {
+	struct crb_buf text;
+	unsigned count;
+};
+
+static enum MHD_Result
+add_header(void *ctx, enum MHD_ValueKind kind, const char *name,
+    size_t name_len, const char *value, size_t value_len)
+{
+	struct block *block = ctx;
+	struct crb_slice key = { name, name_len };
+	struct crb_slice text = { value != NULL ? value : "", value_len };
+
+	(void)kind;
+	if (crb_header_request_ok(key) &&
+	    crb_headers_add(&block->text, key, text))
+		block->count++;
+	return MHD_YES;
+}
+
+static enum crb_status
+send_head(struct crb_exchange *exchange, struct crb_err *err)
+{
+	struct block block = { .text = CRB_BUF_INIT(CRB_HEADERS_MAX) };
+	struct crb_msg_request_head head = { .job = exchange->job };
+	enum crb_status status;
+
+	(void)MHD_get_connection_values_n(
+	    exchange->mhd, MHD_HEADER_KIND, add_header, &block);
+	head.headers = CRB_SLICE(crb_buf_text(&block.text));
+	status = block.text.failed
+	    ? crb_err_set(err, CRB_ERR_NOMEM, "out of memory")
+	    : crb_stream_send(
+		  exchange->flow->fd, CRB_MSG_REQUEST_HEAD, &head, err);
+	crb_buf_clear(&block.text);
+	exchange->head_sent = status == CRB_OK;
+	return status;
+}
+
+static enum crb_status
+send_body(struct crb_exchange *exchange, const char *data, size_t *size,
+    struct crb_err *err)
+{
+	size_t len;
+
+	for (; *size > 0; data += len, *size -= len) {
+		len = *size < CRB_BODY_MAX ? *size : CRB_BODY_MAX;
+		if (crb_stream_send_body(exchange->flow->fd,
+			CRB_MSG_REQUEST_BODY, data, len, err) != CRB_OK)
+			return err->status;
+		if (exchange->commands != NULL)
+			crb_git_commands_feed(exchange->commands, data, len);
+		exchange->up += len;
+	}
+	return CRB_OK;
+}
+
+static enum crb_status
+send_end(struct crb_exchange *exchange, struct crb_err *err)
+{
+	struct crb_msg_request_end end = { 0 };
+
+	if (crb_stream_send(
+		exchange->flow->fd, CRB_MSG_REQUEST_END, &end, err) != CRB_OK)
+		return err->status;
+	exchange->end_sent = true;
+	return CRB_OK;
+}
+
+/* As far as the stream takes it now. */
+static enum crb_status
+send_more(struct crb_exchange *exchange, const char *data, size_t *size,
+    struct crb_err *err)
+{
+	bool at_end = *size == 0;
+
+	if (!exchange->head_sent && send_head(exchange, err) != CRB_OK)
+		return err->status;
+	if (!at_end)
+		return send_body(exchange, data, size, err);
+	return send_end(exchange, err);
+}
+
+/* Egress takes no more: the client may send the rest, but it goes nowhere. */
+static enum MHD_Result
+drop(struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	if (*size > 0)
+		return crb_exchange_drop(exchange, data, size);
+	exchange->phase = CRB_PHASE_AWAIT;
+	return crb_download_await(exchange, data, size);
+}
+
+enum MHD_Result
+crb_upload_forward(
+    struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	bool at_end = *size == 0;
+	struct crb_err err;
+
+	if (exchange->dropping || exchange->flow == NULL)
+		return drop(exchange, data, size);
+	if (send_more(exchange, data, size, &err) == CRB_OK) {
+		if (!at_end)
+			return MHD_YES;
+		exchange->phase = CRB_PHASE_AWAIT;
+		return crb_download_await(exchange, data, size);
+	}
+	if (err.status == CRB_ERR_LIMIT) {
+		/* It may refuse what it is sent, instead of taking it. */
+		crb_exchange_park(exchange,
+		    exchange->reply.has_head ? CRB_WRITABLE
+					     : CRB_WRITABLE | CRB_READABLE);
+		return MHD_YES;
+	}
+	/* It is gone, and may have said why. */
+	exchange->dropping = true;
+	crb_download_head(exchange);
+	return crb_exchange_again(exchange, data, size);
+}
