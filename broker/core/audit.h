@@ -12,39 +12,54 @@
 /*
  * The audit log: append-only JSON lines, "audit/NNNNNN.jsonl" in the state
  * folder, each line chained to the one before it by a hash, with a signed
- * checkpoint now and then (Ed25519, the key derived from the root key).
- * Written with one write(2) a turn and fsynced within 100 ms.
+ * checkpoint (Ed25519, the key derived from the root key) after 1,000 lines,
+ * after 60 s and when it is closed.  A file is full at 64 MiB; the chain goes
+ * on in the next.  Lines are described in audit_line.h.
+ *
+ * A line is in the file when the call that wrote it returns, and on the disk
+ * within 100 ms: a thread of its own waits for the disk.
+ *
+ * Everything but crb_audit_read() and crb_audit_verify() is called from the
+ * loop's thread.
  */
 struct crb_audit;
 
 /* Every member may be NULL or 0 for "not said"; text is escaped, borrowed. */
 struct crb_audit_event {
-	const char *event;	/* "session.issue", "exchange.begin" */
-	const char *who;	/* "uid 1000", "session 7Kq2" */
+	const char *event; /* "session.issue", "exchange.begin" */
+	const char *who;   /* "uid 1000", "session 7Kq2" */
 	const char *task;
 	const char *session;
 	const char *credential;
-	const char *scope;	/* canonical text */
-	const char *request;	/* "GET github.com/acme/api.git/info/refs?..." */
-	const char *decision;	/* "allow", "deny" */
+	const char *scope;    /* canonical text */
+	const char *request;  /* "GET github.com/acme/api.git/info/refs?..." */
+	const char *decision; /* "allow", "deny" */
 	const char *rule;
 	const char *tier;
-	const char *outcome;	/* "ok", or a status's code */
+	const char *outcome; /* "ok", or a status's code */
 	const char *detail;
 	int64_t exchange;
-	int64_t status;		/* HTTP */
-	int64_t up, down;	/* body bytes; logged when `bytes` */
+	int64_t status;   /* HTTP */
+	int64_t up, down; /* body bytes; logged when `bytes` */
 	bool bytes;
 };
 
-/* The event as one JSON object without chain, for the outbox; an own line. */
+/*
+ * The event as one JSON object without chain, for the outbox; an own line,
+ * malloc()ed, no newline.  It has the outbox's next number, which is how an
+ * append knows what the log has already: so lines are to be appended in the
+ * order in which they were rendered.
+ */
 CRB_NODISCARD enum crb_status crb_audit_render(struct crb_audit *audit,
     const struct crb_audit_event *event, char **line, struct crb_err *err);
 
 /*
  * Open the log in `folder`/audit for appending: verifies the chain of the
  * newest file, drops a torn last line that was never acknowledged.  `key` is
- * the audit sub-key (copied).  The key's public half is written beside the log.
+ * the audit sub-key (used here only).  The public half of the key that signs
+ * is written to audit/public-key.  Anything else that does not fit is
+ * CRB_ERR_CORRUPT, naming file and line.  `loop` may be NULL: then only what
+ * is called happens, and nothing by the clock.
  */
 CRB_NODISCARD enum crb_status crb_audit_open(const char *folder,
     const struct crb_key *key, struct crb_loop *loop, struct crb_audit **out,
@@ -61,37 +76,75 @@ CRB_NODISCARD enum crb_status crb_audit_record(struct crb_audit *audit,
     const struct crb_audit_event *event, struct crb_err *err);
 
 /*
- * Append lines made by crb_audit_render() that are durable in the outbox.
- * A line whose number the log has already is passed over (replay).
+ * Append a line made by crb_audit_render() that is durable in the outbox.
+ * One whose number the log has already is passed over (replay).
  */
-CRB_NODISCARD enum crb_status crb_audit_append(struct crb_audit *audit,
-    const char *line, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_audit_append(
+    struct crb_audit *audit, const char *line, struct crb_err *err);
 
+/* The number of the last line that is written. */
+uint64_t crb_audit_last(const struct crb_audit *audit);
 /* Lines up to this number are on the disk. */
-uint64_t crb_audit_durable(const struct crb_audit *audit);
-/* The last write or fsync failed: nothing may happen until one succeeds. */
-bool crb_audit_healthy(const struct crb_audit *audit, struct crb_err *why);
+uint64_t crb_audit_durable(struct crb_audit *audit);
+/* Wait until all that is written is on the disk. */
+CRB_NODISCARD enum crb_status crb_audit_sync(
+    struct crb_audit *audit, struct crb_err *err);
 
 /*
- * Read back, newest last: lines that fit the filter, after number `after`, at
- * most `most`.  Every member of the filter may be NULL.
+ * The last durable line, to be kept elsewhere; and whether the log still has
+ * it.  CRB_ERR_CORRUPT: the log was cut or replaced since.
+ */
+#define CRB_AUDIT_MARK_HASH 32
+struct crb_audit_mark {
+	uint64_t n; /* 0: none */
+	uint8_t hash[CRB_AUDIT_MARK_HASH];
+};
+void crb_audit_mark(struct crb_audit *audit, struct crb_audit_mark *out);
+CRB_NODISCARD enum crb_status crb_audit_has_mark(struct crb_audit *audit,
+    const struct crb_audit_mark *mark, struct crb_err *err);
+
+/* For tests; the defaults are those above. */
+struct crb_audit_limits {
+	int64_t file_bytes;
+	uint64_t checkpoint_lines;
+	int64_t checkpoint_ms;
+	int64_t retry_ms; /* after a failure */
+};
+void crb_audit_set_limits(
+    struct crb_audit *audit, const struct crb_audit_limits *limits);
+
+/* The last write or fsync failed: nothing may happen until one succeeds. */
+bool crb_audit_healthy(struct crb_audit *audit, struct crb_err *why);
+
+/*
+ * Read back, newest last: an array of lines (without their chain) that fit the
+ * filter, after number `after`, at most `most`.  Every member of the filter
+ * may be NULL.  Checkpoints are left out unless `event` asks for them.  Reads
+ * the files only, so another thread may do it.
  */
 struct crb_audit_filter {
 	const char *session, *task, *credential, *event, *decision;
-	int64_t since;		/* wall seconds; 0: all */
+	int64_t since; /* wall seconds; 0: all */
 	uint64_t after;
 	unsigned most;
-	bool newest;		/* the last `most` instead of the first */
+	bool newest; /* the last `most` instead of the first */
 };
 CRB_NODISCARD enum crb_status crb_audit_read(const struct crb_audit *audit,
     const struct crb_audit_filter *filter, json_t **out, struct crb_err *err);
 
-/* Chain and signatures of every file of a log, without a broker. */
+/*
+ * Chain and signatures of every file of the log in `folder`/audit, without a
+ * broker.  `public` is the key that must have signed; NULL trusts the one
+ * beside the log, which whoever rewrites the log can replace too.
+ */
 struct crb_audit_verdict {
 	uint64_t lines, checkpoints;
-	uint64_t unsigned_lines;	/* behind the last checkpoint */
+	uint64_t first;          /* number of the first line */
+	uint64_t unsigned_lines; /* behind the last checkpoint */
 };
 CRB_NODISCARD enum crb_status crb_audit_verify(const char *folder,
-    struct crb_audit_verdict *out, struct crb_err *err);
+    const uint8_t *public, struct crb_audit_verdict *out, struct crb_err *err);
+/* The key that signs this log; 32 bytes, borrowed. */
+const uint8_t *crb_audit_public(const struct crb_audit *audit);
 
 #endif /* !CRB_AUDIT_H */

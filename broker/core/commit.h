@@ -13,6 +13,9 @@
  * lines are appended to the log and its outbox records deleted by a later
  * transaction.
  *
+ * A put, delete, event or then that fails spoils what was collected with it in
+ * the same turn: nothing of it is written, and every `then` of it is told so.
+ *
  * Everything is called from the loop's thread.
  */
 struct crb_commit;
@@ -21,7 +24,7 @@ struct crb_commit;
 CRB_NODISCARD enum crb_status crb_commit_new(struct crb_loop *loop,
     struct crb_vault *vault, struct crb_audit *audit, struct crb_commit **out,
     struct crb_err *err);
-/* Waits for what is under way, and writes what was collected. */
+/* Waits for what is under way, writes what was collected, and tells. */
 void crb_commit_free(struct crb_commit *commit);
 
 /* Collect a change.  `json` is encoded at once (borrowed). */
@@ -36,13 +39,15 @@ CRB_NODISCARD enum crb_status crb_commit_event(struct crb_commit *commit,
 /*
  * Call `fn` once all that was collected so far is durable (why is NULL), or
  * has failed as a whole (why says how; CRB_ERR_UNRECORDED): then the caller
- * undoes what it did in memory.  Several may be registered.
+ * undoes what it did in memory.  What was collected while the failed
+ * transaction was being written fails with it.  Several may be registered;
+ * never called from crb_commit_then() itself.
  */
 typedef void crb_commit_fn(void *ctx, const struct crb_err *why);
 CRB_NODISCARD enum crb_status crb_commit_then(struct crb_commit *commit,
     crb_commit_fn *fn, void *ctx, struct crb_err *err);
 
-/* At the end of a turn: hand what was collected to the writer, if it is idle. */
+/* At the end of a turn: hand what was collected to the writer, if it idles. */
 void crb_commit_turn(struct crb_commit *commit);
 
 #endif /* !CRB_COMMIT_H */
