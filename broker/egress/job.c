@@ -367,13 +367,22 @@ resume(struct crb_job *job, struct crb_err *err)
 static enum crb_status
 flush(struct crb_job *job, struct crb_err *err)
 {
+	bool refused = job->download.head_read && job->download.status >= 300;
+
 	if (crb_download_flush(&job->download, false, err) != CRB_OK)
 		return err->status;
-	if (job->phase != RUNNING || !job->download.paused ||
-	    job->download.blocked)
+	if (job->phase != RUNNING)
 		return CRB_OK;
-	job->download.paused = false;
-	return resume(job, err);
+	if (job->download.paused && !job->download.blocked) {
+		job->download.paused = false;
+		return resume(job, err);
+	}
+	/* libcurl sends no more then, but while it is paused it never ends. */
+	if (job->upload.paused && refused) {
+		job->upload.paused = false;
+		return resume(job, err);
+	}
+	return CRB_OK;
 }
 
 static enum crb_status

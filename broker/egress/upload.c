@@ -109,6 +109,8 @@ crb_upload_read(struct crb_upload *upload, char *to, size_t size, size_t *len,
 	    !crb_upload_passed(upload) && next_packet(upload, err) != CRB_OK)
 		return err->status;
 	*len = upload->in_hand < size ? upload->in_hand : size;
+	if (*len == 0)
+		return CRB_OK;
 	memcpy(to, upload->at, *len);
 	upload->at += *len;
 	upload->in_hand -= *len;

@@ -1,0 +1,91 @@
+"""The bus in Python, for tests that play a process of the broker: messages are
+read from the table in broker/bus/messages.h, so that nothing is told twice."""
+
+import pathlib
+import re
+import socket
+import struct
+
+HEADER = (pathlib.Path(__file__).resolve().parents[2] / "broker" / "bus" /
+          "messages.h")
+INTEGERS = {"U8": "<B", "U16": "<H", "U32": "<I", "U64": "<Q"}
+PACKET_MAX = 160 << 10
+
+
+def _read_table():
+    text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)
+    text = text.replace("\\\n", " ")
+    fields = {}
+    for name, body in re.findall(
+            r"#define CRB_FIELDS_(\w+)\(F\)([^\n]*)", text):
+        other = re.search(r"CRB_FIELDS_(\w+)\(F\)", body)
+        fields[name] = (fields[other.group(1)] if other else
+                        re.findall(r"F\((\w+), (\w+),", body))
+    table = re.search(r"#define CRB_MESSAGES\(M\)([^\n]*)", text).group(1)
+    names = re.findall(r"M\((\w+),", table)
+    return ({n: (i + 1, fields[n]) for i, n in enumerate(names)},
+            {i + 1: n for i, n in enumerate(names)})
+
+
+BY_NAME, BY_NUMBER = _read_table()
+
+
+def encode(name, **values):
+    number, fields = BY_NAME[name]
+    packet = [struct.pack("<H", number)]
+    for kind, field in fields:
+        value = values.pop(field, 0 if kind in INTEGERS else b"")
+        if kind in INTEGERS:
+            packet.append(struct.pack(INTEGERS[kind], value))
+            continue
+        if isinstance(value, str):
+            value = value.encode()
+        packet += [struct.pack("<I", len(value)), bytes(value)]
+    if values:
+        raise KeyError(f"{name} has no {', '.join(values)}")
+    return b"".join(packet)
+
+
+def decode(packet):
+    """(name, fields); TEXT and BYTES are bytes."""
+    name = BY_NUMBER[struct.unpack_from("<H", packet)[0]]
+    at, values = 2, {}
+    for kind, field in BY_NAME[name][1]:
+        form = INTEGERS.get(kind, "<I")
+        value, = struct.unpack_from(form, packet, at)
+        at += struct.calcsize(form)
+        if kind not in INTEGERS:
+            value, at = packet[at:at + value], at + value
+        values[field] = value
+    assert at == len(packet), f"{name}: {len(packet) - at} bytes too many"
+    return name, values
+
+
+class End:
+    """One end of a bus or a stream."""
+
+    def __init__(self, sock, timeout=60):
+        self.sock = sock
+        sock.settimeout(timeout)
+
+    def send(self, name, fd=None, **values):
+        packet = encode(name, **values)
+        if fd is None:
+            self.sock.send(packet)
+        else:
+            socket.send_fds(self.sock, [packet], [fd])
+
+    def receive(self):
+        """(name, fields), or (None, None) when the other end is gone."""
+        try:
+            packet = self.sock.recv(PACKET_MAX)
+        except ConnectionResetError:
+            return None, None
+        return decode(packet) if packet else (None, None)
+
+    def close(self):
+        self.sock.close()
+
+
+def pair():
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
