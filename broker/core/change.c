@@ -1,0 +1,85 @@
+#include "broker/core/change.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+struct settling {
+	struct crb_call *call;
+	json_t *result;
+	crb_change_fn *settle;
+	void *ctx;
+};
+
+static void
+settled(void *ctx, const struct crb_err *why)
+{
+	CRB_AUTO_FREE struct settling *settling = ctx;
+	struct crb_core *core = settling->call->core;
+
+	core->commit_failed = why != NULL;
+	if (settling->settle != NULL)
+		settling->settle(settling->ctx, why == NULL);
+	if (why == NULL) {
+		crb_call_reply(settling->call, settling->result);
+		return;
+	}
+	json_decref(settling->result);
+	crb_call_fail(settling->call, why);
+}
+
+static enum crb_status
+collect_record(const struct crb_change *change, struct crb_err *err)
+{
+	struct crb_commit *commit = change->call->core->commit;
+
+	if (change->kind == 0)
+		return CRB_OK;
+	if (change->record != NULL)
+		return crb_commit_put(
+		    commit, change->kind, change->id, change->record, err);
+	return crb_commit_delete(commit, change->kind, change->id, err);
+}
+
+static enum crb_status
+collect(const struct crb_change *change, struct settling *settling,
+    struct crb_err *err)
+{
+	struct crb_commit *commit = change->call->core->commit;
+	struct crb_audit_event event = *change->event;
+	enum crb_status status;
+
+	event.who = change->call->who;
+	event.decision = "allow";
+	event.outcome = "ok";
+	if ((status = crb_core_need_record(change->call->core, err)) !=
+		CRB_OK ||
+	    (status = crb_commit_event(commit, &event, err)) != CRB_OK)
+		return status;
+	status = collect_record(change, err);
+	if (status == CRB_OK)
+		status = crb_commit_then(commit, settled, settling, err);
+	/* What was collected before a failure fails with it, as a whole. */
+	return status;
+}
+
+void
+crb_change_commit(const struct crb_change *change)
+{
+	CRB_AUTO_JSON json_t *record = change->record;
+	struct settling *settling = malloc(sizeof(*settling));
+	struct crb_err err;
+
+	if (settling == NULL)
+		(void)crb_err_set(&err, CRB_ERR_NOMEM, "out of memory");
+	else
+		*settling = (struct settling){ change->call, change->result,
+			change->settle, change->ctx };
+	if (settling != NULL && collect(change, settling, &err) == CRB_OK)
+		return;
+	free(settling);
+	if (change->settle != NULL)
+		change->settle(change->ctx, false);
+	json_decref(change->result);
+	crb_call_fail(change->call, &err);
+}

@@ -1,0 +1,176 @@
+#include "broker/core/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "broker/core/admin.h"
+#include "broker/core/core_link.h"
+#include "broker/core/rpc.h"
+#include "broker/core/unlock.h"
+
+/* Numbers of jobs go on from here, so that none is used again by a restart. */
+#define JOBS_PER_SECOND 1000000u
+
+bool
+crb_core_unlocked(const struct crb_core *core)
+{
+	return core->commit != NULL && !core->locking;
+}
+
+enum crb_status
+crb_core_need_unlocked(const struct crb_core *core, struct crb_err *err)
+{
+	if (crb_core_unlocked(core))
+		return CRB_OK;
+	return crb_err_set(err, CRB_ERR_LOCKED,
+	    "the vault is locked; unlock it: credbroker unlock");
+}
+
+enum crb_status
+crb_core_need_record(const struct crb_core *core, struct crb_err *err)
+{
+	struct crb_err why;
+
+	if (core->audit == NULL)
+		return crb_core_need_unlocked(core, err);
+	if (!crb_audit_healthy(core->audit, &why))
+		return crb_err_set(err, CRB_ERR_UNRECORDED,
+		    "the audit log cannot be written, so nothing is allowed: %.300s",
+		    why.msg);
+	return CRB_OK;
+}
+
+void
+crb_core_say_ready(struct crb_core *core)
+{
+	const struct crb_msg_ready ready = { .locked = !crb_core_unlocked(
+						 core) };
+	struct crb_err err;
+
+	if (core->ready_said || core->admin == NULL)
+		return;
+	core->ready_said = crb_link_send(&core->supervisor, CRB_MSG_READY,
+			       &ready, -1, &err) == CRB_OK;
+}
+
+static void
+end_of_turn(void *ctx)
+{
+	struct crb_core *core = ctx;
+
+	if (core->lock_due)
+		crb_rpc_lock_due(core);
+	if (core->commit != NULL)
+		crb_commit_turn(core->commit);
+}
+
+static enum crb_status
+load_config(struct crb_core *core, const char *path, struct crb_err *err)
+{
+	if (path == NULL || path[0] == '\0')
+		return crb_options_defaults(
+		    crb_config_options, &core->config, err);
+	return crb_config_load(path, &core->config, err);
+}
+
+static enum crb_status
+record_start(struct crb_core *core, struct crb_err *err)
+{
+	const struct crb_audit_event event = {
+		.event = "unlock",
+		.who = "broker",
+		.decision = "allow",
+		.outcome = "ok",
+		.detail = "by its key file, at start",
+	};
+
+	return crb_commit_event(core->commit, &event, err);
+}
+
+/* Where it fails the broker serves, locked, and an `unlock` shows why. */
+static void
+unlock_at_start(struct crb_core *core)
+{
+	enum crb_status status;
+	struct crb_err err;
+	unsigned slot;
+
+	if (core->key_file == NULL || core->key_file[0] == '\0')
+		return;
+	status = crb_unlock_key_file(core, core->key_file, 0, &slot, &err);
+	if (status == CRB_OK)
+		status = record_start(core, &err);
+	if (status != CRB_OK)
+		crb_log(CRB_LOG_ERROR, "not unlocked at start", CRB_LOG_PATH,
+		    core->key_file, CRB_LOG_REASON, err.msg, CRB_LOG_END);
+}
+
+static enum crb_status
+start(struct crb_core *core, const struct crb_core_options *options,
+    struct crb_err *err)
+{
+	CRB_AUTO_FD int supervisor = options->supervisor;
+	enum crb_status status;
+
+	if ((status = load_config(core, options->config_file, err)) ||
+	    (status = crb_vault_open(core->state_folder, &core->vault, err)))
+		return status;
+	status = crb_supervisor_up(core, CRB_STEAL_FD(supervisor), err);
+	if (status != CRB_OK)
+		return status;
+	unlock_at_start(core);
+	crb_loop_each_turn(core->loop, end_of_turn, core);
+	return CRB_OK;
+}
+
+enum crb_status
+crb_core_new(const struct crb_core_options *options, struct crb_core **out,
+    struct crb_err *err)
+{
+	struct crb_core *core = calloc(1, sizeof(*core));
+	enum crb_status status;
+
+	if (core == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	core->loop = options->loop;
+	core->state_folder = options->state_folder;
+	core->runtime_folder = options->runtime_folder;
+	core->key_file = options->key_file;
+	core->started = crb_loop_now(core->loop);
+	core->last_job = (uint64_t)crb_wall_seconds() * JOBS_PER_SECOND;
+	TAILQ_INIT(&core->list);
+	crb_timer_init(&core->poll, NULL, core);
+	crb_link_init(&core->supervisor, "supervisor", core->loop);
+	crb_link_init(&core->gateway, "gateway", core->loop);
+	crb_link_init(&core->egress, "egress", core->loop);
+	if ((status = start(core, options, err)) != CRB_OK) {
+		crb_core_free(core);
+		return status;
+	}
+	*out = core;
+	return CRB_OK;
+}
+
+/* What waits for others ends first, then what waits for the disk. */
+void
+crb_core_free(struct crb_core *core)
+{
+	if (core == NULL)
+		return;
+	core->stopping = true;
+	crb_loop_each_turn(core->loop, NULL, NULL);
+	crb_unlock_cancel(core);
+	crb_link_down(&core->gateway);
+	crb_link_down(&core->egress);
+	crb_link_down(&core->supervisor);
+	crb_timer_clear(core->loop, &core->poll);
+	crb_lock(core);
+	crb_admin_free(core->admin);
+	crb_vault_free(core->vault);
+	crb_config_clear(&core->config);
+	json_decref(core->locked_ids);
+	free(core);
+}

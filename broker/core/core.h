@@ -1,0 +1,89 @@
+#ifndef CRB_CORE_H
+#define CRB_CORE_H
+
+#include <sys/queue.h>
+
+#include "base/loop.h"
+#include "broker/config/config.h"
+#include "broker/core/audit.h"
+#include "broker/core/commit.h"
+#include "broker/core/link.h"
+#include "broker/core/map.h"
+#include "broker/vault/vault.h"
+
+/*
+ * The core: what holds the keys, the store, the sessions and the audit log,
+ * and decides.  One thread, one loop.  The maps of credentials, profiles and
+ * sessions, the audit log and the commit are there only while it is unlocked.
+ */
+struct crb_session;
+struct crb_admin;
+struct crb_unlocking;
+TAILQ_HEAD(crb_session_list, crb_session);
+
+struct crb_core {
+	struct crb_loop *loop;
+	struct crb_config config;
+	const char *state_folder; /* borrowed for good */
+	const char *runtime_folder;
+	const char *key_file; /* or NULL */
+	int64_t started;      /* the loop's clock, ms */
+
+	struct crb_link supervisor, gateway, egress;
+	struct crb_admin *admin; /* NULL until the supervisor sent it */
+
+	struct crb_vault *vault;
+	struct crb_audit *audit;         /* NULL: locked */
+	struct crb_commit *commit;       /* NULL: locked */
+	bool commit_failed;              /* the last one did */
+	bool locking;                    /* no more changes */
+	bool lock_due;                   /* at the end of this turn */
+	struct crb_unlocking *unlocking; /* by passphrase, under way */
+
+	struct crb_map credentials;   /* by name */
+	struct crb_map profiles;      /* by name */
+	struct crb_map grants;        /* by key */
+	struct crb_map sessions;      /* by id */
+	struct crb_session_list list; /* oldest first */
+	struct crb_map exchanges;     /* by the gateway's number */
+	struct crb_map jobs;          /* the same, by the egress's */
+	unsigned issuing;             /* calls of session.issue under way */
+	struct crb_timer poll;        /* for processes without a pidfd */
+	unsigned polled;
+	size_t reopening;           /* folders asked for and not there yet */
+	struct crb_session *reopen; /* the next one to reopen */
+	json_t *locked_ids;         /* told the gateway that it is locked */
+
+	uint64_t last_job;
+	uint32_t last_stream;
+	bool ready_said;
+	bool stopping;
+};
+
+struct crb_core_options {
+	struct crb_loop *loop;
+	const char *state_folder, *runtime_folder;
+	const char *config_file; /* NULL: defaults */
+	const char *key_file;    /* NULL: stay locked */
+	int supervisor;          /* taken, also on failure */
+};
+
+/* The vault is opened and, with a key file, unlocked. */
+CRB_NODISCARD enum crb_status crb_core_new(
+    const struct crb_core_options *options, struct crb_core **out,
+    struct crb_err *err);
+/* Everything collected is written; sessions stay in the store. */
+void crb_core_free(struct crb_core *core);
+
+bool crb_core_unlocked(const struct crb_core *core);
+/* CRB_ERR_LOCKED says what to do about it. */
+CRB_NODISCARD enum crb_status crb_core_need_unlocked(
+    const struct crb_core *core, struct crb_err *err);
+/* CRB_ERR_UNRECORDED: nothing may happen, since it could not be recorded. */
+CRB_NODISCARD enum crb_status crb_core_need_record(
+    const struct crb_core *core, struct crb_err *err);
+
+/* Tell the supervisor, once, that requests can be served. */
+void crb_core_say_ready(struct crb_core *core);
+
+#endif /* !CRB_CORE_H */

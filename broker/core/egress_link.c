@@ -1,0 +1,35 @@
+#include "broker/core/core_link.h"
+#include "broker/core/exchange.h"
+
+static void
+message(void *ctx, struct crb_msg *msg)
+{
+	struct crb_core *core = ctx;
+
+	if (msg->type == CRB_MSG_JOB_DONE)
+		crb_exchange_sent(core, &msg->job_done);
+	else if (msg->type == CRB_MSG_SESSION_DROPPED)
+		(void)crb_pending_reply(
+		    &core->egress.pending, msg->session_dropped.request, msg);
+}
+
+static void
+gone(void *ctx, const struct crb_err *why)
+{
+	(void)why;
+	crb_exchange_egress_lost(ctx);
+}
+
+enum crb_status
+crb_egress_up(struct crb_core *core, int fd, struct crb_err *err)
+{
+	const struct crb_link_options options = {
+		.loop = core->loop,
+		.peer = CRB_ROLE_EGRESS,
+		.message = message,
+		.gone = gone,
+		.ctx = core,
+	};
+
+	return crb_link_up(&core->egress, fd, &options, err);
+}

@@ -1,0 +1,17 @@
+#ifndef CRB_ENVIRONMENT_H
+#define CRB_ENVIRONMENT_H
+
+#include "broker/core/session.h"
+
+/* What a sandbox is given, besides the broker itself. */
+#define CRB_ENDPOINT_URL "http://127.0.0.1:9169"
+#define CRB_ENDPOINT_FOLDER "/run/credbroker"
+
+/* NAME: value, for the session's grants as they are now. */
+CRB_NODISCARD enum crb_status crb_environment(
+    const struct crb_session *session, json_t **out, struct crb_err *err);
+/* [{source, target, read_only}] */
+CRB_NODISCARD enum crb_status crb_mounts(
+    const struct crb_session *session, json_t **out, struct crb_err *err);
+
+#endif /* !CRB_ENVIRONMENT_H */

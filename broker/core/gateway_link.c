@@ -1,0 +1,47 @@
+#include "base/log.h"
+#include "broker/core/core_link.h"
+#include "broker/core/exchange.h"
+#include "broker/core/query.h"
+#include "broker/core/session_open.h"
+
+static void
+message(void *ctx, struct crb_msg *msg)
+{
+	struct crb_core *core = ctx;
+
+	/* The table lets nothing else through. */
+	if (msg->type == CRB_MSG_EXCHANGE)
+		crb_exchange_judge(core, &msg->exchange);
+	else if (msg->type == CRB_MSG_EXCHANGE_DONE)
+		crb_exchange_served(core, &msg->exchange_done);
+	else if (msg->type == CRB_MSG_QUERY)
+		crb_query_answer(core, &msg->query);
+	else if (msg->type == CRB_MSG_SESSION_ENDED)
+		(void)crb_pending_reply(
+		    &core->gateway.pending, msg->session_ended.request, msg);
+}
+
+static void
+gone(void *ctx, const struct crb_err *why)
+{
+	(void)why;
+	crb_exchange_gateway_lost(ctx);
+}
+
+enum crb_status
+crb_gateway_up(struct crb_core *core, int fd, struct crb_err *err)
+{
+	const struct crb_link_options options = {
+		.loop = core->loop,
+		.peer = CRB_ROLE_GATEWAY,
+		.message = message,
+		.gone = gone,
+		.ctx = core,
+	};
+	enum crb_status status;
+
+	status = crb_link_up(&core->gateway, fd, &options, err);
+	if (status == CRB_OK)
+		crb_session_announce_all(core);
+	return status;
+}

@@ -1,0 +1,120 @@
+/*
+ * credbroker-core: keys, store, policy, sessions and audit.  Started by the
+ * supervisor, with its bus as descriptor 3.
+ */
+#include <stddef.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <sodium.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "base/process.h"
+#include "base/slab.h"
+#include "broker/core/core.h"
+
+#define SUPERVISOR_FD 3
+#define SLAB_BYTES (4u << 20)
+
+struct arguments {
+	const char *state, *runtime, *config, *key_file;
+};
+
+#define TEXT(option, member, must)                            \
+	{                                                     \
+		.name = option, .type = CRB_OPTION_TEXT,      \
+		.offset = offsetof(struct arguments, member), \
+		.required = must, .value = "PATH"             \
+	}
+static const struct crb_option options[] = {
+	TEXT("state", state, true),
+	TEXT("runtime", runtime, true),
+	TEXT("config", config, false),
+	TEXT("key-file", key_file, false),
+	CRB_OPTION_END,
+};
+
+/* A descriptor a session, and more. */
+static void
+raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static enum crb_status
+harden(struct crb_err *err)
+{
+	enum crb_status status;
+
+	status = crb_process_harden(SUPERVISOR_FD, err);
+	if (status == CRB_OK)
+		status = crb_slab_open(SLAB_BYTES, err);
+	if (status != CRB_OK)
+		return status;
+	crb_slab_adopt_jansson();
+	raise_limit();
+	if (sodium_init() < 0)
+		return crb_err_set(err, CRB_ERR_SYSTEM, "libsodium failed");
+	return CRB_OK;
+}
+
+static enum crb_status
+serve(const struct arguments *arguments, struct crb_loop *loop,
+    struct crb_err *err)
+{
+	const struct crb_core_options core_options = {
+		.loop = loop,
+		.state_folder = arguments->state,
+		.runtime_folder = arguments->runtime,
+		.config_file = arguments->config,
+		.key_file = arguments->key_file,
+		.supervisor = SUPERVISOR_FD,
+	};
+	struct crb_core *core;
+	enum crb_status status;
+
+	status = crb_core_new(&core_options, &core, err);
+	if (status != CRB_OK)
+		return status;
+	status = crb_loop_run(loop, err);
+	crb_core_free(core);
+	return status;
+}
+
+static enum crb_status
+run(int argc, char **argv, struct crb_err *err)
+{
+	struct arguments arguments = { 0 };
+	struct crb_operands operands;
+	struct crb_loop *loop;
+	enum crb_status status;
+
+	if ((status = harden(err)) != CRB_OK ||
+	    (status = crb_options_argv(options, argc, argv, 1, false,
+		 &arguments, &operands, err)) != CRB_OK ||
+	    (status = crb_loop_new(&loop, err)) != CRB_OK)
+		return status;
+	status = serve(&arguments, loop, err);
+	crb_loop_free(loop);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct crb_err err;
+
+	crb_log_open("core", CRB_LOG_INFO);
+	if (run(argc, argv, &err) == CRB_OK)
+		return 0;
+	crb_log(CRB_LOG_ERROR, "core ends", CRB_LOG_REASON, err.msg,
+	    CRB_LOG_CODE, crb_status_info(err.status)->code, CRB_LOG_END);
+	return crb_status_info(err.status)->exit;
+}

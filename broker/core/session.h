@@ -1,0 +1,115 @@
+#ifndef CRB_SESSION_H
+#define CRB_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <jansson.h>
+
+#include "base/loop.h"
+#include "base/process.h"
+#include "base/token.h"
+#include "broker/bus/messages.h"
+#include "broker/core/core.h"
+#include "broker/core/grant.h"
+
+/* A session: one issue of a task to one sandbox. */
+enum crb_session_state {
+	CRB_SESSION_OPENING, /* not yet recorded; nobody sees it */
+	CRB_SESSION_LIVE,
+	CRB_SESSION_EXPIRED,
+	CRB_SESSION_REVOKED,
+	CRB_SESSION_PROCESS_ENDED,
+	CRB_SESSION_STATE_COUNT
+};
+
+/* What a state is called, and what the sandbox is told: one table. */
+struct crb_session_state_info {
+	const char *name;  /* "process ended" */
+	const char *code;  /* "session_revoked" */
+	const char *title; /* "Session revoked" */
+	const char *event; /* of the audit log */
+};
+const struct crb_session_state_info *crb_session_state_info(
+    enum crb_session_state state);
+
+#define CRB_SESSION_ID_LEN 8
+#define CRB_SESSION_GRANTS_MAX 32
+#define CRB_LABELS_MAX 16
+
+struct crb_session_grant {
+	unsigned number; /* never used again in this session */
+	bool pending;    /* not recorded yet: gives nothing */
+	struct crb_grant *grant;
+};
+
+struct crb_exchange;
+TAILQ_HEAD(crb_exchange_list, crb_exchange);
+
+struct crb_session {
+	TAILQ_ENTRY(crb_session) link;
+	struct crb_core *core;
+	struct crb_record_id record;
+	char id[CRB_SESSION_ID_MAX + 1];
+	char *task;
+	char *profile;   /* or NULL */
+	char *workspace; /* or NULL */
+	json_t *labels;  /* an object */
+	enum crb_session_state state;
+	bool busy;           /* a change of its grants or expiry is committed */
+	bool announced;      /* the gateway knows it */
+	unsigned last_grant; /* the highest number ever given */
+	size_t grant_count;
+	struct crb_session_grant *grants;
+	int64_t created, expires, ended; /* wall seconds */
+	uid_t owner;
+	uint8_t token_hash[CRB_TOKEN_HASH_BYTES];
+	bool bound;
+	struct crb_process_id process;
+	int pidfd;              /* -1: polled, or not bound */
+	int listener;           /* of the endpoint; -1: none */
+	struct crb_timer timer; /* expiry, then the end of the tombstone */
+	uint64_t requests, refused, up, down;
+	struct crb_exchange_list exchanges;
+	unsigned exchange_count;
+	uint32_t *idle; /* streams that can be used again */
+	unsigned idle_count;
+};
+
+CRB_NODISCARD enum crb_status crb_session_new(struct crb_core *core,
+    const char *task, struct crb_session **out, struct crb_err *err);
+/* Out of the maps, everything closed. */
+void crb_session_free(struct crb_session *session);
+/* Into the maps. */
+CRB_NODISCARD enum crb_status crb_session_enter(
+    struct crb_session *session, struct crb_err *err);
+
+/* By the id, or by a prefix of at least 3 characters that no other has. */
+CRB_NODISCARD enum crb_status crb_session_find(const struct crb_core *core,
+    const char *id, struct crb_session **out, struct crb_err *err);
+/* By the id. */
+struct crb_session *crb_session_get(
+    const struct crb_core *core, struct crb_slice id);
+
+/* Takes the reference.  A new one's number is last_grant + 1. */
+CRB_NODISCARD enum crb_status crb_session_add_grant(struct crb_session *session,
+    unsigned number, struct crb_grant *grant, struct crb_err *err);
+/* Names and texts of labels, and how many: an object. */
+CRB_NODISCARD enum crb_status crb_labels_check(
+    const json_t *labels, struct crb_err *err);
+
+/* The record and back; NULL without memory. */
+json_t *crb_session_record(const struct crb_session *session);
+CRB_NODISCARD enum crb_status crb_session_load(struct crb_core *core,
+    const struct crb_record_id *id, const struct crb_secret *plain,
+    struct crb_session **out, struct crb_err *err);
+/* What people may see. */
+json_t *crb_session_shown(const struct crb_session *session);
+/* runtime/sessions/ID */
+CRB_NODISCARD enum crb_status crb_session_folder(
+    const struct crb_session *session, char out[CRB_PATH_MAX],
+    struct crb_err *err);
+
+#endif /* !CRB_SESSION_H */

@@ -1,0 +1,344 @@
+#include "broker/core/session_end.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "broker/core/denial.h"
+#include "broker/core/exchange.h"
+
+#define TOMBSTONE_MS (10 * 60 * 1000)
+#define POLL_MS 1000
+/* Timers are set no further ahead, and then again. */
+#define TIMER_MOST_S (24 * 60 * 60)
+
+struct crb_ending {
+	unsigned waits;
+	bool failed;
+	struct crb_err why;
+	crb_ending_fn *fn;
+	void *ctx;
+};
+
+enum crb_status
+crb_ending_new(
+    crb_ending_fn *fn, void *ctx, struct crb_ending **out, struct crb_err *err)
+{
+	struct crb_ending *ending = calloc(1, sizeof(*ending));
+
+	if (ending == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	ending->waits = 1;
+	ending->fn = fn;
+	ending->ctx = ctx;
+	*out = ending;
+	return CRB_OK;
+}
+
+static void
+settle(struct crb_ending *ending, const struct crb_err *why)
+{
+	if (ending == NULL)
+		return;
+	if (why != NULL && !ending->failed) {
+		ending->failed = true;
+		ending->why = *why;
+	}
+	if (--ending->waits > 0)
+		return;
+	ending->fn(ending->ctx, ending->failed ? &ending->why : NULL);
+	free(ending);
+}
+
+void
+crb_ending_ready(struct crb_ending *ending)
+{
+	settle(ending, NULL);
+}
+
+/* A process that was lost meanwhile has nothing open any more. */
+static void
+acknowledged(void *ctx, struct crb_msg *msg, const struct crb_err *why)
+{
+	(void)msg;
+	settle(ctx, why != NULL && why->status == CRB_ERR_TIMEOUT ? why : NULL);
+}
+
+static void
+recorded(void *ctx, const struct crb_err *why)
+{
+	settle(ctx, why);
+}
+
+static void
+expect(struct crb_ending *ending)
+{
+	if (ending != NULL)
+		ending->waits++;
+}
+
+void
+crb_session_send_end(struct crb_session *session, struct crb_ending *ending)
+{
+	struct crb_msg_session_end end = { .session = CRB_SLICE(session->id) };
+	struct crb_denial denial;
+	struct crb_err err;
+
+	crb_denial_ended(&denial, session);
+	end.code = CRB_SLICE(denial.code);
+	end.detail = CRB_SLICE(denial.detail);
+	if (end.detail.len > 512)
+		end.detail.len = 512;
+	expect(ending);
+	if (crb_link_request(&session->core->gateway, CRB_MSG_SESSION_END, &end,
+		&end.request, acknowledged, ending, &err) != CRB_OK)
+		settle(ending, NULL);
+}
+
+static void
+send_drop(struct crb_session *session, struct crb_ending *ending)
+{
+	struct crb_msg_session_drop drop = { .session = CRB_SLICE(
+						 session->id) };
+	struct crb_err err;
+
+	expect(ending);
+	if (crb_link_request(&session->core->egress, CRB_MSG_SESSION_DROP,
+		&drop, &drop.request, acknowledged, ending, &err) != CRB_OK)
+		settle(ending, NULL);
+}
+
+static enum crb_status
+collect(struct crb_session *session, const char *who, struct crb_err *err)
+{
+	const struct crb_session_state_info *info = crb_session_state_info(
+	    session->state);
+	CRB_AUTO_JSON json_t *record = crb_session_record(session);
+	const struct crb_audit_event event = {
+		.event = info->event,
+		.who = who,
+		.task = session->task,
+		.session = session->id,
+		.decision = "allow",
+		.outcome = "ok",
+		.detail = info->name,
+		.up = (int64_t)session->up,
+		.down = (int64_t)session->down,
+		.bytes = true,
+	};
+	struct crb_commit *commit = session->core->commit;
+	enum crb_status status;
+
+	if (record == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	status = crb_commit_event(commit, &event, err);
+	if (status == CRB_OK)
+		status = crb_commit_put(
+		    commit, CRB_KIND_SESSION, &session->record, record, err);
+	return status;
+}
+
+/* The end stands, recorded or not: a failure is told, never undone. */
+static void
+record_end(
+    struct crb_session *session, const char *who, struct crb_ending *ending)
+{
+	struct crb_core *core = session->core;
+	enum crb_status status;
+	struct crb_err err;
+
+	expect(ending);
+	status = collect(session, who, &err);
+	if (status == CRB_OK)
+		status = crb_commit_then(core->commit, recorded, ending, &err);
+	if (status != CRB_OK) {
+		crb_log(CRB_LOG_ERROR, "end of session not recorded",
+		    CRB_LOG_SESSION, session->id, CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
+		settle(ending, &err);
+	}
+}
+
+static void
+unwatch_process(struct crb_session *session)
+{
+	if (session->pidfd == -1)
+		return;
+	crb_loop_unwatch(session->core->loop, session->pidfd);
+	(void)close(session->pidfd);
+	session->pidfd = -1;
+}
+
+static void
+bury_later(void *ctx)
+{
+	crb_session_bury(ctx);
+}
+
+unsigned
+crb_session_end(struct crb_session *session, enum crb_session_state state,
+    const char *who, struct crb_ending *ending)
+{
+	struct crb_loop *loop = session->core->loop;
+	struct crb_err err;
+	unsigned cut;
+
+	if (session->state != CRB_SESSION_LIVE)
+		return 0;
+	session->state = state;
+	session->ended = crb_wall_seconds();
+	unwatch_process(session);
+	cut = crb_exchange_cut(session, 0, NULL);
+	session->idle_count = 0;
+	crb_session_send_end(session, ending);
+	send_drop(session, ending);
+	record_end(session, who, ending);
+	crb_timer_clear(loop, &session->timer);
+	crb_timer_init(&session->timer, bury_later, session);
+	(void)!crb_timer_set(loop, &session->timer, TOMBSTONE_MS, &err);
+	crb_log(CRB_LOG_INFO, "session ended", CRB_LOG_SESSION, session->id,
+	    CRB_LOG_TASK, session->task, CRB_LOG_CODE,
+	    crb_session_state_info(state)->code, CRB_LOG_END);
+	return cut;
+}
+
+static void
+expire(void *ctx)
+{
+	struct crb_session *session = ctx;
+	struct crb_err err;
+
+	if (crb_wall_seconds() >= session->expires)
+		(void)crb_session_end(
+		    session, CRB_SESSION_EXPIRED, "broker", NULL);
+	else
+		(void)!crb_session_rearm(session, &err);
+}
+
+enum crb_status
+crb_session_rearm(struct crb_session *session, struct crb_err *err)
+{
+	int64_t left = session->expires - crb_wall_seconds();
+
+	crb_timer_init(&session->timer, expire, session);
+	if (left < 0)
+		left = 0;
+	if (left > TIMER_MOST_S)
+		left = TIMER_MOST_S;
+	return crb_timer_set(
+	    session->core->loop, &session->timer, left * 1000, err);
+}
+
+static void
+process_ended(void *ctx, int fd, unsigned events)
+{
+	(void)fd;
+	(void)events;
+	(void)crb_session_end(ctx, CRB_SESSION_PROCESS_ENDED, "broker", NULL);
+}
+
+static int
+open_pidfd(int64_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+}
+
+static void
+poll_processes(void *ctx)
+{
+	struct crb_core *core = ctx;
+	struct crb_session *session;
+	struct crb_err err;
+	unsigned polled = 0;
+
+	TAILQ_FOREACH(session, &core->list, link)
+	{
+		if (session->state != CRB_SESSION_LIVE || !session->bound ||
+		    session->pidfd != -1)
+			continue;
+		if (crb_process_lives(&session->process))
+			polled++;
+		else
+			(void)crb_session_end(
+			    session, CRB_SESSION_PROCESS_ENDED, "broker", NULL);
+	}
+	core->polled = polled;
+	if (polled > 0)
+		(void)!crb_timer_set(core->loop, &core->poll, POLL_MS, &err);
+}
+
+/*
+ * A descriptor of the process where the kernel has them: opened first, and
+ * the identity compared after, so it cannot be of a later process with the
+ * same number.
+ */
+static enum crb_status
+watch_process(struct crb_session *session, struct crb_err *err)
+{
+	struct crb_core *core = session->core;
+
+	session->pidfd = open_pidfd(session->process.pid);
+	if (!crb_process_lives(&session->process)) {
+		if (session->pidfd != -1)
+			(void)close(session->pidfd);
+		session->pidfd = -1;
+		(void)crb_session_end(
+		    session, CRB_SESSION_PROCESS_ENDED, "broker", NULL);
+		return CRB_OK;
+	}
+	if (session->pidfd != -1)
+		return crb_loop_watch(core->loop, session->pidfd, CRB_READABLE,
+		    process_ended, session, err);
+	if (core->polled++ > 0)
+		return CRB_OK;
+	crb_timer_init(&core->poll, poll_processes, core);
+	return crb_timer_set(core->loop, &core->poll, POLL_MS, err);
+}
+
+enum crb_status
+crb_session_watch(struct crb_session *session, struct crb_err *err)
+{
+	enum crb_status status = crb_session_rearm(session, err);
+
+	if (status == CRB_OK && session->bound)
+		status = watch_process(session, err);
+	return status;
+}
+
+static void
+folder_removed(void *ctx, struct crb_msg *msg, const struct crb_err *why)
+{
+	(void)ctx;
+	if (msg != NULL && msg->folder_removed.ok != 0)
+		return;
+	crb_log(CRB_LOG_WARN, "session folder not removed", CRB_LOG_REASON,
+	    why != NULL ? why->msg : "the supervisor could not", CRB_LOG_END);
+}
+
+void
+crb_session_bury(struct crb_session *session)
+{
+	struct crb_core *core = session->core;
+	const struct crb_msg_session_close close_it = { .session = CRB_SLICE(
+							    session->id) };
+	struct crb_msg_folder_remove folder = { .session = CRB_SLICE(
+						    session->id) };
+	struct crb_err err;
+
+	if (session->announced)
+		(void)!crb_link_send(
+		    &core->gateway, CRB_MSG_SESSION_CLOSE, &close_it, -1, &err);
+	if (crb_link_request(&core->supervisor, CRB_MSG_FOLDER_REMOVE, &folder,
+		&folder.request, folder_removed, NULL, &err) != CRB_OK)
+		folder_removed(NULL, NULL, &err);
+	if (core->commit != NULL &&
+	    crb_commit_delete(core->commit, CRB_KIND_SESSION, &session->record,
+		&err) != CRB_OK)
+		crb_log(CRB_LOG_WARN, "record of a session kept",
+		    CRB_LOG_SESSION, session->id, CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
+	crb_session_free(session);
+}

@@ -1,0 +1,75 @@
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "broker/core/admin.h"
+#include "broker/core/core_link.h"
+
+static void
+peer(struct crb_core *core, struct crb_msg *msg)
+{
+	enum crb_status status = CRB_OK;
+	struct crb_err err;
+
+	if (msg->peer.role == CRB_ROLE_GATEWAY)
+		status = crb_gateway_up(core, CRB_STEAL_FD(msg->fd), &err);
+	else if (msg->peer.role == CRB_ROLE_EGRESS)
+		status = crb_egress_up(core, CRB_STEAL_FD(msg->fd), &err);
+	if (status != CRB_OK)
+		crb_log(CRB_LOG_ERROR, "process not linked", CRB_LOG_REASON,
+		    err.msg, CRB_LOG_END);
+}
+
+static void
+listen_admin(struct crb_core *core, struct crb_msg *msg)
+{
+	struct crb_err err;
+
+	if (core->admin != NULL)
+		return;
+	if (crb_admin_new(core, CRB_STEAL_FD(msg->fd), &core->admin, &err) !=
+	    CRB_OK)
+		crb_log(CRB_LOG_ERROR, "admin socket", CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
+	else if (core->reopening == 0 && core->reopen == NULL)
+		crb_core_say_ready(core);
+}
+
+static void
+message(void *ctx, struct crb_msg *msg)
+{
+	struct crb_core *core = ctx;
+
+	if (msg->type == CRB_MSG_PEER)
+		peer(core, msg);
+	else if (msg->type == CRB_MSG_ADMIN)
+		listen_admin(core, msg);
+	else if (msg->type == CRB_MSG_STOP)
+		crb_loop_stop(core->loop);
+	/* All replies start with the number of their request. */
+	else
+		(void)crb_pending_reply(
+		    &core->supervisor.pending, msg->folder_opened.request, msg);
+}
+
+/* Without it there are no folders and nobody to restart anything: end. */
+static void
+gone(void *ctx, const struct crb_err *why)
+{
+	struct crb_core *core = ctx;
+
+	(void)why;
+	crb_loop_stop(core->loop);
+}
+
+enum crb_status
+crb_supervisor_up(struct crb_core *core, int fd, struct crb_err *err)
+{
+	const struct crb_link_options options = {
+		.loop = core->loop,
+		.peer = CRB_ROLE_SUPERVISOR,
+		.message = message,
+		.gone = gone,
+		.ctx = core,
+	};
+
+	return crb_link_up(&core->supervisor, fd, &options, err);
+}
