@@ -210,6 +210,44 @@ search_newest(struct search *search, const char *folder,
 	    : crb_err_set(err, CRB_ERR_NOMEM, "no memory for audit lines");
 }
 
+/* The number of a file's first line; 0 when it has none. */
+static uint64_t
+first_of(const char *folder, unsigned number)
+{
+	static const char lead[] = "{\"n\":";
+	char name[CRB_AUDIT_NAME_MAX], path[CRB_PATH_MAX];
+	char bytes[64] = { 0 };
+	CRB_AUTO_FD int fd = -1;
+	struct crb_err ignored;
+
+	crb_audit_file_name(number, name);
+	if (crb_path_join(path, folder, name, &ignored) != CRB_OK)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd == -1 || pread(fd, bytes, sizeof(bytes) - 1, 0) <= 0 ||
+	    strncmp(bytes, lead, sizeof(lead) - 1) != 0)
+		return 0;
+	return strtoull(bytes + sizeof(lead) - 1, NULL, 10);
+}
+
+/* The newest file that begins at or before what is wanted first. */
+static size_t
+start_file(const struct search *search, const char *folder,
+    const struct crb_audit_files *files)
+{
+	size_t i = files->count;
+	uint64_t first;
+
+	if (search->filter->after == 0)
+		return 0;
+	while (i-- > 1) {
+		first = first_of(folder, files->number[i]);
+		if (first != 0 && first <= search->filter->after + 1)
+			return i;
+	}
+	return 0;
+}
+
 static enum crb_status
 run(struct search *search, const char *folder, struct crb_err *err)
 {
@@ -221,8 +259,8 @@ run(struct search *search, const char *folder, struct crb_err *err)
 		return status;
 	if (search->filter->newest)
 		return search_newest(search, folder, &files, err);
-	for (size_t i = 0; i < files.count && status == CRB_OK &&
-	     json_array_size(search->found) < search->most;
+	for (size_t i = start_file(search, folder, &files); i < files.count &&
+	     status == CRB_OK && json_array_size(search->found) < search->most;
 	     i++)
 		status = search_file(search, folder, files.number[i], err);
 	return status;
