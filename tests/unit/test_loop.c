@@ -152,6 +152,35 @@ what_cannot_be_watched_is_an_error(void **state)
 	crb_loop_unwatch(world->loop, 100000);
 }
 
+/* Both are ready in one turn; whoever comes first silences the other. */
+static void
+silence_the_other(void *ctx, int fd, unsigned events)
+{
+	struct world *world = ctx;
+
+	(void)events;
+	world->calls++;
+	crb_loop_want(
+	    world->loop, fd == world->a[0] ? world->b[0] : world->a[0], 0);
+	crb_loop_stop(world->loop);
+}
+
+static void
+what_is_not_wanted_any_more_is_not_reported_in_this_turn(void **state)
+{
+	struct world *world = *state;
+	struct crb_err err;
+
+	assert_int_equal(write(world->a[1], "x", 1), 1);
+	assert_int_equal(write(world->b[1], "x", 1), 1);
+	assert_ok(crb_loop_watch(world->loop, world->a[0], CRB_READABLE,
+	    silence_the_other, world, &err));
+	assert_ok(crb_loop_watch(world->loop, world->b[0], CRB_READABLE,
+	    silence_the_other, world, &err));
+	run(world);
+	assert_int_equal(world->calls, 1);
+}
+
 /* Both are ready in one turn; whoever comes first closes the other. */
 static void
 end_the_other(void *ctx, int fd, unsigned events)
@@ -506,6 +535,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		IN_WORLD(what_can_be_read_is_reported_until_it_is),
 		IN_WORLD(what_is_not_wanted_is_not_reported_but_a_hangup_is),
+		IN_WORLD(
+		    what_is_not_wanted_any_more_is_not_reported_in_this_turn),
 		IN_WORLD(watching_again_replaces),
 		IN_WORLD(what_cannot_be_watched_is_an_error),
 		IN_WORLD(an_unwatched_descriptor_gets_no_event_of_this_turn),

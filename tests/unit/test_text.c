@@ -186,6 +186,7 @@ the_nearest_word_is_within_two_edits(void **state)
 {
 	static const char *const words[] = { "task", "ttl", "profile",
 		"bind-pid" };
+	static const char *const two[] = { "cd" };
 	char word[200];
 
 	(void)state;
@@ -196,6 +197,7 @@ the_nearest_word_is_within_two_edits(void **state)
 	assert_null(crb_text_nearest("password", words, 4));
 	assert_null(crb_text_nearest("x", words, 4));
 	assert_null(crb_text_nearest("", words, 4));
+	assert_null(crb_text_nearest("ab", two, 1));
 	assert_null(crb_text_nearest("tl", NULL, 0));
 	memset(word, 't', sizeof(word));
 	word[199] = '\0';

@@ -52,10 +52,12 @@ any_changed_character_is_noticed(void **state)
 static void
 another_length_is_refused(void **state)
 {
-	char token[CRB_TOKEN_LEN + 1];
+	char token[CRB_TOKEN_LEN + 2];
 
 	(void)state;
 	crb_token_make(token);
+	token[CRB_TOKEN_LEN] = 'a';
+	assert_true(crb_token_ok(token, CRB_TOKEN_LEN));
 	assert_false(crb_token_ok(token, CRB_TOKEN_LEN - 1));
 	assert_false(crb_token_ok(token, CRB_TOKEN_LEN + 1));
 	assert_false(crb_token_ok(token, 0));
