@@ -239,7 +239,8 @@ place_make(void **state)
 	(void)snprintf(place.file, sizeof(place.file), "%s/f", place.folder);
 	(void)snprintf(place.other, sizeof(place.other), "%s/g", place.folder);
 	*state = &place;
-	return crb_io_write_file(place.file, "old", 3, 0600, &err);
+	assert_ok(crb_io_write_file(place.file, "old", 3, 0600, &err));
+	return 0;
 }
 
 static int
@@ -489,7 +490,8 @@ a_packet_that_does_not_fit_is_refused_and_its_descriptor_closed(void **state)
 static void
 send_descriptors(int sock, size_t count)
 {
-	char control[CMSG_SPACE(20 * sizeof(int))] = { 0 };
+	_Alignas(
+	    struct cmsghdr) char control[CMSG_SPACE(20 * sizeof(int))] = { 0 };
 	char byte = 'x';
 	struct iovec iov = { &byte, 1 };
 	struct msghdr msg = { .msg_iov = &iov,
@@ -498,6 +500,9 @@ send_descriptors(int sock, size_t count)
 		.msg_controllen = CMSG_SPACE(count * sizeof(int)) };
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 
+	assert_non_null(cmsg);
+	if (cmsg == NULL)
+		return;
 	cmsg->cmsg_level = SOL_SOCKET;
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(count * sizeof(int));
