@@ -16,7 +16,7 @@
 #define ANSWER_MS 1000
 
 /* Derived from the root key, for the audit log's signatures. */
-static const char audit_context[8] = { 'c', 'r', 'b', 'a', 'u', 'd', 'i', 't' };
+static const char audit_context[] = "crbaudit";
 
 static enum crb_status
 open_log(struct crb_core *core, struct crb_err *err)
