@@ -12,7 +12,8 @@
  * Finds a secret in what an upstream answers, and puts '*' over it, byte for
  * byte, so that lengths stay true.  Looked for are the secret and the value
  * that was injected, each as it is, in base64 (both alphabets, at any offset),
- * percent-encoded and as JSON text.
+ * percent-encoded and as JSON text.  Of base64, characters that also hold bits
+ * of a neighbour stay: up to four bits of the first and of the last byte.
  *
  * A stream is searched in pieces without copying: crb_scrub_run() works in the
  * caller's buffer and says how much of it is settled; the rest might be the
