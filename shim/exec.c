@@ -25,12 +25,28 @@
 #define CLOSE_MOST 65536
 
 /*
- * Signals that somebody may send to us and means for the command.  Those of
- * the terminal come from the kernel and reach the command too, which is in the
- * same process group, so they are not sent on.
+ * Signals that somebody may send to us and means for the command.  Those that
+ * the kernel sends for the terminal reach the command too, which is in the same
+ * process group, unless it is a shell that chose another: so they are not sent
+ * on.  But a hang-up goes to the leader of the session, which we may be.
  */
-static const int passed_on[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1,
-	SIGUSR2, SIGWINCH, SIGALRM, SIGCONT, SIGTSTP };
+static const struct passed {
+	int number;
+	bool from_kernel;
+} passed_on[] = {
+	{ SIGHUP, true },
+	{ SIGINT, false },
+	{ SIGQUIT, false },
+	{ SIGTERM, false },
+	{ SIGUSR1, false },
+	{ SIGUSR2, false },
+	{ SIGWINCH, false },
+	{ SIGALRM, false },
+	{ SIGTSTP, false },
+	{ SIGCONT, false },
+};
+
+#define PASSED_COUNT (sizeof(passed_on) / sizeof(*passed_on))
 
 /* What the command is to have as if nobody stood between. */
 struct inherited {
@@ -128,8 +144,8 @@ hold_signals(struct pair *pair, struct inherited *inherited)
 
 	(void)sigemptyset(&pair->awaited);
 	(void)sigaddset(&pair->awaited, SIGCHLD);
-	for (size_t i = 0; i < sizeof(passed_on) / sizeof(*passed_on); i++)
-		(void)sigaddset(&pair->awaited, passed_on[i]);
+	for (size_t i = 0; i < PASSED_COUNT; i++)
+		(void)sigaddset(&pair->awaited, passed_on[i].number);
 	(void)sigprocmask(SIG_BLOCK, &pair->awaited, &inherited->mask);
 	(void)sigaction(SIGCHLD, &heard, &inherited->child);
 }
@@ -170,6 +186,19 @@ reap(struct pair *pair, int *status)
 	}
 }
 
+/* Whether the command should have a signal that we got. */
+static bool
+is_passed(const siginfo_t *info, pid_t command)
+{
+	if (info->si_code <= 0)
+		return info->si_pid != command;
+	for (size_t i = 0; i < PASSED_COUNT; i++) {
+		if (passed_on[i].number == info->si_signo)
+			return passed_on[i].from_kernel;
+	}
+	return false;
+}
+
 /* Wait for the command's end, passing signals on; returns its status. */
 static int
 attend(struct pair *pair)
@@ -178,15 +207,12 @@ attend(struct pair *pair)
 
 	while (!reap(pair, &status)) {
 		siginfo_t info;
-		int signal = sigwaitinfo(&pair->awaited, &info);
+		int number = sigwaitinfo(&pair->awaited, &info);
 
-		if (signal == -1 || signal == SIGCHLD)
+		if (number == -1 || number == SIGCHLD)
 			continue;
-		/* A hang-up or an interrupt of the terminal; the command has
-		 * it already, or is a shell that gave the terminal away. */
-		if (info.si_code > 0 || info.si_pid == pair->command)
-			continue;
-		(void)kill(pair->command, signal);
+		if (is_passed(&info, pair->command))
+			(void)kill(pair->command, number);
 	}
 	return status;
 }

@@ -70,7 +70,7 @@ send_all(int fd, const char *bytes, size_t len, long long deadline)
 	return true;
 }
 
-/* Read until the broker closes; false when there is more than the most. */
+/* Read until the broker closes, or there is more than the most. */
 static bool
 receive_all(int fd, struct crb_http_exchange *exchange, long long deadline)
 {
@@ -81,7 +81,7 @@ receive_all(int fd, struct crb_http_exchange *exchange, long long deadline)
 		if (n > 0)
 			exchange->len += (size_t)n;
 		else if (n == 0)
-			return exchange->len < CRB_HTTP_REPLY_MAX;
+			return exchange->len > 0;
 		else if (errno == EAGAIN && !wait_for(fd, POLLIN, deadline))
 			return false;
 		else if (errno != EAGAIN && errno != EINTR)
@@ -157,8 +157,11 @@ crb_http_ask(const struct crb_options *options,
 	/* A refusal may come before the body was taken: read it anyway. */
 	if (!send_request(fd, request, deadline) && errno != EPIPE)
 		return no_answer(options);
-	if (!receive_all(fd, exchange, deadline) || exchange->len == 0)
+	if (!receive_all(fd, exchange, deadline))
 		return no_answer(options);
+	if (exchange->len == CRB_HTTP_REPLY_MAX)
+		return crb_say_fail(
+		    CRB_EXIT_OTHER, "the broker's answer is too long");
 	if (!crb_http_reply_parse(
 		exchange->bytes, exchange->len, &exchange->reply))
 		return crb_say_fail(CRB_EXIT_OTHER,
