@@ -9,11 +9,11 @@
 #include "base/slab.h"
 
 /*
- * What the socket holds each way.  The kernel charges a 64 KiB packet about
- * 70 KiB and cuts the size to its limit (usually 416 KiB): six packets are
- * on their way while both ends work.
+ * The kernel doubles this, and an ordinary user may ask for no more: seven
+ * 64 KiB packets fit, with which both ends are kept at work (measured: 7.8
+ * GB/s; half of it gives 4.2, five times as much 10).
  */
-#define SOCKET_BYTES (1 << 20)
+#define SOCKET_BYTES 212992
 #define BODY_HEAD 6u /* type and length */
 
 _Static_assert(BODY_HEAD + CRB_BODY_MAX <= CRB_STREAM_PACKET_MAX, "body");
