@@ -77,6 +77,12 @@ say(sqlite3 *db, struct crb_err *err)
 	return crb_err_set(err, status, "%s", sqlite3_errmsg(db));
 }
 
+static enum crb_status
+say_file(sqlite3 *db, struct crb_err *err)
+{
+	return crb_err_context(err, "%s", sqlite3_db_filename(db, "main"));
+}
+
 /* Rows have the types that we wrote, whatever an editor made of them. */
 static enum crb_status
 row(sqlite3_stmt *st, crb_store_fn *fn, void *ctx, struct crb_err *err)
@@ -92,9 +98,11 @@ row(sqlite3_stmt *st, crb_store_fn *fn, void *ctx, struct crb_err *err)
 	    sqlite3_column_type(st, REVISION) != SQLITE_INTEGER ||
 	    sqlite3_column_type(st, VALUE) != SQLITE_BLOB ||
 	    sqlite3_column_bytes(st, ID) != CRB_RECORD_ID_BYTES || kind < 1 ||
-	    kind > INT_MAX || revision < 1)
-		return crb_err_set(err, CRB_ERR_CORRUPT,
+	    kind > INT_MAX || revision < 1) {
+		(void)crb_err_set(err, CRB_ERR_CORRUPT,
 		    "edited: a row is not one of credbroker's");
+		return say_file(sqlite3_db_handle(st), err);
+	}
 	memcpy(id.bytes, sqlite3_column_blob(st, ID), CRB_RECORD_ID_BYTES);
 	if ((value = sqlite3_column_blob(st, VALUE)) == NULL)
 		value = "";
@@ -115,8 +123,10 @@ rows(struct sqlite_store *store, enum statement which, crb_store_fn *fn,
 		if ((status = row(st, fn, ctx, err)) != CRB_OK)
 			break;
 	}
-	if (status == CRB_OK && code != SQLITE_DONE)
-		status = say(store->db, err);
+	if (status == CRB_OK && code != SQLITE_DONE) {
+		(void)say(store->db, err);
+		status = say_file(store->db, err);
+	}
 	(void)sqlite3_reset(st);
 	(void)sqlite3_clear_bindings(st);
 	return status;
