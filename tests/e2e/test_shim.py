@@ -132,7 +132,11 @@ class Peer:
     def one(self, sock):
         with sock:
             sock.settimeout(PATIENCE)
-            self.handler(sock)
+            try:
+                self.handler(sock)
+            except ConnectionError:
+                # The shim may have heard enough.
+                pass
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
