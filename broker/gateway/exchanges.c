@@ -9,6 +9,11 @@
 void
 crb_exchanges_clear(struct crb_exchanges *exchanges)
 {
+	/* Verdicts were still due to them. */
+	for (size_t i = 0; i < exchanges->slot_count; i++) {
+		if (exchanges->slots[i] != NULL)
+			crb_exchange_free(exchanges->slots[i]);
+	}
 	free(exchanges->slots);
 	free(exchanges->vacant);
 	*exchanges = (struct crb_exchanges){ .last = 0 };

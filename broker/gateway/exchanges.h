@@ -19,6 +19,7 @@ struct crb_exchanges {
 	uint32_t last;
 };
 
+/* Frees those that are left, too. */
 void crb_exchanges_clear(struct crb_exchanges *exchanges);
 
 /* *id is never 0.  False when out of memory. */
