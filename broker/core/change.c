@@ -17,7 +17,7 @@ settled(void *ctx, const struct crb_err *why)
 	CRB_AUTO_FREE struct settling *settling = ctx;
 	struct crb_core *core = settling->call->core;
 
-	core->commit_failed = why != NULL;
+	crb_core_committed(core, why);
 	if (settling->settle != NULL)
 		settling->settle(settling->ctx, why == NULL);
 	if (why == NULL) {

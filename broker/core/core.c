@@ -3,16 +3,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/backend.h"
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "broker/core/admin.h"
 #include "broker/core/core_link.h"
 #include "broker/core/rpc.h"
+#include "broker/core/session.h"
 #include "broker/core/unlock.h"
 
 /* Numbers of jobs go on from here, so that none is used again by a restart. */
 #define JOBS_PER_SECOND 1000000u
+#define RETRY_MS 2000
+#define KEEP_MS 60000
 
 bool
 crb_core_unlocked(const struct crb_core *core)
@@ -40,7 +45,48 @@ crb_core_need_record(const struct crb_core *core, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_UNRECORDED,
 		    "the audit log cannot be written, so nothing is allowed: %.300s",
 		    why.msg);
+	if (core->commit_failed)
+		return crb_err_set(err, CRB_ERR_UNRECORDED,
+		    "the store cannot be written, so nothing is allowed");
 	return CRB_OK;
+}
+
+static void
+retried(void *ctx, const struct crb_err *why)
+{
+	crb_core_committed(ctx, why);
+}
+
+/* A line that says so is what shows that recording works again. */
+static void
+retry(void *ctx)
+{
+	const struct crb_audit_event event = {
+		.event = "record.resume",
+		.who = "broker",
+		.outcome = "ok",
+	};
+	struct crb_core *core = ctx;
+	struct crb_err err;
+
+	if (core->commit == NULL)
+		return;
+	if (crb_commit_event(core->commit, &event, &err) != CRB_OK ||
+	    crb_commit_then(core->commit, retried, core, &err) != CRB_OK)
+		crb_core_committed(core, &err);
+}
+
+void
+crb_core_committed(struct crb_core *core, const struct crb_err *why)
+{
+	struct crb_err err;
+
+	crb_timer_clear(core->loop, &core->retry);
+	core->commit_failed = why != NULL;
+	if (why == NULL || core->stopping)
+		return;
+	crb_timer_init(&core->retry, retry, core);
+	(void)!crb_timer_set(core->loop, &core->retry, RETRY_MS, &err);
 }
 
 void
@@ -67,13 +113,43 @@ end_of_turn(void *ctx)
 		crb_commit_turn(core->commit);
 }
 
+/* It travels with each job, whose size bounds it. */
+static enum crb_status
+load_ca(struct crb_core *core, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf pem = CRB_BUF_INIT(CRB_CA_MAX);
+	enum crb_status status;
+
+	if (core->config.ca_file == NULL)
+		return CRB_OK;
+	status = crb_io_read_file(core->config.ca_file, &pem, err);
+	if (status != CRB_OK)
+		return crb_err_context(err, "ca_file");
+	if ((core->ca = crb_buf_steal(&pem)) == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	return CRB_OK;
+}
+
 static enum crb_status
 load_config(struct crb_core *core, const char *path, struct crb_err *err)
 {
+	enum crb_status status;
+
 	if (path == NULL || path[0] == '\0')
 		return crb_options_defaults(
 		    crb_config_options, &core->config, err);
-	return crb_config_load(path, &core->config, err);
+	status = crb_config_load(path, &core->config, err);
+	return status == CRB_OK ? load_ca(core, err) : status;
+}
+
+static void
+keep_counts(void *ctx)
+{
+	struct crb_core *core = ctx;
+	struct crb_err err;
+
+	crb_session_keep_counts(core);
+	(void)!crb_timer_set(core->loop, &core->keep, KEEP_MS, &err);
 }
 
 static enum crb_status
@@ -123,7 +199,7 @@ start(struct crb_core *core, const struct crb_core_options *options,
 		return status;
 	unlock_at_start(core);
 	crb_loop_each_turn(core->loop, end_of_turn, core);
-	return CRB_OK;
+	return crb_timer_set(core->loop, &core->keep, KEEP_MS, err);
 }
 
 enum crb_status
@@ -142,7 +218,10 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	core->started = crb_loop_now(core->loop);
 	core->last_job = (uint64_t)crb_wall_seconds() * JOBS_PER_SECOND;
 	TAILQ_INIT(&core->list);
+	TAILQ_INIT(&core->works);
 	crb_timer_init(&core->poll, NULL, core);
+	crb_timer_init(&core->retry, retry, core);
+	crb_timer_init(&core->keep, keep_counts, core);
 	crb_link_init(&core->supervisor, "supervisor", core->loop);
 	crb_link_init(&core->gateway, "gateway", core->loop);
 	crb_link_init(&core->egress, "egress", core->loop);
@@ -167,10 +246,14 @@ crb_core_free(struct crb_core *core)
 	crb_link_down(&core->egress);
 	crb_link_down(&core->supervisor);
 	crb_timer_clear(core->loop, &core->poll);
+	crb_timer_clear(core->loop, &core->retry);
+	crb_timer_clear(core->loop, &core->keep);
+	crb_session_keep_counts(core);
 	crb_lock(core);
 	crb_admin_free(core->admin);
 	crb_vault_free(core->vault);
 	crb_config_clear(&core->config);
 	json_decref(core->locked_ids);
+	free(core->ca);
 	free(core);
 }

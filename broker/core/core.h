@@ -20,6 +20,8 @@ struct crb_session;
 struct crb_admin;
 struct crb_unlocking;
 TAILQ_HEAD(crb_session_list, crb_session);
+struct crb_work;
+TAILQ_HEAD(crb_work_list, crb_work);
 
 struct crb_core {
 	struct crb_loop *loop;
@@ -33,11 +35,14 @@ struct crb_core {
 	struct crb_admin *admin; /* NULL until the supervisor sent it */
 
 	struct crb_vault *vault;
-	struct crb_audit *audit;         /* NULL: locked */
-	struct crb_commit *commit;       /* NULL: locked */
-	bool commit_failed;              /* the last one did */
-	bool locking;                    /* no more changes */
-	bool lock_due;                   /* at the end of this turn */
+	struct crb_audit *audit;   /* NULL: locked */
+	struct crb_commit *commit; /* NULL: locked */
+	bool commit_failed;        /* the last one did: nothing happens */
+	struct crb_timer retry;    /* then: whether one works again */
+	struct crb_timer keep;     /* writes down what sessions counted */
+	char *ca;                  /* of the config's ca_file, PEM; or NULL */
+	bool locking;              /* no more changes */
+	bool lock_due;             /* at the end of this turn */
 	struct crb_unlocking *unlocking; /* by passphrase, under way */
 
 	struct crb_map credentials;   /* by name */
@@ -50,9 +55,13 @@ struct crb_core {
 	unsigned issuing;             /* calls of session.issue under way */
 	struct crb_timer poll;        /* for processes without a pidfd */
 	unsigned polled;
-	size_t reopening;           /* folders asked for and not there yet */
-	struct crb_session *reopen; /* the next one to reopen */
-	json_t *locked_ids;         /* told the gateway that it is locked */
+	size_t reopening;             /* folders asked for and not there yet */
+	struct crb_session *reopen;   /* the next one to reopen */
+	struct crb_session *announce; /* the next one to announce */
+	json_t *locked_ids;           /* told the gateway that it is locked */
+
+	struct crb_work_list works; /* on threads of their own */
+	unsigned work_count;
 
 	uint64_t last_job;
 	uint32_t last_stream;
@@ -82,6 +91,9 @@ CRB_NODISCARD enum crb_status crb_core_need_unlocked(
 /* CRB_ERR_UNRECORDED: nothing may happen, since it could not be recorded. */
 CRB_NODISCARD enum crb_status crb_core_need_record(
     const struct crb_core *core, struct crb_err *err);
+
+/* How a commit went: a failure stops everything until one works again. */
+void crb_core_committed(struct crb_core *core, const struct crb_err *why);
 
 /* Tell the supervisor, once, that requests can be served. */
 void crb_core_say_ready(struct crb_core *core);

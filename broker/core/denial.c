@@ -61,7 +61,9 @@ crb_denial_locked(struct crb_denial *out)
 void
 crb_denial_busy(struct crb_denial *out, unsigned most)
 {
-	set(out, 429, "limit_reached", "Too many requests at once");
+	const struct crb_status_info *info = crb_status_info(CRB_ERR_LIMIT);
+
+	set(out, info->http, info->code, "Too many requests at once");
 	detail(out,
 	    "this session has %u requests under way, which is its limit", most);
 	next_step(out, "wait for one of them to end, then try again");
@@ -246,7 +248,7 @@ crb_denial_json(const struct crb_denial *denial)
 	CRB_AUTO_JSON json_t *problem = NULL;
 
 	problem = json_pack("{s:o, s:s, s:i, s:s, s:[]}", "type",
-	    json_sprintf("urn:credbroker:problem:%s", denial->code), "title",
+	    json_sprintf("urn:credbroker:error:%s", denial->code), "title",
 	    denial->title, "status", (int)denial->http, "detail",
 	    denial->detail, "next_steps");
 	if (problem == NULL)

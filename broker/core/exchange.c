@@ -193,7 +193,8 @@ send_job(const struct crb_exchange *exchange,
 	struct crb_core *core = exchange->session->core;
 	const struct crb_credential *credential = judgement->credential;
 	const struct crb_origin *origin = judgement->origin;
-	const char *ca = credential->route.ca;
+	const char *ca = credential->route.ca != NULL ? credential->route.ca
+						      : core->ca;
 	const char *proxy = core->config.proxy;
 	CRB_AUTO_BUF struct crb_buf target = CRB_BUF_INIT(2 * CRB_TARGET_MAX);
 	struct crb_msg_job job = {

@@ -5,10 +5,8 @@
 #include "broker/core/session_open.h"
 
 static void
-message(void *ctx, struct crb_msg *msg)
+dispatch(struct crb_core *core, struct crb_msg *msg)
 {
-	struct crb_core *core = ctx;
-
 	/* The table lets nothing else through. */
 	if (msg->type == CRB_MSG_EXCHANGE)
 		crb_exchange_judge(core, &msg->exchange);
@@ -19,6 +17,21 @@ message(void *ctx, struct crb_msg *msg)
 	else if (msg->type == CRB_MSG_SESSION_ENDED)
 		(void)crb_pending_reply(
 		    &core->gateway.pending, msg->session_ended.request, msg);
+}
+
+static void
+message(void *ctx, struct crb_msg *msg)
+{
+	struct crb_core *core = ctx;
+
+	dispatch(core, msg);
+	crb_link_hold(&core->gateway);
+}
+
+static void
+drained(void *ctx)
+{
+	crb_session_announce_more(ctx);
 }
 
 static void
@@ -36,6 +49,7 @@ crb_gateway_up(struct crb_core *core, int fd, struct crb_err *err)
 		.peer = CRB_ROLE_GATEWAY,
 		.message = message,
 		.gone = gone,
+		.drained = drained,
 		.ctx = core,
 	};
 	enum crb_status status;

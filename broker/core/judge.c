@@ -58,12 +58,18 @@ within_limits(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *judgement)
 {
 	unsigned most = (unsigned)core->config.exchanges_max;
+	struct crb_err err;
 
 	(void)msg;
-	if (judgement->session->exchange_count < most)
+	if (judgement->session->exchange_count >= most) {
+		crb_denial_busy(&judgement->denial, most);
+		return false;
+	}
+	if (crb_link_open(&core->egress))
 		return true;
-	crb_denial_busy(&judgement->denial, most);
-	return false;
+	(void)crb_err_set(&err, CRB_ERR_LIMIT,
+	    "the broker is busy or starting; try again in a moment");
+	return refuse_error(judgement, &err);
 }
 
 static bool

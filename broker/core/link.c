@@ -36,6 +36,29 @@ received(void *ctx, struct crb_msg *msg)
 	link->message(link->ctx, msg);
 }
 
+static void
+drained(void *ctx)
+{
+	struct crb_link *link = ctx;
+
+	crb_bus_pause(link->bus, false);
+	if (link->drained != NULL)
+		link->drained(link->ctx);
+}
+
+bool
+crb_link_open(const struct crb_link *link)
+{
+	return link->bus != NULL && !crb_bus_crowded(link->bus);
+}
+
+void
+crb_link_hold(struct crb_link *link)
+{
+	if (link->bus != NULL && crb_bus_crowded(link->bus))
+		crb_bus_pause(link->bus, true);
+}
+
 enum crb_status
 crb_link_up(struct crb_link *link, int fd,
     const struct crb_link_options *options, struct crb_err *err)
@@ -46,6 +69,7 @@ crb_link_up(struct crb_link *link, int fd,
 		.peer = options->peer,
 		.message = received,
 		.gone = lost,
+		.drained = drained,
 		.ctx = link,
 	};
 	struct crb_err why;
@@ -56,6 +80,7 @@ crb_link_up(struct crb_link *link, int fd,
 	}
 	link->message = options->message;
 	link->gone = options->gone;
+	link->drained = options->drained;
 	link->ctx = options->ctx;
 	link->started++;
 	return crb_bus_new(fd, &bus, &link->bus, err);

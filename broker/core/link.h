@@ -13,6 +13,7 @@ struct crb_link {
 	struct crb_pending pending;
 	crb_bus_fn *message;
 	crb_bus_gone_fn *gone;
+	crb_bus_drained_fn *drained;
 	void *ctx;
 	const char *name; /* "gateway" */
 	int64_t pid;      /* 0: not known */
@@ -24,6 +25,7 @@ struct crb_link_options {
 	enum crb_role peer;
 	crb_bus_fn *message;
 	crb_bus_gone_fn *gone; /* after every pending request has failed */
+	crb_bus_drained_fn *drained; /* or NULL */
 	void *ctx;
 };
 
@@ -34,6 +36,14 @@ CRB_NODISCARD enum crb_status crb_link_up(struct crb_link *link, int fd,
     const struct crb_link_options *options, struct crb_err *err);
 /* Close; pending requests fail, `gone` is not called. */
 void crb_link_down(struct crb_link *link);
+
+/* It is up, and takes more than replies. */
+bool crb_link_open(const struct crb_link *link);
+/*
+ * What comes in is read again only once what goes out has drained: for a peer
+ * whose every message makes us say something.
+ */
+void crb_link_hold(struct crb_link *link);
 
 CRB_NODISCARD enum crb_status crb_link_send(struct crb_link *link,
     enum crb_msg_type type, const void *msg, int fd, struct crb_err *err);

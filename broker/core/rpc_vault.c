@@ -174,12 +174,13 @@ crb_rpc_lock(struct crb_call *call)
 	struct crb_core *core = call->core;
 	struct crb_err err;
 
-	if (core->issuing > 0) {
+	if (core->issuing > 0 || core->reopening > 0) {
 		(void)crb_err_set(&err, CRB_ERR_LIMIT,
-		    "a session is being issued; try again");
+		    "a session is being opened; try again");
 		crb_call_fail(call, &err);
 		return;
 	}
+	crb_session_keep_counts(core);
 	core->locking = true;
 	crb_change_commit(&(const struct crb_change){
 	    .call = call,
@@ -193,7 +194,7 @@ void
 crb_rpc_lock_due(struct crb_core *core)
 {
 	core->lock_due = false;
-	if (!crb_core_unlocked(core))
+	if (core->commit == NULL)
 		return;
 	shut_sessions(core);
 	crb_lock(core);

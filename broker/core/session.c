@@ -70,6 +70,8 @@ leave(struct crb_session *session)
 		return;
 	if (core->reopen == session)
 		core->reopen = TAILQ_NEXT(session, link);
+	if (core->announce == session)
+		core->announce = TAILQ_NEXT(session, link);
 	(void)crb_map_take(&core->sessions, session->id, strlen(session->id));
 	TAILQ_REMOVE(&core->list, session, link);
 }

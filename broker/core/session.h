@@ -72,6 +72,7 @@ struct crb_session {
 	int listener;           /* of the endpoint; -1: none */
 	struct crb_timer timer; /* expiry, then the end of the tombstone */
 	uint64_t requests, refused, up, down;
+	uint64_t kept; /* requests, as the record has them */
 	struct crb_exchange_list exchanges;
 	unsigned exchange_count;
 	uint32_t *idle; /* streams that can be used again */
@@ -105,6 +106,8 @@ json_t *crb_session_record(const struct crb_session *session);
 CRB_NODISCARD enum crb_status crb_session_load(struct crb_core *core,
     const struct crb_record_id *id, const struct crb_secret *plain,
     struct crb_session **out, struct crb_err *err);
+/* Collect the records of those whose counts have changed since. */
+void crb_session_keep_counts(struct crb_core *core);
 /* What people may see. */
 json_t *crb_session_shown(const struct crb_session *session);
 /* runtime/sessions/ID */

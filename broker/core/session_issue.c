@@ -85,7 +85,7 @@ on_recorded(void *ctx, const struct crb_err *why)
 	struct crb_session *session = issue->session;
 	struct crb_err err;
 
-	issue->core->commit_failed = why != NULL;
+	crb_core_committed(issue->core, why);
 	if (why != NULL) {
 		issue_fail(issue, why);
 		return;

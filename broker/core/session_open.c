@@ -86,20 +86,32 @@ crb_session_announce(struct crb_session *session, struct crb_err *err)
 }
 
 void
-crb_session_announce_all(struct crb_core *core)
+crb_session_announce_more(struct crb_core *core)
 {
 	struct crb_session *session;
 	struct crb_err err;
 
-	TAILQ_FOREACH(session, &core->list, link)
-	{
-		session->announced = false;
+	while ((session = core->announce) != NULL &&
+	    crb_link_open(&core->gateway)) {
+		core->announce = TAILQ_NEXT(session, link);
 		if (session->state != CRB_SESSION_OPENING &&
+		    !session->announced &&
 		    crb_session_announce(session, &err) != CRB_OK)
 			crb_log(CRB_LOG_WARN, "session not announced",
 			    CRB_LOG_SESSION, session->id, CRB_LOG_REASON,
 			    err.msg, CRB_LOG_END);
 	}
+}
+
+void
+crb_session_announce_all(struct crb_core *core)
+{
+	struct crb_session *session;
+
+	TAILQ_FOREACH(session, &core->list, link)
+	session->announced = false;
+	core->announce = TAILQ_FIRST(&core->list);
+	crb_session_announce_more(core);
 }
 
 static void reopen_more(struct crb_core *core);

@@ -19,8 +19,9 @@ CRB_NODISCARD enum crb_status crb_session_reply_fd(struct crb_msg *msg,
 /* Tell the gateway of it, if there is one. */
 CRB_NODISCARD enum crb_status crb_session_announce(
     struct crb_session *session, struct crb_err *err);
-/* There is a new gateway: tell it of all. */
+/* There is a new gateway: tell it of all, as fast as it reads. */
 void crb_session_announce_all(struct crb_core *core);
+void crb_session_announce_more(struct crb_core *core);
 
 /*
  * After an unlock: live sessions get their sockets again, a few at a time;

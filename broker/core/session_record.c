@@ -85,7 +85,7 @@ load_numbers(
 		if ((status = crb_json_integer(json, key[i], WHERE, 0,
 			 INT64_MAX, &number[i], err)) != CRB_OK)
 			return status;
-	session->requests = (uint64_t)number[0];
+	session->requests = session->kept = (uint64_t)number[0];
 	session->refused = (uint64_t)number[1];
 	session->up = (uint64_t)number[2];
 	session->down = (uint64_t)number[3];
@@ -260,6 +260,30 @@ crb_session_load(struct crb_core *core, const struct crb_record_id *id,
 	session->record = *id;
 	*out = session;
 	return CRB_OK;
+}
+
+void
+crb_session_keep_counts(struct crb_core *core)
+{
+	struct crb_session *session;
+	struct crb_err err;
+
+	if (core->commit == NULL || core->commit_failed)
+		return;
+	TAILQ_FOREACH(session, &core->list, link)
+	{
+		CRB_AUTO_JSON json_t *record = NULL;
+
+		if (session->state == CRB_SESSION_OPENING || session->busy ||
+		    session->kept == session->requests)
+			continue;
+		record = crb_session_record(session);
+		if (record == NULL ||
+		    crb_commit_put(core->commit, CRB_KIND_SESSION,
+			&session->record, record, &err) != CRB_OK)
+			return;
+		session->kept = session->requests;
+	}
 }
 
 static void

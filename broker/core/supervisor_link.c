@@ -13,6 +13,10 @@ peer(struct crb_core *core, struct crb_msg *msg)
 		status = crb_gateway_up(core, CRB_STEAL_FD(msg->fd), &err);
 	else if (msg->peer.role == CRB_ROLE_EGRESS)
 		status = crb_egress_up(core, CRB_STEAL_FD(msg->fd), &err);
+	if (msg->peer.role == CRB_ROLE_GATEWAY)
+		core->gateway.pid = msg->peer.pid;
+	else if (msg->peer.role == CRB_ROLE_EGRESS)
+		core->egress.pid = msg->peer.pid;
 	if (status != CRB_OK)
 		crb_log(CRB_LOG_ERROR, "process not linked", CRB_LOG_REASON,
 		    err.msg, CRB_LOG_END);

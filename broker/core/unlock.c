@@ -9,6 +9,7 @@
 #include "broker/core/credential.h"
 #include "broker/core/load.h"
 #include "broker/core/session_open.h"
+#include "broker/core/work.h"
 #include "broker/kdf/wire.h"
 
 /* Argon2id is tuned to a second; a loaded machine takes longer. */
@@ -64,7 +65,7 @@ bring_up(struct crb_core *core, struct crb_err *err)
 		crb_lock(core);
 		return status;
 	}
-	core->commit_failed = false;
+	crb_core_committed(core, NULL);
 	crb_log(CRB_LOG_INFO, "unlocked", CRB_LOG_COUNT,
 	    (int64_t)core->sessions.count, CRB_LOG_END);
 	close_locked(core);
@@ -75,6 +76,7 @@ bring_up(struct crb_core *core, struct crb_err *err)
 void
 crb_lock(struct crb_core *core)
 {
+	crb_work_finish(core);
 	crb_commit_free(core->commit);
 	core->commit = NULL;
 	crb_load_wipe(core);
