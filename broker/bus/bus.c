@@ -10,6 +10,8 @@
 
 #define QUEUE_PACKETS_MAX 16384u
 #define QUEUE_BYTES_MAX (4u << 20)
+/* Not a limit, but enough to be crowded: a process may have few of them. */
+#define QUEUE_FDS_CROWDED 256u
 /* Then other descriptors of the loop have their turn. */
 #define RECEIVE_BURST 64
 /* A message that is no longer is sent without an allocation. */
@@ -36,8 +38,8 @@ struct crb_bus {
 	unsigned busy; /* callbacks that run */
 	struct crb_timer full_timer;
 	struct packet *first, **last;
-	size_t packets, bytes;
-	uint8_t *received; /* CRB_PACKET_MAX */
+	size_t packets, bytes, fds; /* in the queue */
+	uint8_t *received;          /* CRB_PACKET_MAX */
 };
 
 static const char *
@@ -78,6 +80,7 @@ queue_add(struct crb_bus *bus, struct packet *packet)
 	bus->last = &packet->next;
 	bus->packets++;
 	bus->bytes += packet->len;
+	bus->fds += packet->fd != -1;
 	bus->crowded = bus->crowded || crb_bus_crowded(bus);
 }
 
@@ -91,6 +94,7 @@ queue_remove(struct crb_bus *bus)
 		bus->last = &bus->first;
 	bus->packets--;
 	bus->bytes -= packet->len;
+	bus->fds -= packet->fd != -1;
 	packet_free(packet);
 }
 
@@ -98,7 +102,7 @@ bool
 crb_bus_crowded(const struct crb_bus *bus)
 {
 	return bus->packets > QUEUE_PACKETS_MAX / 2 ||
-	    bus->bytes > QUEUE_BYTES_MAX / 2;
+	    bus->bytes > QUEUE_BYTES_MAX / 2 || bus->fds > QUEUE_FDS_CROWDED;
 }
 
 static void
