@@ -30,7 +30,7 @@ struct crb_job {
 	struct crb_upload upload;
 	struct crb_download download;
 
-	struct crb_timer timer;
+	unsigned watched;   /* what the loop watches the stream for */
 	int64_t active;     /* when a byte last moved */
 	int64_t head_since; /* when the answer's head began; 0: not yet */
 
@@ -76,17 +76,6 @@ deadline(const struct crb_job *job)
 	return idle;
 }
 
-static void
-set_timer(struct crb_job *job)
-{
-	struct crb_err err;
-
-	/* It only fails where a timer is new: in crb_job_new(). */
-	if (crb_timer_set(job->options.world->loop, &job->timer,
-		deadline(job) - now(job), &err) != CRB_OK)
-		job->failed = true;
-}
-
 /* libcurl's callbacks. */
 
 static size_t
@@ -128,12 +117,10 @@ on_line(char *line, size_t size, size_t count, void *ctx)
 		job->failed = true;
 		return 0;
 	}
-	if (!job->download.in_head) {
+	if (!job->download.in_head)
 		job->head_since = 0;
-	} else if (job->head_since == 0) {
+	else if (job->head_since == 0)
 		job->head_since = now(job);
-		set_timer(job);
-	}
 	return size * count;
 }
 
@@ -236,32 +223,54 @@ finish(struct crb_job *job, bool *ended, struct crb_err *err)
 	return status;
 }
 
+static unsigned
+wanted(const struct crb_job *job)
+{
+	bool end_due = crb_upload_passed(&job->upload) && !job->upload.ended;
+	unsigned want = 0;
+
+	if (job->phase == WAITING || job->upload.paused || end_due)
+		want |= CRB_READABLE;
+	if (job->download.blocked)
+		want |= CRB_WRITABLE;
+	return want;
+}
+
+/*
+ * Telling the loop costs a system call, so what was wanted once stays, until
+ * an event comes of which there is no use.  A stream is nearly always
+ * writable: that goes at once.
+ */
+static void
+watch(struct crb_job *job, unsigned events)
+{
+	unsigned want = wanted(job);
+	unsigned unused = job->watched & ~want;
+
+	if ((want & ~job->watched) == 0 &&
+	    (unused & (events | CRB_WRITABLE)) == 0)
+		return;
+	job->watched = want;
+	crb_loop_want(job->options.world->loop, job->options.fd, want);
+}
+
 /* The one exit of every event: the job ends, or says what it waits for. */
 static void
-conclude(struct crb_job *job, const struct crb_err *err)
+conclude(struct crb_job *job, unsigned events, const struct crb_err *err)
 {
 	struct crb_err failure;
 	bool ended = false;
-	unsigned want = 0;
 
 	if (err == NULL && job->phase == ANSWERED &&
 	    finish(job, &ended, &failure) != CRB_OK)
 		err = &failure;
-	if (err != NULL) {
+	if (err != NULL)
 		crb_job_stop(job, err);
-		return;
-	}
-	if (ended) {
+	else if (ended)
 		end(job, crb_upload_passed(&job->upload),
 		    crb_status_info(CRB_OK)->code, "");
-		return;
-	}
-	if (job->phase == WAITING || job->upload.paused ||
-	    (job->phase == ANSWERED && !job->download.blocked))
-		want |= CRB_READABLE;
-	if (job->download.blocked)
-		want |= CRB_WRITABLE;
-	crb_loop_want(job->options.world->loop, job->options.fd, want);
+	else
+		watch(job, events);
 }
 
 static const char *
@@ -278,17 +287,14 @@ waited_for(const struct crb_job *job)
 	return NULL;
 }
 
-static void
-time_came(void *ctx)
+void
+crb_job_tick(struct crb_job *job)
 {
-	struct crb_job *job = ctx;
 	const char *what = waited_for(job);
 	struct crb_err err;
 
-	if (deadline(job) > now(job)) {
-		set_timer(job);
+	if (deadline(job) > now(job))
 		return;
-	}
 	if (what != NULL)
 		(void)crb_err_set(&err, CRB_ERR_TIMEOUT, "%s", what);
 	else
@@ -343,7 +349,9 @@ take_head(struct crb_job *job, struct crb_err *err)
 		return err->status;
 	job->phase = RUNNING;
 	moved(job);
-	set_timer(job);
+	/* A request without a body has its end right behind. */
+	if (crb_upload_passed(&job->upload))
+		return crb_upload_finish(&job->upload, err);
 	return CRB_OK;
 }
 
@@ -386,18 +394,27 @@ flush(struct crb_job *job, struct crb_err *err)
 }
 
 static enum crb_status
+take_readable(struct crb_job *job, struct crb_err *err)
+{
+	if (job->phase == WAITING)
+		return take_head(job, err);
+	if (job->upload.paused) {
+		job->upload.paused = false;
+		return resume(job, err);
+	}
+	if (crb_upload_passed(&job->upload))
+		return crb_upload_finish(&job->upload, err);
+	return CRB_OK;
+}
+
+static enum crb_status
 take_events(struct crb_job *job, unsigned events, struct crb_err *err)
 {
 	if ((events & CRB_HANGUP) != 0)
 		return crb_err_set(
 		    err, CRB_ERR_INVALID, "the client went away");
-	if ((events & CRB_READABLE) != 0 && job->phase == WAITING)
-		return take_head(job, err);
-	if ((events & CRB_READABLE) != 0 && job->upload.paused) {
-		job->upload.paused = false;
-		if (resume(job, err) != CRB_OK)
-			return err->status;
-	}
+	if ((events & CRB_READABLE) != 0 && take_readable(job, err) != CRB_OK)
+		return err->status;
 	if ((events & CRB_WRITABLE) != 0) {
 		moved(job);
 		return flush(job, err);
@@ -410,7 +427,8 @@ crb_job_event(struct crb_job *job, unsigned events)
 {
 	struct crb_err err;
 
-	conclude(job, take_events(job, events, &err) == CRB_OK ? NULL : &err);
+	conclude(job, events,
+	    take_events(job, events, &err) == CRB_OK ? NULL : &err);
 }
 
 void
@@ -419,7 +437,7 @@ crb_job_settle(struct crb_job *job)
 	struct crb_err err;
 
 	if (job->phase == RUNNING)
-		conclude(job, flush(job, &err) == CRB_OK ? NULL : &err);
+		conclude(job, 0, flush(job, &err) == CRB_OK ? NULL : &err);
 }
 
 void
@@ -430,15 +448,14 @@ crb_job_done(struct crb_job *job, CURLcode code)
 	job->phase = ANSWERED;
 	job->download.paused = job->upload.paused = false;
 	moved(job);
-	set_timer(job);
 	if (job->failed || code != CURLE_OK || !job->download.head_read) {
 		if (!job->failed)
 			(void)crb_request_failure(&job->request,
 			    code != CURLE_OK ? code : CURLE_GOT_NOTHING, &err);
-		conclude(job, &err);
+		conclude(job, 0, &err);
 		return;
 	}
-	conclude(job, NULL);
+	conclude(job, 0, NULL);
 }
 
 struct crb_job *
@@ -514,13 +531,10 @@ crb_job_new(const struct crb_msg_job *msg,
 		return crb_err_set(err, CRB_ERR_NOMEM, "no memory for a job");
 	job->options = *options;
 	job->id = msg->job;
-	crb_timer_init(&job->timer, time_came, job);
 	moved(job);
-	if (prepare(job, msg, err) != CRB_OK ||
-	    crb_timer_set(options->world->loop, &job->timer,
-		deadline(job) - now(job), err) != CRB_OK)
+	if (prepare(job, msg, err) != CRB_OK)
 		return err->status;
-	crb_loop_want(options->world->loop, options->fd, CRB_READABLE);
+	watch(job, 0);
 	*out = CRB_STEAL(job);
 	return CRB_OK;
 }
@@ -532,7 +546,6 @@ crb_job_free(struct crb_job *job)
 		return;
 	if (job->phase == RUNNING)
 		crb_client_remove(job->options.client, job->request.easy);
-	crb_timer_clear(job->options.world->loop, &job->timer);
 	crb_request_clear(&job->request);
 	crb_upload_clear(&job->upload);
 	crb_download_clear(&job->download);

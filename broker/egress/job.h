@@ -56,6 +56,8 @@ void crb_job_refuse(int fd, uint64_t job, const struct crb_err *why);
 void crb_job_event(struct crb_job *job, unsigned events);
 void crb_job_settle(struct crb_job *job);
 void crb_job_done(struct crb_job *job, CURLcode code);
+/* Called every second or so: ends a job that has taken too long. */
+void crb_job_tick(struct crb_job *job);
 void crb_job_stop(struct crb_job *job, const struct crb_err *why);
 
 /* The job that a transfer belongs to. */

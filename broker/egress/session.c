@@ -5,10 +5,13 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "broker/egress/client.h"
 
 /* Connections are kept so long after the last job. */
 #define IDLE_MS 30000
+/* How often time-outs are looked at: timers a job would cost system calls. */
+#define TICK_MS 1000
 
 /* One stream, and the job that is on it. */
 struct stream {
@@ -27,7 +30,9 @@ struct crb_session {
 	struct stream *streams;
 	size_t stream_count;
 	size_t job_count;
-	struct crb_timer timer;
+	struct crb_timer tick;
+	bool ticking;
+	int64_t used; /* when a job last ended */
 };
 
 #define AUTO_SESSION __attribute__((cleanup(session_cleanup)))
@@ -74,28 +79,50 @@ drop_stream(struct stream *stream)
 }
 
 static void
-idle_came(void *ctx)
+check_jobs(struct crb_session *session)
+{
+	struct stream *next;
+
+	for (struct stream *at = session->streams; at != NULL; at = next) {
+		next = at->next;
+		if (at->job != NULL)
+			crb_job_tick(at->job);
+	}
+}
+
+static void set_tick(struct crb_session *session);
+
+static void
+tick_came(void *ctx)
 {
 	struct crb_session *session = ctx;
+	int64_t idle;
 
-	if (session->job_count > 0)
-		return;
-	crb_client_free(session->client);
-	session->client = NULL;
-	if (session->stream_count == 0)
+	session->ticking = false;
+	check_jobs(session);
+	idle = crb_loop_now(loop_of(session)) - session->used;
+	if (session->job_count == 0 && idle >= IDLE_MS) {
+		crb_client_free(session->client);
+		session->client = NULL;
+	}
+	if (session->job_count > 0 || session->client != NULL)
+		set_tick(session);
+	else if (session->stream_count == 0)
 		session->options.idle(session->options.ctx, session);
 }
 
 static void
-set_idle(struct crb_session *session)
+set_tick(struct crb_session *session)
 {
 	struct crb_err err;
 
-	/* Without a timer the connections stay until the session is dropped. */
-	if (session->job_count == 0 &&
-	    crb_timer_set(loop_of(session), &session->timer, IDLE_MS, &err) !=
-		CRB_OK)
+	if (session->ticking)
 		return;
+	session->ticking = crb_timer_set(loop_of(session), &session->tick,
+			       TICK_MS, &err) == CRB_OK;
+	if (!session->ticking)
+		crb_log(CRB_LOG_ERROR, "no time-outs", CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
 }
 
 static void
@@ -107,11 +134,9 @@ job_ended(void *ctx, const struct crb_msg_job_done *done)
 	session->options.job_done(session->options.ctx, done);
 	crb_job_free(CRB_STEAL(stream->job));
 	session->job_count--;
-	if (done->clean)
-		crb_loop_want(loop_of(session), stream->fd, 0);
-	else
+	session->used = crb_loop_now(loop_of(session));
+	if (!done->clean)
 		drop_stream(stream);
-	set_idle(session);
 }
 
 static void
@@ -123,10 +148,11 @@ stream_event(void *ctx, int fd, unsigned events)
 	if (stream->job != NULL) {
 		crb_job_event(stream->job, events);
 	} else if ((events & CRB_HANGUP) != 0) {
-		struct crb_session *session = stream->session;
-
+		set_tick(stream->session);
 		drop_stream(stream);
-		set_idle(session);
+	} else {
+		/* The head of a request whose job is still on its way. */
+		crb_loop_want(loop_of(stream->session), stream->fd, 0);
 	}
 }
 
@@ -271,10 +297,8 @@ crb_session_start(
 	} else {
 		stream->job_id = msg->job;
 		session->job_count++;
-		crb_timer_clear(loop_of(session), &session->timer);
-		return;
 	}
-	set_idle(session);
+	set_tick(session);
 }
 
 bool
@@ -305,7 +329,7 @@ crb_session_new(const struct crb_session_options *options,
 	session->options = *options;
 	session->options.id = session->id;
 	(void)strncat(session->id, options->id, CRB_SESSION_ID_MAX);
-	crb_timer_init(&session->timer, idle_came, session);
+	crb_timer_init(&session->tick, tick_came, session);
 	*out = CRB_STEAL(session);
 	return CRB_OK;
 }
@@ -326,7 +350,7 @@ crb_session_free(struct crb_session *session)
 			drop_stream(session->streams);
 	}
 	crb_client_free(session->client);
-	crb_timer_clear(loop_of(session), &session->timer);
+	crb_timer_clear(loop_of(session), &session->tick);
 	free(session);
 }
 
