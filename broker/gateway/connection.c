@@ -28,6 +28,18 @@ set_timer(struct crb_connection *connection, int64_t ms)
 }
 
 static void
+set_state(struct crb_connection *connection, enum crb_connection_state state)
+{
+	struct crb_connections *idle = &connection->gateway->idle;
+
+	if (connection->state == CRB_CONNECTION_IDLE)
+		TAILQ_REMOVE(idle, connection, idle);
+	if (state == CRB_CONNECTION_IDLE)
+		TAILQ_INSERT_TAIL(idle, connection, idle);
+	connection->state = state;
+}
+
+static void
 unwatch(struct crb_connection *connection)
 {
 	if (connection->watched)
@@ -49,7 +61,7 @@ fd_event(void *ctx, int fd, unsigned events)
 	(void)events;
 	unwatch(connection);
 	if (connection->state == CRB_CONNECTION_IDLE) {
-		connection->state = CRB_CONNECTION_HEAD;
+		set_state(connection, CRB_CONNECTION_HEAD);
 		set_timer(connection, HEAD_MS);
 	} else if (connection->exchange != NULL) {
 		crb_exchange_client_gone(connection->exchange);
@@ -78,7 +90,7 @@ timer_event(void *ctx)
 		crb_connection_shut(connection);
 		return;
 	}
-	connection->state = CRB_CONNECTION_IDLE;
+	set_state(connection, CRB_CONNECTION_IDLE);
 	set_timer(connection, IDLE_MS);
 	watch(connection, CRB_READABLE);
 	crb_listener_room(connection->session);
@@ -140,6 +152,7 @@ free_connection(struct crb_connection *connection)
 	struct crb_session *session = connection->session;
 
 	unwatch(connection);
+	set_state(connection, CRB_CONNECTION_BUSY);
 	crb_timer_clear(gateway->loop, &connection->timer);
 	gateway->connections[connection->fd] = NULL;
 	if (connection->next != NULL)
@@ -210,7 +223,7 @@ crb_connection_busy(struct crb_connection *connection)
 {
 	unwatch(connection);
 	crb_timer_clear(connection->gateway->loop, &connection->timer);
-	connection->state = CRB_CONNECTION_BUSY;
+	set_state(connection, CRB_CONNECTION_BUSY);
 	connection->requests++;
 }
 
@@ -219,7 +232,7 @@ crb_connection_quiet(struct crb_connection *connection)
 {
 	unwatch(connection);
 	connection->exchange = NULL;
-	connection->state = CRB_CONNECTION_QUIET;
+	set_state(connection, CRB_CONNECTION_QUIET);
 	set_timer(connection, QUIET_MS);
 }
 
@@ -242,19 +255,20 @@ crb_connection_shut(struct crb_connection *connection)
  * Not one that was answered just now: its next request may be on its way, and
  * a post is not sent again.
  */
-bool
-crb_connection_evict(struct crb_session *session)
+void
+crb_connection_evict(struct crb_gateway *gateway, struct crb_session *session)
 {
-	struct crb_connection *connection = session->connections;
+	struct crb_connection *connection = session != NULL
+	    ? session->connections
+	    : TAILQ_FIRST(&gateway->idle);
 
 	while (connection != NULL && connection->state != CRB_CONNECTION_IDLE)
 		connection = connection->next;
 	if (connection == NULL)
-		return false;
-	connection->state = CRB_CONNECTION_BUSY;
+		return;
+	set_state(connection, CRB_CONNECTION_BUSY);
 	unwatch(connection);
 	crb_connection_shut(connection);
-	return true;
 }
 
 bool

@@ -2,6 +2,7 @@
 #define CRB_CONNECTION_H
 
 #include <stdbool.h>
+#include <sys/queue.h>
 
 #include <microhttpd.h>
 
@@ -35,6 +36,7 @@ struct crb_connection {
 	unsigned requests;
 	bool watched;
 	struct crb_connection *next, *prev; /* of the session */
+	TAILQ_ENTRY(crb_connection) idle;   /* of the gateway, oldest first */
 };
 
 /* Takes `fd`.  False: it was closed. */
@@ -56,8 +58,12 @@ void crb_connection_watch(struct crb_connection *connection);
 /* End it: libmicrohttpd closes it when it next looks. */
 void crb_connection_shut(struct crb_connection *connection);
 
-/* Close one that has been idle to make room; false: there is none. */
-bool crb_connection_evict(struct crb_session *session);
+/*
+ * Close one that has been idle to make room: of this session, or, when it is
+ * NULL, the one that has been idle for longest.
+ */
+void crb_connection_evict(
+    struct crb_gateway *gateway, struct crb_session *session);
 
 /* The last answer of a connection says so. */
 bool crb_connection_is_last(const struct crb_connection *connection);

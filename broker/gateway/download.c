@@ -39,18 +39,23 @@ failed(struct crb_refusal *refusal, const struct crb_msg_response_fail *fail)
 		refusal->status = fail->status;
 }
 
-/* One message of the response; false when nothing waits. */
+/*
+ * One message of the response; false when nothing waits.  When egress has
+ * closed the stream with a part of the request unread, that is told once
+ * before what it wrote, which may be why.
+ */
 static bool
 receive(struct crb_exchange *exchange, uint8_t *packet, struct crb_msg *msg,
     bool *closed)
 {
 	struct crb_err err;
 
-	*closed = exchange->flow == NULL;
-	if (!*closed &&
-	    crb_stream_receive(exchange->flow->fd, CRB_ROLE_EGRESS,
-		CRB_ROLE_GATEWAY, packet, msg, closed, &err) != CRB_OK)
-		*closed = true;
+	*closed = true;
+	for (int i = 0; i < 2 && *closed && exchange->flow != NULL; i++) {
+		if (crb_stream_receive(exchange->flow->fd, CRB_ROLE_EGRESS,
+			CRB_ROLE_GATEWAY, packet, msg, closed, &err) != CRB_OK)
+			return *closed = true;
+	}
 	return *closed || msg->type != CRB_MSG_NONE_;
 }
 

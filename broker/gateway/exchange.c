@@ -141,14 +141,14 @@ check_body(const struct crb_exchange *exchange, struct crb_refusal *refusal)
 	return false;
 }
 
-/* The framing, the sender, the path, the permission; then the session. */
+/* Can the request be understood, and its framing trusted? */
 static bool
-check_head(struct crb_exchange *exchange, const char *method,
-    const char *version, struct crb_refusal *refusal)
+check_head(struct crb_exchange *exchange, const char *version,
+    struct crb_refusal *refusal)
 {
 	struct headers headers = { .count = 0 };
 	struct crb_request_view view = {
-		.method = method,
+		.method = exchange->method,
 		.version = version,
 		.target = exchange->target,
 		.headers = headers.at,
@@ -157,13 +157,37 @@ check_head(struct crb_exchange *exchange, const char *method,
 	(void)MHD_get_connection_values_n(
 	    exchange->mhd, MHD_HEADER_KIND, add_header, &headers);
 	view.header_count = headers.count;
-	return crb_request_check(&view, &exchange->facts, refusal) &&
-	    crb_route_find(
-		method, exchange->target, &exchange->match, refusal) &&
-	    check_permission(exchange, refusal) &&
-	    check_body(exchange, refusal);
+	return crb_request_check(&view, &exchange->facts, refusal);
 }
 
+/* The path, then the permission; then whether the session lives. */
+static bool
+check_route(struct crb_exchange *exchange, struct crb_refusal *refusal)
+{
+	return crb_route_find(exchange->method, exchange->target,
+		   &exchange->match, refusal) &&
+	    check_permission(exchange, refusal) &&
+	    !crb_session_refuses(exchange->session, refusal);
+}
+
+static void
+look_at_target(struct crb_exchange *exchange)
+{
+	exchange->facts.authorization = (struct crb_slice){ NULL, 0 };
+	if (crb_route_plain(exchange->target))
+		exchange->facts.plain = true;
+	if (crb_route_git(exchange->target))
+		exchange->operation = crb_git_operation_of(
+		    exchange->method, exchange->target);
+	if (exchange->operation == CRB_GIT_PUSH)
+		crb_upload_watch_commands(exchange);
+}
+
+/*
+ * libmicrohttpd closes a connection that is answered here.  That is right for
+ * what cannot be understood; any other refusal is said when the body has come,
+ * to git in its own way.
+ */
 static enum MHD_Result
 begin(struct crb_exchange *exchange, const char *method, const char *version)
 {
@@ -173,31 +197,22 @@ begin(struct crb_exchange *exchange, const char *method, const char *version)
 		[CRB_ACTION_GIT] = crb_upload_begin,
 	};
 	struct crb_refusal refusal;
-	bool ok;
+	bool understood, accepted;
 
 	crb_connection_busy(exchange->connection);
 	exchange->method = method;
-	ok = check_head(exchange, method, version, &refusal);
-	exchange->facts.authorization = (struct crb_slice){ NULL, 0 };
-	if (crb_route_plain(exchange->target))
-		exchange->facts.plain = true;
-	exchange->phase = CRB_PHASE_REFUSE;
-	if (!ok) {
-		crb_exchange_refuse(exchange, &refusal);
-		return crb_response_send_refusal(exchange);
-	}
-	if (crb_route_git(exchange->target))
-		exchange->operation = crb_git_operation_of(
-		    method, exchange->target);
-	if (exchange->operation == CRB_GIT_PUSH)
-		crb_upload_watch_commands(exchange);
-	if (!crb_session_refuses(exchange->session, &refusal))
+	understood = check_head(exchange, version, &refusal);
+	accepted = understood && check_route(exchange, &refusal);
+	look_at_target(exchange);
+	if (accepted && check_body(exchange, &refusal))
 		return actions[exchange->match.route->action](exchange);
-	/* A body comes first: a post of git's is answered in its own way. */
 	crb_exchange_refuse(exchange, &refusal);
-	return MHD_YES;
+	if (understood && !accepted)
+		return MHD_YES;
+	return crb_response_send_refusal(exchange);
 }
 
+/* Nothing is done with it; only a push's command list is looked at. */
 enum MHD_Result
 crb_exchange_drop(struct crb_exchange *exchange, const char *data, size_t *size)
 {

@@ -120,6 +120,7 @@ crb_gateway_new(struct crb_loop *loop, int bus_fd, struct crb_gateway **out,
 	if ((gateway = calloc(1, sizeof(*gateway))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	gateway->loop = loop;
+	TAILQ_INIT(&gateway->idle);
 	if ((gateway->packet = malloc(CRB_STREAM_PACKET_MAX)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	if (crb_server_new(gateway, &gateway->server, err) != CRB_OK)

@@ -1,12 +1,15 @@
 #ifndef CRB_GATEWAY_H
 #define CRB_GATEWAY_H
 
+#include <sys/queue.h>
+
 #include "broker/bus/bus.h"
 #include "broker/gateway/exchanges.h"
 #include "broker/gateway/session.h"
 
-struct crb_connection;
 struct crb_server;
+
+TAILQ_HEAD(crb_connections, crb_connection);
 
 /*
  * The gateway: endpoints of live sessions on one side, the bus to the core on
@@ -22,6 +25,7 @@ struct crb_gateway {
 	/* Connections by descriptor. */
 	struct crb_connection **connections;
 	size_t connection_room;
+	struct crb_connections idle;
 	/* One packet of a stream at a time. */
 	uint8_t *packet;
 	bool stopping;

@@ -44,8 +44,11 @@ accept_one(struct crb_session *session)
 	if (fd != -1)
 		return crb_connection_accept(session, fd);
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
-	    errno == ENOMEM)
+	    errno == ENOMEM) {
 		pause_accepting(session);
+		crb_connection_evict(session->gateway, NULL);
+		return false;
+	}
 	return errno == ECONNABORTED || errno == EINTR;
 }
 
@@ -61,7 +64,7 @@ listener_event(void *ctx, int fd, unsigned events)
 	}
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		if (session->connection_count >= session->connection_max) {
-			(void)crb_connection_evict(session);
+			crb_connection_evict(session->gateway, session);
 			session->full = true;
 			crb_loop_want(session->gateway->loop, fd, 0);
 			return;

@@ -119,6 +119,15 @@ class Gateway:
         stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
         return sum(int(f) for f in stat.rsplit(")", 1)[1].split()[11:13])
 
+    def settle(self, session="s1"):
+        """Everything sent so far has been taken, and the process is warm."""
+        client = self.connect(session)
+        ask(client, "GET /v1/nothing", V1)
+        assert Response(client).status == 404
+        count = self.descriptors()
+        client.close()
+        wait_until(lambda: self.descriptors() < count, "closed")
+
     def stop(self):
         self.core.close()
         assert self.process.wait(timeout=30) == 0
@@ -589,3 +598,1016 @@ def test_hidden_irregularity_does_not_get_through(gateway, name):
     stream = gateway.allow(exchange)
     assert stream.receive()[1]["headers"] == expected
     assert stream.receive()[0] == "REQUEST_END"
+
+
+# --- /v1, continued ---------------------------------------------------------
+
+def answer(gateway, query, body=b"ok", **more):
+    gateway.core.send("ANSWER", exchange=query["exchange"],
+                      **{"status": 200, "type": "text/plain", "body": body,
+                         **more})
+
+
+def test_token_opens_v1_of_its_own_session_only(gateway):
+    gateway.session("a", token=b"crbs_a")
+    gateway.session("b", token=b"crbs_b")
+    for session, token, scheme in (("a", "crbs_a", "Bearer"),
+                                   ("b", "crbs_b", "bearer")):
+        client = gateway.connect(session)
+        ask(client, "GET /v1/session",
+            HOST + f"Authorization: {scheme} {token}\r\n")
+        query = gateway.expect("QUERY")
+        assert query["session"] == session.encode()
+        answer(gateway, query)
+        assert Response(client).status == 200
+        other = {"a": "crbs_b", "b": "crbs_a"}[session]
+        # A wrong token is refused although the header alone would do.
+        ask(client, "GET /v1/session",
+            V1 + f"Authorization: Bearer {other}\r\n")
+        response = Response(client)
+        assert response.status == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert response.problem()["title"] == "Token not accepted"
+
+
+def test_credential_name_and_plain_text_reach_the_core(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET /v1/credentials/git.hub-1",
+        V1 + "Accept: text/html;q=0.1, text/plain ;q=0.9\r\n")
+    query = gateway.expect("QUERY")
+    assert (query["what"], query["name"]) == (2, b"git.hub-1")
+    answer(gateway, query, status=403, code="policy_denied", body=b"no\n")
+    response = Response(client)
+    assert response.status == 403 and response.body() == b"no\n"
+    assert problem_code(response) == "policy_denied"
+    ask(client, "GET /v1/nothing", V1 + "Accept: text/plain\r\n")
+    response = Response(client)
+    assert response.body().startswith(b"credbroker: there is nothing at")
+    ask(client, "GET /v1/credentials", V1)
+    assert gateway.expect("QUERY")["what"] == 1
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked", "none"])
+def test_helper_body_reaches_the_core(gateway, framing):
+    gateway.session()
+    client = gateway.connect()
+    body = b"protocol=https\nhost=example.com\n\n" * 900
+    if framing == "length":
+        ask(client, "POST /v1/helper/git/get",
+            V1 + f"Content-Length: {len(body)}\r\n", body)
+    elif framing == "chunked":
+        ask(client, "POST /v1/helper/git/get",
+            V1 + "Transfer-Encoding: chunked\r\n", b"".join(
+                b"%x;ext=1\r\n%s\r\n" % (len(body[i:i + 999]),
+                                        body[i:i + 999])
+                for i in range(0, len(body), 999)) + b"0\r\n\r\n")
+    else:
+        body = b""
+        ask(client, "POST /v1/helper/git/get", V1)
+    query = gateway.expect("QUERY")
+    assert query["what"] == 3 and query["body"] == body
+    answer(gateway, query, b"username=x\n")
+    assert Response(client).body() == b"username=x\n"
+    # The connection can be used again.
+    ask(client, "POST /v1/helper/git/erase", V1 + "Content-Length: 1\r\n",
+        b"x")
+    query = gateway.expect("QUERY")
+    assert (query["what"], query["body"]) == (4, b"x")
+    answer(gateway, query, b"")
+    assert Response(client).status == 200
+
+
+def test_store_is_accepted_and_kept_nowhere(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "POST /v1/helper/git/store", V1 + "Content-Length: 14\r\n",
+        b"password=abc\n\n")
+    response = Response(client)
+    assert response.status == 200 and response.body() == b""
+    ask(client, "GET /v1/session", V1)
+    assert gateway.core.receive()[0] == "QUERY"
+
+
+def test_helper_refusal_is_text(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "POST /v1/helper/git/get", HOST + "Content-Length: 0\r\n")
+    response = Response(client)
+    assert response.status == 403
+    assert response.headers["content-type"].startswith("text/plain")
+    assert response.body().startswith(b"credbroker: ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9169", "127.0.0.1", "localhost",
+                                  "localhost:9169", "[::1]", "[::1]:9169"])
+def test_host_on_the_list_is_served(gateway, host):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET /v1/session",
+        f"Host: {host}\r\nCredbroker-Session: 1\r\n")
+    answer(gateway, gateway.expect("QUERY"))
+    assert Response(client).status == 200
+
+
+def test_http_1_0_gets_one_answer(gateway):
+    gateway.session()
+    client = gateway.connect()
+    client.sendall(f"GET /v1/session HTTP/1.0\r\n{V1}"
+                   "Connection: keep-alive\r\n\r\n".encode())
+    answer(gateway, gateway.expect("QUERY"))
+    response = Response(client)
+    assert response.status == 200 and response.body() == b"ok"
+    assert response.headers["connection"].lower() == "close"
+    assert closed(client)
+
+
+def test_upgrade_to_h2c_is_passed_over(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET /v1/session", V1 + "Connection: Upgrade, HTTP2-Settings"
+        "\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n")
+    answer(gateway, gateway.expect("QUERY"))
+    assert Response(client).status == 200
+
+
+def test_pipelined_requests_are_answered_in_order(gateway):
+    gateway.session()
+    client = gateway.connect()
+    client.sendall(head("GET /v1/session", V1) * 3)
+    for i in range(3):
+        answer(gateway, gateway.expect("QUERY"), b"%d" % i)
+    text = b""
+    while text.count(b"\r\n\r\n") < 3 or not text.endswith(b"2"):
+        text += client.recv(1 << 16)
+    assert re.findall(rb"\r\n\r\n(\d)", text) == [b"0", b"1", b"2"]
+
+
+# --- The core's verdict -----------------------------------------------------
+
+def test_refused_discovery_is_text_that_git_shows(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET " + REFS)
+    gateway.refuse(gateway.expect("EXCHANGE"))
+    response = Response(client)
+    assert response.status == 403
+    assert response.headers["content-type"].startswith("text/plain")
+    assert problem_code(response) == "policy_denied"
+    assert response.body() == (
+        b"credbroker: push to acme/api is not granted\n"
+        b"(rule grants, tier session)\nask for more\n")
+
+
+def test_git_is_never_told_401(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET " + REFS)
+    gateway.refuse(gateway.expect("EXCHANGE"), status=401)
+    assert Response(client).status == 403
+    ask(client, "GET " + REFS)
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    stream.send("RESPONSE_HEAD", job=stream.job, status=401)
+    assert Response(client).status == 502
+
+
+def test_refused_fetch_is_an_error_packet(gateway):
+    gateway.session()
+    client = gateway.connect()
+    body = pkt("command=fetch") + b"0000"
+    ask(client, "POST " + UPLOAD_PACK, HOST + f"Content-Length: {len(body)}"
+        "\r\nContent-Encoding: gzip\r\n", body)
+    exchange = gateway.expect("EXCHANGE")
+    assert (exchange["body"], exchange["length"]) == (LENGTH, len(body))
+    gateway.refuse(exchange)
+    response = Response(client)
+    assert response.status == 200
+    assert (response.headers["content-type"] ==
+            "application/x-git-upload-pack-result")
+    assert problem_code(response) == "policy_denied"
+    assert pkts(response.body()) == [
+        b"ERR credbroker: push to acme/api is not granted "
+        b"(rule grants, tier session)\n"]
+
+
+ZERO = "0" * 40
+COMMANDS = (pkt(f"{ZERO} {'1' * 40} refs/heads/main\0 report-status-v2 "
+                "side-band-64k object-format=sha1 agent=git/2.39.5") +
+            pkt(f"{'2' * 40} {ZERO} refs/heads/old\n") + b"0000")
+
+
+def test_refused_push_is_a_report_in_the_side_band(gateway):
+    gateway.session()
+    client = gateway.connect()
+    body = COMMANDS + b"PACK" + b"x" * 3000000
+    sender = threading.Thread(target=post, args=(client, RECEIVE_PACK, "",
+                                                 body))
+    sender.start()
+    gateway.refuse(gateway.expect("EXCHANGE"))
+    sender.join()
+    response = Response(client)
+    assert response.status == 200
+    assert (response.headers["content-type"] ==
+            "application/x-git-receive-pack-result")
+    progress, data, flush = pkts(response.body())
+    assert progress[:1] == b"\2" and flush is None
+    assert progress[1:].startswith(b"credbroker: push to acme/api is not")
+    assert data[:1] == b"\1"
+    reason = (b"credbroker: push to acme/api is not granted "
+              b"(rule grants, tier session)\n")
+    assert pkts(data[1:]) == [b"unpack " + reason,
+                              b"ng refs/heads/main " + reason,
+                              b"ng refs/heads/old " + reason, None]
+    # The rest of the body was read: the connection goes on.
+    ask(client, "GET " + REFS)
+    gateway.refuse(gateway.expect("EXCHANGE"))
+    assert Response(client).status == 403
+
+
+def test_refused_push_without_side_band(gateway):
+    gateway.session()
+    client = gateway.connect()
+    body = pkt(f"{ZERO} {'1' * 40} refs/heads/m\0report-status") + b"0000"
+    ask(client, "POST " + RECEIVE_PACK, HOST +
+        "Transfer-Encoding: chunked\r\n", b"".join(
+            b"1\r\n%c\r\n" % c for c in body) + b"0\r\n\r\n")
+    assert gateway.core.receive()[0] == "EXCHANGE"
+    gateway.core.send("VERDICT", exchange=1 << 32 | 63, allowed=0, status=403,
+                      code="policy_denied", detail="no")
+    lines = pkts(Response(client).body())
+    assert lines == [b"unpack credbroker: no\n",
+                     b"ng refs/heads/m credbroker: no\n", None]
+
+
+@pytest.mark.parametrize("body", [b"0000", b"", b"garbage!",
+                                  pkt("push-cert\0"), b"fff0",
+                                  pkt(f"{ZERO} {ZERO} a\0") + b"0000"])
+def test_refused_push_that_cannot_be_reported(gateway, body):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "POST " + RECEIVE_PACK,
+        HOST + f"Content-Length: {len(body)}\r\n", body)
+    gateway.refuse(gateway.expect("EXCHANGE"))
+    response = Response(client)
+    if body == b"0000":
+        assert response.status == 200 and response.body() == b"0000"
+    else:
+        assert response.status == 403
+        assert response.body().startswith(b"credbroker: push to acme/api")
+
+
+# --- Exchanges --------------------------------------------------------------
+
+def post(client, path=RECEIVE_PACK, headers="", body=b""):
+    ask(client, "POST " + path,
+        HOST + headers + f"Content-Length: {len(body)}\r\n", body)
+
+
+def take_request(stream):
+    """(headers, body) as egress sees them."""
+    name, request = stream.receive()
+    assert name == "REQUEST_HEAD" and request["job"] == stream.job
+    body = b""
+    while True:
+        name, fields = stream.receive()
+        if name == "REQUEST_END":
+            return request["headers"], body
+        assert name == "REQUEST_BODY", name
+        body += fields["data"]
+
+
+RESULT = "content-type: application/x-git-upload-pack-result\n"
+
+
+def begin_fetch(gateway, client, headers=RESULT, **more):
+    """A fetch whose response has begun."""
+    post(client, UPLOAD_PACK, body=b"0000")
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    take_request(stream)
+    stream.send("RESPONSE_HEAD", job=stream.job, status=200, headers=headers,
+                **more)
+    return stream
+
+
+def test_body_and_listed_headers_reach_egress_unchanged(gateway):
+    gateway.session()
+    client = gateway.connect()
+    body = bytes(range(256)) * 2000
+    headers = (
+        "Content-Encoding: gzip\r\nContent-Type: "
+        "application/x-git-upload-pack-request\r\nGit-Protocol: version=2\r\n"
+        "X-Api-Key: k\r\nPrivate-Token: t\r\nConnection: keep-alive\r\n")
+    sender = threading.Thread(target=post, args=(client, UPLOAD_PACK, headers,
+                                                 body))
+    sender.start()
+    exchange = gateway.expect("EXCHANGE")
+    assert (exchange["body"], exchange["length"]) == (LENGTH, len(body))
+    stream = gateway.allow(exchange)
+    headers, sent = take_request(stream)
+    sender.join()
+    assert sent == body
+    assert sorted(headers.splitlines()) == [
+        b"content-encoding: gzip",
+        b"content-type: application/x-git-upload-pack-request",
+        b"git-protocol: version=2"]
+
+
+def test_response_headers_are_listed_ones(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET " + REFS)
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    take_request(stream)
+    stream.send("RESPONSE_HEAD", job=stream.job, status=404, headers=(
+        "content-type: text/html\nset-cookie: a=b\nwww-authenticate: Basic\n"
+        "credbroker-error: x\nx-ratelimit-left: 3\ncontent-length: 9\n"
+        "transfer-encoding: chunked\nretry-after: 5\n"))
+    stream.send("RESPONSE_BODY", data=b"gone")
+    stream.send("RESPONSE_END", clean=1)
+    response = Response(client)
+    assert response.status == 404 and response.body() == b"gone"
+    del response.headers["date"]
+    assert response.headers == {
+        "content-type": "text/html", "x-ratelimit-left": "3",
+        "retry-after": "5", "cache-control": "no-store",
+        "x-content-type-options": "nosniff", "transfer-encoding": "chunked"}
+
+
+@pytest.mark.parametrize("location,seen", [
+    ("https://example.com/new/r", "/git/example.com/new/r"),
+    ("https://EXAMPLE.com:443/r?a=b", "/git/example.com/r?a=b"),
+    ("/new/r", "/git/example.com/new/r"),
+    ("https://example.com", "/git/example.com/"),
+    ("https://example.com.evil/r", "https://example.com.evil/r"),
+    ("https://example.com@evil/r", "https://example.com@evil/r"),
+    ("http://example.com/r", "http://example.com/r"),
+    ("//evil/r", "//evil/r"),
+])
+def test_redirect_on_the_origin_comes_back_by_the_gateway(
+        gateway, location, seen):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET " + REFS)
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    take_request(stream)
+    stream.send("RESPONSE_HEAD", job=stream.job, status=301, has_length=1,
+                headers=f"location: {location}\n")
+    stream.send("RESPONSE_END", clean=1)
+    response = Response(client)
+    assert response.status == 301 and response.headers["location"] == seen
+    assert response.body() == b""
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 1
+
+
+@pytest.mark.parametrize("method,path,body", [
+    ("GET", REFS, b""), ("POST", UPLOAD_PACK, b"0000"),
+    ("POST", RECEIVE_PACK, COMMANDS + b"PACK")])
+def test_upstream_failure_is_said_in_a_form_git_shows(
+        gateway, method, path, body):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, f"{method} {path}",
+        HOST + f"Content-Length: {len(body)}\r\n", body)
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    take_request(stream)
+    stream.send("RESPONSE_FAIL", job=stream.job, status=504,
+                code="timeout", detail="example.com did not answer in 30 s")
+    response = Response(client)
+    text = response.body()
+    assert problem_code(response) == "timeout"
+    assert b"credbroker: example.com did not answer in 30 s" in text
+    assert response.status == (504 if method == "GET" else 200)
+    done = gateway.expect("EXCHANGE_DONE")
+    assert done["clean"] == 0
+    assert stream.receive()[0] is None
+
+
+@pytest.mark.parametrize("how", ["closed", "garbage", "wrong job", "100"])
+def test_egress_that_misbehaves_is_an_upstream_failure(gateway, how):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET " + REFS)
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    take_request(stream)
+    if how == "closed":
+        stream.close()
+    elif how == "garbage":
+        stream.sock.send(b"\xff\xff garbage")
+    elif how == "wrong job":
+        stream.send("RESPONSE_HEAD", job=stream.job + 1, status=200)
+    else:
+        stream.send("RESPONSE_HEAD", job=stream.job, status=100)
+    response = Response(client)
+    assert response.status == 502
+    assert problem_code(response) == "upstream_failed"
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 0
+
+
+def test_stream_that_is_gone_is_refused_and_reported(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET " + REFS)
+    exchange = gateway.expect("EXCHANGE")
+    gateway.core.send("VERDICT", exchange=exchange["exchange"], allowed=1,
+                      job=9, stream=77, origin="https://example.com")
+    assert Response(client).status == 502
+    done = gateway.expect("EXCHANGE_DONE")
+    assert (done["job"], done["clean"]) == (9, 0)
+
+
+def test_idle_stream_that_speaks_or_closes_is_dropped(gateway):
+    gateway.session()
+    client = gateway.connect()
+    streams = []
+    for _ in range(2):
+        stream = begin_fetch(gateway, client)
+        stream.send("RESPONSE_END", clean=1)
+        assert Response(client).body() == b""
+        assert gateway.expect("EXCHANGE_DONE")["clean"] == 1
+        streams.append(stream)
+    before = gateway.descriptors()
+    streams[0].send("RESPONSE_END", clean=1)
+    assert streams[0].receive()[0] is None
+    streams[1].close()
+    wait_until(lambda: gateway.descriptors() == before - 2, "dropped")
+
+
+def test_unclean_stream_is_not_kept(gateway):
+    gateway.session()
+    client = gateway.connect()
+    stream = begin_fetch(gateway, client)
+    stream.send("RESPONSE_BODY", data=b"0000")
+    stream.send("RESPONSE_END", clean=0)
+    assert Response(client).body() == b"0000"
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 0
+    assert stream.receive()[0] is None
+
+
+@pytest.mark.parametrize("sent", [4, 6])
+def test_length_that_is_not_kept_breaks_off(gateway, sent):
+    gateway.session()
+    client = gateway.connect()
+    stream = begin_fetch(gateway, client, "content-type: text/plain\n",
+                         has_length=1, length=5)
+    stream.send("RESPONSE_BODY", data=b"x" * sent)
+    stream.send("RESPONSE_END", clean=1)
+    if sent == 4:
+        with pytest.raises(ValueError):
+            Response(client).body()
+    else:
+        assert len(Response(client).body()) == 5
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 0
+
+
+def test_answer_before_the_body_has_come(gateway):
+    """A service that refuses a large push reads no more of it."""
+    gateway.session()
+    client = gateway.connect()
+    body = COMMANDS + b"x" * (8 * MIB)
+    sender = threading.Thread(target=post, args=(client, RECEIVE_PACK, "",
+                                                 body))
+    sender.start()
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    assert stream.receive()[0] == "REQUEST_HEAD"
+    stream.send("RESPONSE_HEAD", job=stream.job, status=413, has_length=1,
+                length=7, headers="content-type: text/plain\n")
+    stream.send("RESPONSE_BODY", data=b"too big")
+    stream.send("RESPONSE_END", clean=0)
+    sender.join()
+    response = Response(client)
+    assert response.status == 413 and response.body() == b"too big"
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 0
+
+
+def test_failure_before_the_body_has_come(gateway):
+    gateway.session()
+    client = gateway.connect()
+    body = COMMANDS + b"x" * (8 * MIB)
+    sender = threading.Thread(target=post, args=(client, RECEIVE_PACK, "",
+                                                 body))
+    sender.start()
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    assert stream.receive()[0] == "REQUEST_HEAD"
+    stream.send("RESPONSE_FAIL", job=stream.job, status=502,
+                code="upstream_failed", detail="example.com is not there")
+    stream.close()
+    sender.join()
+    response = Response(client)
+    assert response.status == 200
+    assert b"ng refs/heads/main credbroker: example.com is" in response.body()
+
+
+def test_response_that_begins_before_the_request_ends(gateway):
+    """git-http-backend sends its head first; the push goes on."""
+    gateway.session()
+    client = gateway.connect()
+    body = COMMANDS + b"x" * (4 * MIB)
+    sender = threading.Thread(target=post, args=(client, RECEIVE_PACK, "",
+                                                 body))
+    sender.start()
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    stream.send("RESPONSE_HEAD", job=stream.job, status=200, headers=RESULT)
+    assert take_request(stream)[1] == body
+    sender.join()
+    stream.send("RESPONSE_BODY", data=pkt("unpack ok\n"))
+    stream.send("RESPONSE_END", clean=1)
+    assert Response(client).body() == pkt("unpack ok\n")
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 1
+
+
+# --- Cut in the middle ------------------------------------------------------
+
+def cut_by_end(gateway, stream):
+    gateway.end()
+
+
+def cut_by_failure(gateway, stream):
+    stream.send("RESPONSE_FAIL", job=stream.job, status=502,
+                code="upstream_failed", detail="session s1 was revoked by"
+                " example.com")
+
+
+def cut_by_death(gateway, stream):
+    stream.close()
+
+
+BANDED = pkt("NAK\n") + pkt(b"\2Counting\n") + pkt(b"\1PACK" + b"d" * 2000)
+
+
+@pytest.mark.parametrize("cut", [cut_by_end, cut_by_failure, cut_by_death])
+@pytest.mark.parametrize("start,at,band", [
+    (BANDED, len(BANDED), True),             # between two lines
+    (BANDED, len(BANDED) - 700, True),       # in a line
+    (BANDED, len(BANDED) - 2005, True),      # before the band's byte
+    (BANDED, len(BANDED) - 2007, True),      # in a length
+    (BANDED, len(BANDED) - 2009, True),
+    (pkt("packfile\n"), 13, True),           # before the first band
+    (pkt("acknowledgments\n") + pkt("NAK\n"), 28, False),
+    (pkt("# service=git-upload-pack\n") + b"0000", 34, False),
+    (b"", 0, False),
+])
+def test_cut_fetch_ends_with_an_error_git_shows(gateway, cut, start, at,
+                                                band):
+    gateway.session()
+    client = gateway.connect()
+    stream = begin_fetch(gateway, client)
+    if at:
+        stream.send("RESPONSE_BODY", data=start[:at])
+    response = Response(client)
+    body = response.pieces()
+    got = b""
+    while len(got) < at:
+        got += next(body)
+    cut(gateway, stream)
+    got += b"".join(body)
+    assert got[:at] == start[:at]
+    lines = pkts(got)
+    if band:
+        assert lines[-1] is None
+        message = lines[-2]
+        assert message[:1] == b"\3"
+    else:
+        message = lines[-1]
+        assert message[:4] == b"ERR "
+    assert (b"credbroker: " in message and message.endswith(b"\n") and
+            (b"revoked" in message or cut is cut_by_death))
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 0
+    if cut is cut_by_end:
+        assert gateway.expect("SESSION_ENDED")["session"] == b"s1"
+
+
+@pytest.mark.parametrize("headers,length", [
+    ("content-type: text/html\n", 0), ("content-type: text/html\n", 1000),
+    (RESULT, 0)])
+def test_cut_of_what_has_no_packets_breaks_off(gateway, headers, length):
+    gateway.session()
+    client = gateway.connect()
+    stream = begin_fetch(gateway, client, headers, has_length=length > 0,
+                         length=length)
+    stream.send("RESPONSE_BODY", data=b"PACK raw" * 3)
+    response = Response(client)
+    body = response.pieces()
+    assert next(body)
+    gateway.end()
+    with pytest.raises(ValueError):
+        list(body)
+
+
+# --- The end of a session ---------------------------------------------------
+
+def test_ended_session_refuses_everything_with_its_reason(gateway):
+    gateway.session()
+    gateway.session("s2")
+    client = gateway.connect()
+    gateway.end()
+    ended = gateway.expect("SESSION_ENDED")
+    assert (ended["request"], ended["session"]) == (1, b"s1")
+    for connection in (client, gateway.connect()):
+        ask(connection, "GET /v1/session", V1)
+        response = Response(connection)
+        assert response.status == 403
+        assert problem_code(response) == "session_revoked"
+        assert "revoked by the operator" in response.problem()["detail"]
+        ask(connection, "GET " + REFS)
+        response = Response(connection)
+        assert response.status == 403
+        assert response.body().startswith(
+            b"credbroker: session s1 was revoked by the operator\n")
+        post(connection, UPLOAD_PACK, body=b"0000")
+        assert pkts(Response(connection).body())[0].startswith(
+            b"ERR credbroker: session s1 was revoked")
+        post(connection, RECEIVE_PACK, body=COMMANDS + b"PACKxyz")
+        assert b"ng refs/heads/main credbroker: session s1 was revoked" in (
+            Response(connection).body())
+    # Others live on.
+    client = gateway.connect("s2")
+    ask(client, "GET /v1/session", V1)
+    answer(gateway, gateway.expect("QUERY"))
+    assert Response(client).status == 200
+
+
+def test_end_cuts_what_waits_and_what_goes_up(gateway):
+    gateway.session()
+    asked, judged, sending = (gateway.connect() for _ in range(3))
+    ask(asked, "GET /v1/session", V1)
+    query = gateway.expect("QUERY")
+    ask(judged, "GET " + REFS)
+    exchange = gateway.expect("EXCHANGE")
+    ask(sending, "POST " + RECEIVE_PACK, HOST + "Content-Length: 1000000\r\n",
+        COMMANDS + b"x" * 1000)
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    assert stream.receive()[0] == "REQUEST_HEAD"
+    assert stream.receive()[0] == "REQUEST_BODY"
+    gateway.end()
+    # The stream is closed before the end is acknowledged.
+    assert gateway.expect("EXCHANGE_DONE")["job"] == stream.job
+    gateway.expect("SESSION_ENDED")
+    stream.sock.settimeout(5)
+    assert stream.receive()[0] is None
+    for client in (asked, judged):
+        response = Response(client)
+        assert response.status == 403
+        assert problem_code(response) == "session_revoked"
+    sending.sendall(b"x" * (1000000 - 1000 - len(COMMANDS)))
+    assert b"ng refs/heads/main credbroker: session" in (
+        Response(sending).body())
+    # What the core said too late meets nobody, and is given back.
+    answer(gateway, query)
+    late = gateway.allow(exchange)
+    assert late.receive()[0] is None
+    done = gateway.expect("EXCHANGE_DONE")
+    assert (done["job"], done["clean"]) == (late.job, 0)
+
+
+def test_expired_session_is_refused_without_being_told(gateway):
+    gateway.session(expires=int(time.time()) - 1)
+    client = gateway.connect()
+    ask(client, "GET /v1/session", V1)
+    assert problem_code(Response(client)) == "session_expired"
+    gateway.core.send("SESSION_RENEW", session="s1",
+                      expires=int(time.time()) + 100)
+    ask(client, "GET " + REFS)
+    # Two channels: the renewal may come second.
+    while True:
+        gateway.core.sock.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            gateway.refuse(gateway.expect("EXCHANGE"))
+            break
+        assert problem_code(Response(client)) == "session_expired"
+        ask(client, "GET " + REFS)
+    assert problem_code(Response(client)) == "policy_denied"
+
+
+def test_closed_session_is_forgotten(gateway):
+    gateway.session()
+    idle, waiting, loading = (gateway.connect() for _ in range(3))
+    ask(waiting, "GET " + REFS)
+    exchange = gateway.expect("EXCHANGE")
+    stream = begin_fetch(gateway, loading)
+    assert Response(loading).status == 200
+    gateway.core.send("SESSION_CLOSE", session="s1")
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 0
+    assert closed(idle) and closed(waiting)
+    assert stream.receive()[0] is None
+    with pytest.raises(ConnectionRefusedError):
+        gateway.connect()
+    late = gateway.allow(exchange)
+    assert late.receive()[0] is None
+    assert gateway.expect("EXCHANGE_DONE")["job"] == late.job
+    # The same name can be opened again.
+    (gateway.folder / "s1.sock").unlink()
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET /v1/session", V1)
+    answer(gateway, gateway.expect("QUERY"))
+    assert Response(client).status == 200
+
+
+def test_end_of_an_unknown_session_is_acknowledged(gateway):
+    gateway.end("nobody")
+    assert gateway.expect("SESSION_ENDED")["session"] == b"nobody"
+    gateway.core.send("SESSION_CLOSE", session="nobody")
+    gateway.core.send("SESSION_RENEW", session="nobody", expires=1)
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET /v1/session", V1)
+    gateway.expect("QUERY")
+
+
+# --- Clients that leave -----------------------------------------------------
+
+def test_client_that_leaves_is_noticed_in_every_phase(gateway):
+    gateway.session()
+    gateway.settle()
+    before = gateway.descriptors()
+    # While the core thinks: the verdict is given back.
+    client = gateway.connect()
+    ask(client, "GET " + REFS)
+    exchange = gateway.expect("EXCHANGE")
+    client.close()
+    wait_until(lambda: gateway.descriptors() == before, "closed")
+    stream = gateway.allow(exchange)
+    assert stream.receive()[0] is None
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 0
+    # In the middle of a body.
+    client = gateway.connect()
+    ask(client, "POST " + UPLOAD_PACK, HOST + "Content-Length: 99\r\n", b"x")
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    assert stream.receive()[0] == "REQUEST_HEAD"
+    client.close()
+    while stream.receive()[0] is not None:
+        pass
+    assert gateway.expect("EXCHANGE_DONE")["status"] == 0
+    # While upstream thinks; a half-close is as good.
+    client = gateway.connect()
+    post(client, UPLOAD_PACK, body=b"0000")
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    take_request(stream)
+    client.shutdown(socket.SHUT_WR)
+    assert stream.receive()[0] is None
+    assert gateway.expect("EXCHANGE_DONE")["status"] == 0
+    client.close()
+    # In the middle of a response.
+    client = gateway.connect()
+    stream = begin_fetch(gateway, client)
+    assert Response(client).status == 200
+    client.close()
+    assert stream.receive()[0] is None
+    done = gateway.expect("EXCHANGE_DONE")
+    assert (done["clean"], done["status"]) == (0, 200)
+    wait_until(lambda: gateway.descriptors() == before, "closed")
+
+
+# --- Bounds -----------------------------------------------------------------
+
+def test_slow_head_is_cut_after_its_own_deadline(gateway):
+    gateway.session()
+    client = gateway.connect()
+    start = time.monotonic()
+    client.sendall(b"GET /v1/session HTTP/1.1\r\n")
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        while time.monotonic() < start + 20:
+            client.sendall(b"X")
+            client.settimeout(0.2)
+            with contextlib.suppress(TimeoutError):
+                if client.recv(100) == b"":
+                    break
+    assert 4 < time.monotonic() - start < 15
+
+
+def test_connection_that_says_nothing_is_cut(gateway):
+    gateway.session()
+    client = gateway.connect()
+    start = time.monotonic()
+    assert closed(client)
+    assert 4 < time.monotonic() - start < 15
+
+
+def test_drip_on_a_kept_connection_is_cut(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET /v1/nothing", V1)
+    assert Response(client).status == 404
+    client.sendall(b"G")
+    wait_until(lambda: not dripped(client), "cut", seconds=20)
+
+
+def dripped(client):
+    time.sleep(0.3)
+    try:
+        client.sendall(b"E")
+        client.settimeout(0.01)
+        return client.recv(100) != b""
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+
+
+def test_connections_over_the_bound_wait_and_idle_ones_make_room(gateway):
+    gateway.session(connections=4)
+    gateway.session("s2")
+    clients = [gateway.connect() for _ in range(6)]
+    for client in clients:
+        ask(client, "GET /v1/session", V1)
+    queries = [gateway.expect("QUERY") for _ in range(4)]
+    gateway.core.sock.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        gateway.core.receive()
+    gateway.core.sock.settimeout(30)
+    # Another session does not notice.
+    other = gateway.connect("s2")
+    ask(other, "GET /v1/session", V1)
+    answer(gateway, gateway.expect("QUERY"))
+    assert Response(other).status == 200
+    for query in queries:
+        answer(gateway, query)
+    # The answered ones become idle and are closed for those that wait.
+    for _ in range(2):
+        answer(gateway, gateway.expect("QUERY"))
+    for client in clients:
+        assert Response(client).status == 200
+
+
+def test_out_of_descriptors_recovers(tmp_path):
+    gateway = Gateway(tmp_path, descriptors=40)
+    try:
+        gateway.session(connections=200)
+        clients = [gateway.connect() for _ in range(80)]
+        for client in clients:
+            ask(client, "GET /v1/nothing", V1)
+        wait_until(lambda: gateway.descriptors() >= 39, "used up")
+        time.sleep(0.3)
+        ticks = gateway.ticks()
+        time.sleep(1)
+        assert gateway.ticks() - ticks < 30
+        for client in clients:
+            assert Response(client).status == 404
+            client.close()
+    finally:
+        gateway.process.kill()
+        gateway.process.wait()
+
+
+def test_many_sessions_in_one_process(gateway):
+    folder = gateway.folder
+    count = 2000
+    memory = None
+    for i in range(count):
+        gateway.session(f"n{i}", token=b"t%d" % i)
+        if i == 99:
+            wait_until(lambda: gateway.descriptors() > 100, "opened")
+            memory = gateway.memory()
+    wait_until(lambda: gateway.descriptors() > count, "opened")
+    assert (gateway.memory() - memory) / (count - 100) < 4096
+    for i in (0, 1, 777, count - 1):
+        client = gateway.connect(f"n{i}")
+        ask(client, "GET /v1/session", HOST + f"Authorization: Bearer t{i}\r\n")
+        query = gateway.expect("QUERY")
+        assert query["session"] == b"n%d" % i
+        answer(gateway, query)
+        assert Response(client).status == 200
+    for i in range(count):
+        gateway.core.send("SESSION_CLOSE", session=f"n{i}")
+    wait_until(lambda: gateway.descriptors() < 20, "closed")
+    assert folder.exists()
+
+
+# --- Large bodies -----------------------------------------------------------
+
+def flow_up(gateway, client, chunked):
+    piece = os.urandom(MIB)
+    digest = hashlib.sha256()
+    framing = ("Transfer-Encoding: chunked\r\n" if chunked else
+               f"Content-Length: {LARGE}\r\n")
+
+    def send():
+        ask(client, "POST " + RECEIVE_PACK, HOST + framing)
+        for _ in range(LARGE // MIB):
+            if chunked:
+                client.sendall(b"%x\r\n" % MIB)
+            client.sendall(piece)
+            if chunked:
+                client.sendall(b"\r\n")
+        if chunked:
+            client.sendall(b"0\r\n\r\n")
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    assert stream.receive()[0] == "REQUEST_HEAD"
+    most, length = 0, 0
+    time.sleep(0.3)     # Nobody takes it: it must not be taken either.
+    for count in range(1 << 30):
+        name, fields = stream.receive()
+        if name == "REQUEST_END":
+            break
+        digest.update(fields["data"])
+        length += len(fields["data"])
+        if count % 100 == 0:
+            most = max(most, gateway.memory())
+    sender.join()
+    assert length == LARGE
+    expected = hashlib.sha256()
+    for _ in range(LARGE // MIB):
+        expected.update(piece)
+    assert digest.digest() == expected.digest()
+    stream.send("RESPONSE_HEAD", job=stream.job, status=200, headers=RESULT)
+    stream.send("RESPONSE_END", clean=1)
+    assert Response(client).body() == b""
+    assert gateway.expect("EXCHANGE_DONE")["up"] == LARGE
+    return most
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_large_push_leaves_memory_flat(gateway, chunked):
+    gateway.session()
+    client = gateway.connect(timeout=120)
+    gateway.settle()
+    before = gateway.memory()
+    assert flow_up(gateway, client, chunked) - before < 8 * MIB
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_large_clone_leaves_memory_flat(gateway, known):
+    gateway.session()
+    client = gateway.connect(timeout=120)
+    gateway.settle()
+    before = gateway.memory()
+    stream = begin_fetch(gateway, client, "content-type: a/b\n" if known
+                         else RESULT, has_length=int(known), length=LARGE)
+    stream.sock.settimeout(120)
+    piece = os.urandom(65536)
+
+    def send():
+        for _ in range(LARGE // len(piece)):
+            stream.send("RESPONSE_BODY", data=piece)
+        stream.send("RESPONSE_END", clean=1)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    time.sleep(0.3)     # Nobody reads it: it must not be read either.
+    response = Response(client)
+    most, length = 0, 0
+    for data in response.pieces():
+        length += len(data)
+        if length % (8 * MIB) < len(data):
+            most = max(most, gateway.memory())
+    sender.join()
+    assert length == LARGE
+    assert most - before < 8 * MIB
+    done = gateway.expect("EXCHANGE_DONE")
+    assert (done["clean"], done["down"]) == (1, LARGE)
+
+
+def test_stalled_bodies_cost_no_processor_time(gateway):
+    gateway.session()
+    down, up = gateway.connect(), gateway.connect()
+    stream = begin_fetch(gateway, down)
+    stream.sock.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        while True:
+            stream.send("RESPONSE_BODY", data=b"x" * 65536)
+    up.settimeout(0.3)
+    with contextlib.suppress(TimeoutError):
+        ask(up, "POST " + UPLOAD_PACK, HOST + "Content-Length: 9999999\r\n",
+            b"x" * 9999999)
+    gateway.allow(gateway.expect("EXCHANGE"))
+    with contextlib.suppress(TimeoutError):
+        up.sendall(b"x" * 9999999)
+    time.sleep(0.2)
+    ticks = gateway.ticks()
+    time.sleep(1)
+    assert gateway.ticks() - ticks < 20
+
+
+# --- The process ------------------------------------------------------------
+
+def test_gateway_ends_with_the_core(gateway):
+    gateway.session()
+    clients = [gateway.connect() for _ in range(3)]
+    ask(clients[0], "GET /v1/session", V1)
+    gateway.expect("QUERY")
+    begin_fetch(gateway, clients[1])
+    assert Response(clients[1]).status == 200
+    gateway.core.close()
+    assert gateway.process.wait(timeout=30) == 0
+    assert all(closed(c) for c in (clients[0], clients[2]))
+
+
+def test_core_that_talks_nonsense_ends_the_gateway(gateway):
+    gateway.core.sock.send(b"\0\1\2\3")
+    assert gateway.process.wait(timeout=30) == 0
+
+
+def test_gateway_opens_and_connects_nothing(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "GET /v1/session", V1)
+    answer(gateway, gateway.expect("QUERY"))
+    assert Response(client).status == 200
+    folder = f"/proc/{gateway.process.pid}/fd"
+    kinds = {os.readlink(f"{folder}/{n}").split(":")[0]
+             for n in os.listdir(folder)}
+    assert kinds <= {"socket", "anon_inode", "/dev/null", "pipe"} | {
+        k for k in kinds if k.startswith("/tmp") or k.startswith("/dev/pts")}
