@@ -201,7 +201,7 @@ crb_audit_record(struct crb_audit *audit, const struct crb_audit_event *event,
     struct crb_err *err)
 {
 	/* Not the scratch of the log's own lines, which may come before it. */
-	CRB_AUTO_BUF struct crb_buf fields = CRB_BUF_INIT(CRB_AUDIT_LINE_MAX);
+	CRB_AUTO_BUF struct crb_buf fields = CRB_BUF_INIT(CRB_AUDIT_FIELDS_MAX);
 
 	crb_audit_line_fields(&fields, wall_ms(), event);
 	if (crb_buf_check(&fields, "an audit event", err) != CRB_OK) {
@@ -215,7 +215,7 @@ enum crb_status
 crb_audit_render(struct crb_audit *audit, const struct crb_audit_event *event,
     char **line, struct crb_err *err)
 {
-	CRB_AUTO_BUF struct crb_buf buf = CRB_BUF_INIT(CRB_AUDIT_LINE_MAX);
+	CRB_AUTO_BUF struct crb_buf buf = CRB_BUF_INIT(CRB_AUDIT_FIELDS_MAX);
 	enum crb_status status;
 
 	crb_buf_printf(&buf, "{\"seq\":%" PRIu64 ",", audit->next_seq);

@@ -299,7 +299,7 @@ crb_audit_rendered(
 {
 	struct crb_slice rest = { line, len };
 
-	if (len >= CRB_AUDIT_LINE_MAX / 2 || !printable(line, len) ||
+	if (len > CRB_AUDIT_FIELDS_MAX || !printable(line, len) ||
 	    !cut_number(&rest, "{\"seq\":", seq) || *seq == 0 ||
 	    !crb_slice_starts(rest, ",\"time\":\"") ||
 	    !crb_slice_ends(rest, "}"))

@@ -23,7 +23,8 @@ struct crb_audit_event;
  * (RFC 8032) of the line's text up to `,"signature"`; its key signs nothing
  * else.
  */
-#define CRB_AUDIT_LINE_MAX 32768u /* with its newline */
+#define CRB_AUDIT_LINE_MAX 32768u   /* with its newline */
+#define CRB_AUDIT_FIELDS_MAX 32256u /* room for the frame is left */
 #define CRB_AUDIT_HASH_BYTES 32u
 #define CRB_AUDIT_SIGNATURE_BYTES 64u
 #define CRB_AUDIT_PUBLIC_BYTES 32u

@@ -180,7 +180,7 @@ crb_audit_open(const char *folder, const struct crb_key *key,
 	audit->loop = loop;
 	audit->limits = usual;
 	audit->flusher.retry_ms = usual.retry_ms;
-	audit->fields = (struct crb_buf)CRB_BUF_INIT(CRB_AUDIT_LINE_MAX);
+	audit->fields = (struct crb_buf)CRB_BUF_INIT(CRB_AUDIT_FIELDS_MAX);
 	audit->line = (struct crb_buf)CRB_BUF_INIT(CRB_AUDIT_LINE_MAX);
 	crb_timer_init(&audit->checkpoint, checkpoint_due, audit);
 	crb_timer_init(&audit->retry, retry_due, audit);
