@@ -23,6 +23,7 @@ struct crb_options {
 	const char *socket; /* the endpoint's socket */
 	const char *listen; /* ADDRESS:PORT */
 	int retry_ms;       /* how long to wait for a broker that restarts */
+	bool interrupts;    /* exec: INT and QUIT as they are by default */
 	char **args;        /* what follows the options; NULL-terminated */
 	int arg_count;
 };

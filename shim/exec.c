@@ -122,12 +122,19 @@ be_forwarder(pid_t parent, int listener, const struct crb_options *options)
 }
 
 _Noreturn static void
-be_command(pid_t parent, const struct inherited *inherited, char **args)
+be_command(pid_t parent, const struct inherited *inherited,
+    const struct crb_options *options)
 {
+	const struct sigaction plain = { .sa_handler = SIG_DFL };
+	char **args = options->args;
 	int status;
 
 	die_with(parent);
 	(void)sigaction(SIGCHLD, &inherited->child, NULL);
+	if (options->interrupts) {
+		(void)sigaction(SIGINT, &plain, NULL);
+		(void)sigaction(SIGQUIT, &plain, NULL);
+	}
 	(void)sigprocmask(SIG_SETMASK, &inherited->mask, NULL);
 	(void)execvp(args[0], args);
 	status = errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_RUN;
@@ -261,7 +268,7 @@ run_pair(int listener, const struct crb_options *options)
 	if (pair.forwarder != -1)
 		pair.command = fork();
 	if (pair.command == 0)
-		be_command(self, &inherited, options->args);
+		be_command(self, &inherited, options);
 	if (pair.command == -1) {
 		status = crb_say_fail(
 		    CRB_EXIT_OTHER, "fork: %s", strerror(errno));

@@ -39,6 +39,13 @@ set_retry(struct crb_options *options, const char *value)
 	return true;
 }
 
+static bool
+set_interrupts(struct crb_options *options, const char *value)
+{
+	options->interrupts = strcmp(value, "default") == 0;
+	return options->interrupts || strcmp(value, "inherit") == 0;
+}
+
 static const struct option {
 	const char *name;
 	bool (*set)(struct crb_options *options, const char *value);
@@ -46,6 +53,7 @@ static const struct option {
 	{ "--socket", set_socket },
 	{ "--listen", set_listen },
 	{ "--retry", set_retry },
+	{ "--interrupts", set_interrupts },
 };
 
 /* The option that `word` is or begins; *value is what follows its "=". */
@@ -59,6 +67,9 @@ option_find(
 		size_t len = strlen(option->name);
 
 		if (option->set == set_listen && !command->listens)
+			continue;
+		if (option->set == set_interrupts &&
+		    command->run != crb_exec_run)
 			continue;
 		if (strncmp(word, option->name, len) != 0)
 			continue;

@@ -57,6 +57,19 @@ print_result(const json_t *result)
 	    crb_member_number(result, "cancelled") == 1 ? "" : "s");
 }
 
+/* A mistyped task must not look like one that was revoked. */
+static enum crb_status
+nothing_revoked(const struct revoke_options *options, const json_t *result,
+    struct crb_err *err)
+{
+	if (options->task == NULL ||
+	    json_array_size(json_object_get(result, "revoked")) > 0)
+		return CRB_OK;
+	return crb_err_set(err, CRB_ERR_NOT_FOUND,
+	    "task %s has no live session. See: credbroker session list",
+	    options->task);
+}
+
 static enum crb_status
 revoke_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
@@ -71,7 +84,7 @@ revoke_run(struct crb_cli *cli, const void *opaque,
 		crb_output_json(result);
 	else
 		print_result(result);
-	return CRB_OK;
+	return nothing_revoked(opaque, result, err);
 }
 
 const struct crb_command crb_command_revoke = {

@@ -1,5 +1,6 @@
 #include "broker/cli/sandbox_args.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +128,15 @@ add_broker(const struct crb_sandbox *sandbox, const char *folder,
 	    CRB_SANDBOX_BIN "/git-credential-credbroker");
 }
 
+/* As nohup and background jobs have it; then the command keeps it so. */
+static bool
+interrupts_ignored(void)
+{
+	struct sigaction now;
+
+	return sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 void
 crb_sandbox_args(const struct crb_sandbox *sandbox, const char *folder,
     int seccomp_fd, int info_fd, struct crb_args *args)
@@ -141,8 +151,10 @@ crb_sandbox_args(const struct crb_sandbox *sandbox, const char *folder,
 	add3(args, "--bind", sandbox->workspace, sandbox->workspace);
 	add_broker(sandbox, folder, args);
 	add2(args, "--chdir", sandbox->workspace);
+	add3(args, "--", CRB_SANDBOX_BIN "/credbroker-shim", "exec");
+	if (!interrupts_ignored())
+		add2(args, "--interrupts", "default");
 	crb_args_add(args, "--");
-	add3(args, CRB_SANDBOX_BIN "/credbroker-shim", "exec", "--");
 }
 
 static void
