@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -25,8 +26,9 @@ struct end {
 	bool free_on_message;
 	bool free_on_gone;
 	bool free_on_drained;
-	unsigned stop_after; /* messages; 0: never */
-	int fd;              /* that came last */
+	unsigned pause_after; /* so many messages; 0: never */
+	unsigned stop_after;  /* messages; 0: never */
+	int fd;               /* that came last */
 };
 
 static void
@@ -49,6 +51,8 @@ on_message(void *ctx, struct crb_msg *msg)
 		assert_true(crb_slice_is(msg->session_renew.session, "abc"));
 		crb_loop_stop(end->loop);
 	}
+	if (end->received == end->pause_after)
+		crb_bus_pause(end->bus, true);
 	if (end->stop_after != 0 && end->received >= end->stop_after)
 		crb_loop_stop(end->loop);
 }
@@ -186,6 +190,40 @@ messages_keep_their_order_when_the_socket_is_full(void **state)
 	assert_false(crb_bus_crowded(f.core.bus));
 }
 
+/* The number in the next packet that has arrived at the raw end. */
+static uint64_t
+receive_raw(struct fixture *f)
+{
+	uint8_t packet[64];
+	struct crb_err err;
+	struct crb_msg msg;
+	ssize_t n = recv(f->raw, packet, sizeof(packet), MSG_DONTWAIT);
+
+	assert_true(n > 0);
+	assert_int_equal(crb_msg_decode(packet, (size_t)n, -1, CRB_ROLE_CORE,
+			     CRB_ROLE_GATEWAY, &msg, &err),
+	    CRB_OK);
+	return msg.session_renew.expires;
+}
+
+static void
+a_message_does_not_overtake_those_that_wait(void **state)
+{
+	AUTO_FIXTURE struct fixture f;
+	unsigned sent, room;
+
+	(void)state;
+	open_raw(&f);
+	sent = send_until_crowded(&f.core);
+	/* Now the socket has room again, before the loop has seen it. */
+	for (room = 0; room < 100; room++)
+		assert_true(receive_raw(&f) == room);
+	assert_int_equal(send_renew(&f.core, sent), CRB_OK);
+	while (recv(f.raw, &(char){ 0 }, 1, MSG_DONTWAIT | MSG_PEEK) > 0)
+		assert_true(receive_raw(&f) == room++);
+	assert_true(room < sent);
+}
+
 static void
 large_messages_wait_too(void **state)
 {
@@ -239,20 +277,24 @@ a_descriptor_arrives_and_ours_stays(void **state)
 	assert_int_equal(close(pipes[0]), 0);
 }
 
-static int
-lowest_free(void)
+static unsigned
+count_fds(void)
 {
-	int fd = dup(STDERR_FILENO);
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned count = 0;
 
-	assert_int_not_equal(fd, -1);
-	assert_int_equal(close(fd), 0);
-	return fd;
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		count++;
+	assert_int_equal(closedir(dir), 0);
+	return count;
 }
 
 static void
 descriptors_that_wait_or_are_not_taken_do_not_leak(void **state)
 {
-	int before = lowest_free(), fd;
+	unsigned before = count_fds();
+	int fd;
 
 	(void)state;
 	{
@@ -270,7 +312,7 @@ descriptors_that_wait_or_are_not_taken_do_not_leak(void **state)
 		assert_in_range(f.gateway.received, 500, 600);
 	}
 	/* What was in the queue and in the socket is gone with the bus. */
-	assert_int_equal(lowest_free(), before);
+	assert_int_equal(count_fds(), before);
 }
 
 static void
@@ -442,14 +484,16 @@ a_paused_bus_reads_nothing(void **state)
 
 	(void)state;
 	open_both(&f);
-	crb_bus_pause(f.gateway.bus, true);
-	assert_int_equal(send_renew(&f.core, 0), CRB_OK);
+	/* Paused by its first message, with others behind that. */
+	f.gateway.pause_after = 1;
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(send_renew(&f.core, i), CRB_OK);
 	crb_timer_init(&later.timer, resume, &later);
 	assert_int_equal(crb_timer_set(f.loop, &later.timer, 20, &err), CRB_OK);
-	f.gateway.stop_after = 1;
+	f.gateway.stop_after = 3;
 	run(&f);
-	assert_int_equal(later.seen, 0);
-	assert_int_equal(f.gateway.received, 1);
+	assert_int_equal(later.seen, 1);
+	assert_int_equal(f.gateway.received, 3);
 }
 
 int
@@ -460,6 +504,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    messages_keep_their_order_when_the_socket_is_full),
+		cmocka_unit_test(a_message_does_not_overtake_those_that_wait),
 		cmocka_unit_test(large_messages_wait_too),
 		cmocka_unit_test(a_descriptor_arrives_and_ours_stays),
 		cmocka_unit_test(

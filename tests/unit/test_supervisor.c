@@ -470,6 +470,17 @@ a_session_that_is_a_path_is_refused_with_a_reason(void **state)
 	assert_int_equal(access(path("run/x"), F_OK), -1);
 }
 
+/* Within a time in which a supervisor that reads would have read. */
+static bool
+can_send(void)
+{
+	struct pollfd poll_fd = { s.core, POLLOUT, 0 };
+	static bool stuck;
+
+	stuck = poll(&poll_fd, 1, stuck ? 0 : 500) != 1;
+	return !stuck;
+}
+
 /* More replies, each with a descriptor, than the bus and our limit hold. */
 static void
 a_core_that_asks_a_lot_is_answered_in_order(void **state)
@@ -488,7 +499,7 @@ a_core_that_asks_a_lot_is_answered_in_order(void **state)
 		assert_int_equal(crb_msg_encode(CRB_MSG_FOLDER_OPEN, &body,
 				     bytes, sizeof(bytes), &len, &err),
 		    CRB_OK);
-		if (body.request < MANY &&
+		if (body.request < MANY && can_send() &&
 		    send(s.core, bytes, len, MSG_DONTWAIT) == (ssize_t)len) {
 			body.request++;
 			continue;
