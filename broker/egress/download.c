@@ -83,6 +83,12 @@ end_head(struct crb_download *download, struct crb_err *err)
 		    "gave its answer a length and chunks at once", err);
 	if (crb_buf_check(&download->headers, "the head", err) != CRB_OK)
 		return refuse(download, "sent too long a head", err);
+	/* They have no body, whatever length they speak of (RFC 9110, 6.4.1).
+	 */
+	if (download->status == 204 || download->status == 304) {
+		download->has_length = true;
+		download->length = 0;
+	}
 	download->head_read = true;
 	return CRB_OK;
 }

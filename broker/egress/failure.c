@@ -85,6 +85,31 @@ refused_connection(const struct crb_request *request, struct crb_err *err)
 }
 
 static enum crb_status
+refused_by_proxy(const struct crb_request *request, CURLcode code, long status,
+    struct crb_err *err)
+{
+	if (status != 0)
+		return crb_err_set(err, CRB_ERR_UPSTREAM,
+		    "the proxy does not let us through to %s (HTTP %ld)",
+		    request->host, status);
+	return crb_err_set(err, CRB_ERR_UPSTREAM,
+	    "could not connect to the proxy on the way to %s: %s",
+	    request->host, curl_easy_strerror(code));
+}
+
+/* What the proxy answered to CONNECT, other than yes; 0: nothing. */
+static long
+proxy_status(const struct crb_request *request)
+{
+	long status = 0;
+
+	if (request->proxied)
+		(void)curl_easy_getinfo(
+		    request->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status >= 200 && status < 300 ? 0 : status;
+}
+
+static enum crb_status
 describe(const struct crb_request *request, const struct failure *failure,
     struct crb_err *err)
 {
@@ -110,6 +135,7 @@ enum crb_status
 crb_request_failure(
     const struct crb_request *request, CURLcode code, struct crb_err *err)
 {
+	long status = proxy_status(request);
 	const struct failure other = { code, CRB_ERR_UPSTREAM, REASON,
 		"could not be asked" };
 
@@ -117,6 +143,8 @@ crb_request_failure(
 	    (code == CURLE_COULDNT_CONNECT ||
 		code == CURLE_ABORTED_BY_CALLBACK))
 		return refused_address(request, err);
+	if (status != 0 || (request->proxied && code == CURLE_COULDNT_CONNECT))
+		return refused_by_proxy(request, code, status, err);
 	if (code == CURLE_COULDNT_CONNECT)
 		return refused_connection(request, err);
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {

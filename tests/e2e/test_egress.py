@@ -505,30 +505,46 @@ def test_a_large_download_takes_no_memory(egress, upstream, certificates, tls):
     assert egress.memory() - before < 8 * MIB
 
 
-def test_a_client_that_does_not_read_holds_the_upstream_back(egress, upstream):
+@pytest.mark.parametrize("half_closed", [False, True])
+def test_a_client_that_does_not_read_holds_the_upstream_back(
+        egress, upstream, half_closed):
     """Back-pressure: neither memory nor processor time is spent on it."""
-    progress = []
+    total = (2 if half_closed else 200) * MIB
+    ticks = []
     stalled = threading.Event()
 
     def serve(connection):
         Request(connection)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MIB)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
-                           % LARGE)
+                           % total)
         connection.settimeout(2)
-        try:
-            for i in range(LARGE // MIB):
+        with contextlib.suppress(TimeoutError):
+            for _ in range(total // MIB):
                 connection.sendall(bytes(MIB))
-                progress.append(i)
-        except TimeoutError:
-            stalled.set()
+                ticks.append(egress.processor_ticks())
+        if half_closed:
+            connection.shutdown(socket.SHUT_WR)
+            ticks.append(egress.processor_ticks())
+            with contextlib.suppress(TimeoutError):
+                connection.recv(1)
+        ticks.append(egress.processor_ticks())
+        stalled.set()
+        connection.settimeout(None)
+        connection.recv(1)
 
     job, stream = egress.job(upstream(serve))
     send_request(job, stream, "", [])
-    assert stalled.wait(60) and len(progress) < 32
-    ticks = egress.processor_ticks()
-    assert not stalled.wait(0) or ticks == egress.processor_ticks()
-    stream.close()
-    assert egress.done(job)["clean"] == 0
+    assert stalled.wait(60) and len(ticks) < 32
+    assert ticks[-1] - ticks[-2] < 50
+    if not half_closed:
+        stream.close()
+        assert egress.done(job)["clean"] == 0
+        return
+    answer = Answer(job, stream)
+    answer.read()
+    assert answer.length == total and answer.end["clean"] == 1
+    assert egress.done(job)["clean"] == 1
 
 
 # --- TLS --------------------------------------------------------------------
@@ -614,6 +630,70 @@ def test_no_way_to_write_an_address_helps(egress, upstream, host):
     answer.failed(502, "which the credential's parameter")
 
 
+# --- Proxies ----------------------------------------------------------------
+
+def proxy_for(seen, answer=b"HTTP/1.1 200 OK\r\n\r\n"):
+    """One that connects to the port it is told, on this host."""
+    def serve(connection):
+        request = Request(connection)
+        seen.append(request)
+        connection.sendall(answer)
+        if b" 200 " not in answer:
+            return
+        port = int(request.line.split()[1].rsplit(":", 1)[1])
+        with socket.create_connection(("127.0.0.1", port)) as onward:
+            def back():
+                with contextlib.suppress(OSError):
+                    while data := onward.recv(65536):
+                        connection.sendall(data)
+                    connection.shutdown(socket.SHUT_RDWR)
+            threading.Thread(target=back, daemon=True).start()
+            while data := connection.recv(65536):
+                onward.sendall(data)
+
+    return serve
+
+
+def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_secret(
+        egress, upstream, certificates):
+    server = upstream(reply(), tls_context(certificates, "right"),
+                      (certificates / "ca.pem").read_bytes())
+    seen = []
+    proxy = upstream(proxy_for(seen))
+    # It is the proxy that resolves: the target's address is not seen here.
+    answer = egress.exchange(server, network=PUBLIC,
+                             proxy=f"http://127.0.0.1:{proxy.port}")
+    assert answer.status == 200 and len(server.seen) == 1
+    request, = seen
+    assert request.line == f"CONNECT localhost:{server.port} HTTP/1.1"
+    assert request.header("authorization") is None
+    assert SECRET.decode() not in "\n".join(request.headers)
+    # Nor is the tunnel lent to a request that must go directly.
+    egress.exchange(server, network=PUBLIC).failed(502, "a loopback address")
+
+
+def test_what_stays_on_this_host_does_not_go_through_a_proxy(egress, upstream):
+    server = upstream(reply())
+    proxy = upstream(reply())
+    url = f"http://127.0.0.1:{proxy.port}"
+    assert egress.exchange(server, proxy=url).status == 200
+    egress.exchange(server, host="192.0.2.1", network=PUBLIC,
+                    proxy=url).failed(502, "clear text")
+    assert proxy.accepted == 0
+
+
+def test_a_proxy_that_refuses_is_named(egress, upstream, certificates):
+    server = upstream(reply(), tls_context(certificates, "right"))
+    proxy = upstream(proxy_for([], reply(b"", "403 Forbidden")))
+    url = f"http://127.0.0.1:{proxy.port}"
+    egress.exchange(server, network=PUBLIC, proxy=url).failed(
+        502, "the proxy does not let us through", "(HTTP 403)")
+    proxy.listener.shutdown(socket.SHUT_RDWR)
+    proxy.close()
+    egress.exchange(server, network=PUBLIC, proxy=url).failed(
+        502, "could not connect to the proxy")
+
+
 # --- Answers ----------------------------------------------------------------
 
 def test_only_headers_on_the_list_come_back(egress, upstream):
@@ -645,6 +725,15 @@ def test_interim_answers_are_skipped(egress, upstream):
                       + reply(b"ok", "201 Created", "ETag: 1"))
     answer = egress.exchange(server, body=[b"abc"])
     assert (answer.status, answer.headers) == (201, ["etag: 1"])
+
+
+@pytest.mark.parametrize("status", ["204 No Content", "304 Not Modified"])
+def test_a_status_without_a_body_has_none(egress, upstream, status):
+    server = upstream(f"HTTP/1.1 {status}\r\nContent-Length: 9\r\n\r\n"
+                      .encode())
+    first = egress.exchange(server)
+    assert first.head["has_length"] and first.head["length"] == 0
+    assert first.end["clean"] == 1 and first.length == 0
 
 
 def test_an_answer_without_length_ends_with_the_connection(egress, upstream):

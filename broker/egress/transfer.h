@@ -1,0 +1,66 @@
+#ifndef CRB_EGRESS_TRANSFER_H
+#define CRB_EGRESS_TRANSFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "broker/bus/messages.h"
+#include "broker/egress/download.h"
+#include "broker/egress/request.h"
+#include "broker/egress/scrub.h"
+#include "broker/egress/trust.h"
+#include "broker/egress/upload.h"
+
+/*
+ * What libcurl works on for a job: the request with the secret in it, its body
+ * on the way up, the answer on the way down.
+ */
+struct crb_transfer {
+	struct crb_loop *loop; /* for its clock, borrowed */
+	struct crb_scrub *scrub;
+	struct crb_request request;
+	struct crb_upload upload;
+	struct crb_download download;
+
+	int64_t active;     /* when a byte last moved */
+	int64_t head_since; /* when the answer's head began; 0: not yet */
+
+	bool failed; /* in one of libcurl's callbacks: */
+	struct crb_err err;
+};
+
+struct crb_transfer_options {
+	struct crb_loop *loop;
+	struct crb_trust *trust;
+	struct crb_request_limits limits;
+	uint8_t *spare; /* CRB_STREAM_PACKET_MAX, shared */
+	int fd;         /* of the stream */
+};
+
+/* The transfer stays where it is: libcurl points at it.  Clear it always. */
+CRB_NODISCARD enum crb_status crb_transfer_init(struct crb_transfer *transfer,
+    const struct crb_msg_job *msg, const struct crb_transfer_options *options,
+    struct crb_err *err);
+void crb_transfer_clear(struct crb_transfer *transfer);
+
+/* A byte has moved, for the time-outs. */
+void crb_transfer_moved(struct crb_transfer *transfer);
+
+/* The stream has more of the request: let libcurl go on. */
+CRB_NODISCARD enum crb_status crb_transfer_readable(
+    struct crb_transfer *transfer, struct crb_err *err);
+
+/*
+ * Pass on what has come, and let libcurl go on when there is room again.  Not
+ * within its callbacks, and not after its end.
+ */
+CRB_NODISCARD enum crb_status crb_transfer_flush(
+    struct crb_transfer *transfer, struct crb_err *err);
+
+/* libcurl is done: CRB_OK when a whole answer came. */
+CRB_NODISCARD enum crb_status crb_transfer_result(
+    struct crb_transfer *transfer, CURLcode code, struct crb_err *err);
+
+#endif /* !CRB_EGRESS_TRANSFER_H */
