@@ -23,12 +23,11 @@ API = "forge:repository=acme/api"
     ("forge:repository=acme/***", 2, "repository"),
     (":repository=acme/api", 2, "grant"),
     ("forge:,", 2, "forge"),
-    ("FORGE:repository=acme/api", None, "FORGE"),
+    ("FORGE:repository=acme/api", 2, "grant"),
 ])
 def test_wrong_grants(forge, grant, exit, says):
     done = forge.run("issue", "--task", "t", "--grant", grant, check=False)
-    assert done.returncode == exit or (exit is None and done.returncode != 0), \
-        done.stderr
+    assert done.returncode == exit, done.stderr
     assert says in done.stderr
     assert forge.json("session", "list", "--all")["sessions"] == []
 
@@ -162,7 +161,7 @@ def test_init_never_overwrites(folder):
 def test_a_second_serve(broker):
     done = broker.run("serve", "--key-file", broker.key, check=False)
     assert done.returncode == 5
-    assert "already" in done.stderr or "running" in done.stderr
+    assert "another broker serves here" in done.stderr
     assert broker.state_is("unlocked")
 
 

@@ -25,7 +25,7 @@ def test_clone_commit_push_by_the_ordinary_url(forge, git_server):
     done = forge.sandbox(
         "set -e", clone(api), "cd api", "echo agent >>README.md",
         f"git {IDENTITY} commit --quiet -am work", "git push --quiet",
-        "git fetch --quiet", "git rev-parse HEAD", "git remote get-url origin",
+        "git fetch --quiet", "git rev-parse HEAD", "git config remote.origin.url",
         grants=[PUSH])
     head, remote = done.stdout.split()[-2:]
     assert git_server.head("acme/api") == head != before
