@@ -46,6 +46,18 @@ def shim(request):
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def patience():
+    """A test that waits for ever fails instead."""
+    def give_up(*_):
+        pytest.fail("nothing happens")
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(2 * PATIENCE)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture
 def folder():
     # Short, because a socket's path has 107 bytes at most.
@@ -710,17 +722,17 @@ def test_exec_passes_signals_on(shim, folder, name):
 
 
 def test_exec_leaves_the_commands_signals_as_they_were(shim, folder):
-    script = "grep -E '^Sig(Blk|Ign)' /proc/self/status"
+    # No shell: it would have some of them its own way.
+    command = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]
 
     def ignore_some():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
 
-    direct = subprocess.run(["sh", "-c", script], capture_output=True,
+    direct = subprocess.run(command, capture_output=True,
                             preexec_fn=ignore_some, timeout=PATIENCE)
-    through = run_exec(shim, folder, "sh", "-c", script,
-                       preexec_fn=ignore_some)
+    through = run_exec(shim, folder, *command, preexec_fn=ignore_some)
     assert through.returncode == 0
     assert through.stdout == direct.stdout
 
@@ -818,6 +830,50 @@ def test_exec_has_the_terminal_interrupt_the_command_once(shim, folder):
     terminal.type(b"go\n")
     terminal.expect(b"in all 1.")
     assert terminal.wait() == 0
+
+
+APART = """
+import os, signal, time
+os.setpgid(0, 0)
+seen = []
+signal.signal(signal.SIGINT, lambda *_: seen.append("INT"))
+signal.signal(signal.SIGUSR1, lambda *_: seen.append("USR1"))
+print("ready", flush=True)
+while "USR1" not in seen:
+    time.sleep(0.01)
+print("seen %s." % " ".join(seen), flush=True)
+"""
+
+
+def test_exec_does_not_repeat_what_the_terminal_says(shim, folder):
+    # In a process group of its own the command hears nothing of the terminal,
+    # so what it hears came from the shim.
+    terminal = Terminal(exec_args(shim, folder, sys.executable, "-c", APART))
+    terminal.expect(b"ready")
+    terminal.type(b"\x03")
+    terminal.expect(b"^C")
+    os.kill(terminal.pid, signal.SIGUSR1)
+    terminal.expect(b"seen USR1.")
+    assert terminal.wait() == 0
+
+
+def test_exec_keeps_the_forwarder_out_of_the_commands_session(shim, folder):
+    process = subprocess.Popen(
+        exec_args(shim, folder, "cat"), stdin=subprocess.PIPE,
+        env=environment())
+
+    def children():
+        with open("/proc/%d/task/%d/children" % (process.pid, process.pid)) \
+                as file:
+            return [int(word) for word in file.read().split()]
+
+    def leaders():
+        return [pid for pid in children() if os.getsid(pid) == pid]
+
+    await_true(lambda: len(children()) == 2 and len(leaders()) == 1,
+               "a session of the forwarder's own")
+    process.stdin.close()
+    assert process.wait(PATIENCE) == 0
 
 
 def test_exec_knows_the_size_of_the_terminal(shim, folder):
@@ -1016,7 +1072,6 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
     CHUNKED + b"2;x=y\r\nab\r\n0\r\n\r\n", CHUNKED + b"-2\r\nab\r\n0\r\n\r\n",
     CHUNKED + b"0\r\nTrailer: x\r\n\r\n", CHUNKED + b"0\r\n\r\nmore",
     CHUNKED + b"fffffffff\r\nab\r\n0\r\n\r\n", CHUNKED + b"\r\n\r\n",
-    reply(200, 2 * 1024 * 1024 * b"x"),
 ], ids=lambda text: repr(text[:60]))
 def test_get_refuses_an_answer_that_is_not_exact(shim, folder, text):
     with http_peer(os.path.join(folder, "s"), text):
@@ -1024,6 +1079,14 @@ def test_get_refuses_an_answer_that_is_not_exact(shim, folder, text):
     assert done.returncode == 5
     assert done.stdout == b""
     assert b"the broker's answer" in done.stderr
+
+
+def test_get_refuses_an_answer_that_is_too_long(shim, folder):
+    answer = reply(200, 2 * 1024 * 1024 * b"x")
+    with http_peer(os.path.join(folder, "s"), answer):
+        done = run_get(shim, folder)
+    assert (done.returncode, done.stdout) == (5, b"")
+    assert b"too long" in done.stderr
 
 
 def test_status_asks_for_text_and_shows_it(shim, folder):
