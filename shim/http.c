@@ -197,7 +197,7 @@ crb_http_exit(const struct crb_http_reply *reply)
 	else
 		(void)crb_say_fail(
 		    CRB_EXIT_OTHER, "the broker answered %d", reply->status);
-	if (error_is(reply, "locked") || error_is(reply, "unreachable"))
+	if (error_is(reply, "broker_locked") || error_is(reply, "unreachable"))
 		return CRB_EXIT_UNREACHABLE;
 	switch (reply->status) {
 	case 403:

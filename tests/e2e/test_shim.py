@@ -999,7 +999,7 @@ def test_get_says_session_only_where_it_belongs(shim, folder):
 @pytest.mark.parametrize("status,code,wanted", [
     (403, "policy_denied", 1), (502, "upstream", 4), (504, "timeout", 4),
     (404, "not_found", 5), (400, "invalid", 5), (500, "system", 5),
-    (503, "limit", 5), (503, "locked", 3), (503, "unreachable", 3),
+    (503, "limit", 5), (503, "broker_locked", 3), (503, "unreachable", 3),
     (302, "x", 5), (401, "x", 5)])
 def test_get_exit_statuses(shim, folder, status, code, wanted):
     answer = reply(status, b'{"title":"no"}', "Credbroker-Error: " + code)
