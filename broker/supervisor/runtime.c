@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,30 +19,37 @@
 
 /*
  * Root's sessions may belong to other users, who have to get to their folder,
- * whose name they know, without seeing the others'.
+ * whose name they know, without seeing the others'.  What else is here has a
+ * mode of its own.
  */
 static mode_t
-folder_mode(void)
+for_others(void)
 {
-	return geteuid() == 0 ? 0711 : 0700;
+	return geteuid() == 0 ? S_IXGRP | S_IXOTH : 0;
+}
+
+static enum crb_status
+let_others_pass(int dir, const char *path, struct crb_err *err)
+{
+	struct stat st;
+
+	if (fstat(dir, &st) != 0 ||
+	    fchmod(dir, (st.st_mode & 07777) | for_others()) != 0)
+		return crb_err_errno(err, "%s", path);
+	return CRB_OK;
 }
 
 static enum crb_status
 open_dir(const char *path, struct crb_runtime *out, struct crb_err *err)
 {
-	bool there = access(path, F_OK) == 0;
-
 	if (crb_path_make(path, err) != CRB_OK ||
 	    crb_path_secure(path, geteuid(), err) != CRB_OK)
 		return err->status;
 	if ((out->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return crb_err_errno(err, "%s", path);
-	/* How open an existing one is, is its maker's business. */
-	if (!there && fchmod(out->dir, folder_mode()) != 0)
-		return crb_err_errno(err, "%s", path);
 	if (faccessat(out->dir, ".", W_OK | X_OK, AT_EACCESS) != 0)
 		return crb_err_errno(err, "%s: cannot be written", path);
-	return CRB_OK;
+	return let_others_pass(out->dir, path, err);
 }
 
 static enum crb_status
@@ -92,7 +98,7 @@ open_sessions(const char *path, struct crb_runtime *out, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "%s/" SESSIONS ": belongs to uid %u; remove it", path,
 		    (unsigned)st.st_uid);
-	if (fchmod(out->sessions, folder_mode()) != 0)
+	if (fchmod(out->sessions, 0700 | for_others()) != 0)
 		return crb_err_errno(err, "%s/" SESSIONS, path);
 	return CRB_OK;
 }

@@ -658,6 +658,16 @@ a_runtime_folder_that_others_can_write_is_refused(void **state)
 }
 
 static void
+a_runtime_folder_that_is_there_is_used(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(path("run"), 0700), 0);
+	s.pid = start_supervisor();
+	expect_start();
+	assert_int_equal(mode_of("run"), geteuid() == 0 ? 0711 : 0700);
+}
+
+static void
 a_runtime_folder_that_cannot_be_made_is_named(void **state)
 {
 	int fd = open(path("run"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -716,6 +726,7 @@ main(void)
 		SERVING(a_second_signal_stops_at_once),
 		SERVING(a_gateway_that_dies_while_stopping_stays_dead),
 		FOUND(a_runtime_folder_that_others_can_write_is_refused),
+		FOUND(a_runtime_folder_that_is_there_is_used),
 		FOUND(a_runtime_folder_that_cannot_be_made_is_named),
 		FOUND(a_missing_program_is_named),
 		cmocka_unit_test(delays_double_to_a_maximum_and_start_over),
