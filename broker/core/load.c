@@ -1,7 +1,9 @@
 #include "broker/core/load.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "broker/core/credential.h"
 #include "broker/core/profile.h"
 #include "broker/core/session.h"
@@ -59,6 +61,37 @@ load_session(void *ctx, const struct crb_record_id *id,
 	return status;
 }
 
+static int
+by_age(const void *a, const void *b)
+{
+	const struct crb_session *const *left = a;
+	const struct crb_session *const *right = b;
+
+	if ((*left)->created != (*right)->created)
+		return (*left)->created < (*right)->created ? -1 : 1;
+	return strcmp((*left)->id, (*right)->id);
+}
+
+/* The store has them in no order. */
+static enum crb_status
+sort_sessions(struct crb_core *core, struct crb_err *err)
+{
+	size_t count = 0, most = core->sessions.count;
+	CRB_AUTO_FREE struct crb_session **all = calloc(most + 1, sizeof(*all));
+	struct crb_session *session;
+
+	if (all == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	while (count < most && (session = TAILQ_FIRST(&core->list)) != NULL) {
+		TAILQ_REMOVE(&core->list, session, link);
+		all[count++] = session;
+	}
+	qsort(all, count, sizeof(*all), by_age);
+	for (size_t i = 0; i < count; i++)
+		TAILQ_INSERT_TAIL(&core->list, all[i], link);
+	return CRB_OK;
+}
+
 enum crb_status
 crb_load_all(struct crb_core *core, struct crb_err *err)
 {
@@ -76,7 +109,7 @@ crb_load_all(struct crb_core *core, struct crb_err *err)
 	     status == CRB_OK && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		status = crb_vault_each(
 		    core->vault, kinds[i].kind, kinds[i].fn, core, err);
-	return status;
+	return status == CRB_OK ? sort_sessions(core, err) : status;
 }
 
 void

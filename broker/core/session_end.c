@@ -233,6 +233,8 @@ crb_session_rearm(struct crb_session *session, struct crb_err *err)
 {
 	int64_t left = session->expires - crb_wall_seconds();
 
+	/* One that is set must not be initialised. */
+	crb_timer_clear(session->core->loop, &session->timer);
 	crb_timer_init(&session->timer, expire, session);
 	if (left < 0)
 		left = 0;
@@ -304,6 +306,7 @@ watch_process(struct crb_session *session, struct crb_err *err)
 		    process_ended, session, err);
 	if (core->polled++ > 0)
 		return CRB_OK;
+	crb_timer_clear(core->loop, &core->poll);
 	crb_timer_init(&core->poll, poll_processes, core);
 	return crb_timer_set(core->loop, &core->poll, POLL_MS, err);
 }

@@ -1,0 +1,286 @@
+#include "broker/core/admin.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "tests/fakes/world.h"
+
+static struct world world;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	world_start(&world, NULL);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	world_stop(&world);
+	return 0;
+}
+
+static json_t *
+read_answer(void)
+{
+	CRB_AUTO_FREE char *line = world_read_line(&world);
+	struct crb_err err;
+	json_t *answer;
+
+	assert_non_null(line);
+	assert_ok(crb_json_parse(line, strlen(line), "answer", &answer, &err));
+	return answer;
+}
+
+static void
+answers_with_error(const char *line, int code)
+{
+	CRB_AUTO_JSON json_t *answer = NULL;
+	const json_t *error;
+
+	world_write(&world, line, strlen(line));
+	world_write(&world, "\n", 1);
+	answer = read_answer();
+	error = json_object_get(answer, "error");
+	assert_non_null(error);
+	assert_int_equal(
+	    json_integer_value(json_object_get(error, "code")), code);
+}
+
+static void
+a_bad_line_is_answered_and_the_next_one_is_served(void **state)
+{
+	static const struct {
+		const char *line;
+		int code;
+	} bad[] = {
+		{ "", -32700 },
+		{ "{", -32700 },
+		{ "{\"id\":1,\"id\":2}", -32700 },
+		{ "\xff", -32700 },
+		{ "[]", -32600 },
+		{ "7", -32700 },
+		{ "{}", -32600 },
+		{ "{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"status\"}",
+		    -32600 },
+		{ "{\"jsonrpc\":\"2.0\",\"method\":\"status\"}", -32600 },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"status\"}",
+		    -32600 },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\","
+		  "\"more\":1}",
+		    -32600 },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":7}", -32600 },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"statsu\"}",
+		    -32601 },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\","
+		  "\"params\":[]}",
+		    -32602 },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\","
+		  "\"params\":{\"x\":1}}",
+		    -32602 },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"session.show\","
+		  "\"params\":{\"session\":7}}",
+		    -32000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		answers_with_error(bad[i].line, bad[i].code);
+	json_decref(world_call(&world, "status", NULL));
+}
+
+static void
+two_requests_in_one_packet_are_two(void **state)
+{
+	static const char both[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"audit.verify\"}\n"
+	    "{\"jsonrpc\":\"2.0\",\"id\":\"b\",\"method\":\"status\"}\n";
+	CRB_AUTO_JSON json_t *first = NULL;
+	CRB_AUTO_JSON json_t *second = NULL;
+
+	(void)state;
+	world_write(&world, both, sizeof(both) - 1);
+	first = read_answer();
+	second = read_answer();
+	assert_int_equal(json_integer_value(json_object_get(first, "id")), 1);
+	assert_string_equal(
+	    json_string_value(json_object_get(second, "id")), "b");
+}
+
+static void
+a_request_may_come_in_pieces(void **state)
+{
+	static const char line[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}\n";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(line) - 1; i++) {
+		world_write(&world, line + i, 1);
+		world_turn(&world);
+	}
+	json_decref(read_answer());
+}
+
+static void
+a_line_beyond_the_bound_is_refused_and_the_connection_closed(void **state)
+{
+	char *line = malloc(2 * CRB_ADMIN_LINE_MAX);
+	CRB_AUTO_JSON json_t *answer = NULL;
+
+	(void)state;
+	assert_non_null(line);
+	memset(line, 'x', 2 * CRB_ADMIN_LINE_MAX);
+	for (size_t sent = 0; sent <= CRB_ADMIN_LINE_MAX; sent += 65536) {
+		(void)!send(world.admin, line + sent, 65536,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
+		world_turn(&world);
+	}
+	answer = read_answer();
+	assert_string_equal(
+	    json_string_value(json_object_get(
+		json_object_get(json_object_get(answer, "error"), "data"),
+		"code")),
+	    "too_large");
+	assert_null(world_read_line(&world));
+	free(line);
+}
+
+static void
+one_that_goes_away_in_the_middle_of_its_call_harms_nobody(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":"
+				   "\"audit.verify\"}\n";
+	int fd;
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		fd = world_connect(&world);
+		assert_int_equal(send(fd, line, sizeof(line) - 1, 0),
+		    (ssize_t)sizeof(line) - 1);
+		if (i % 2 == 0)
+			world_turn(&world);
+		(void)close(fd);
+	}
+	world_turn(&world);
+	json_decref(world_call(&world, "status", NULL));
+}
+
+static void
+the_sixty_fifth_connection_is_closed(void **state)
+{
+	int fds[CRB_ADMIN_CLIENTS_MAX], closed = 0;
+	char c;
+
+	(void)state;
+	for (int i = 0; i < CRB_ADMIN_CLIENTS_MAX; i++) {
+		fds[i] = world_connect(&world);
+		world_turn(&world);
+	}
+	for (int i = 0; i < CRB_ADMIN_CLIENTS_MAX; i++) {
+		closed += recv(fds[i], &c, 1, MSG_DONTWAIT) == 0;
+		(void)close(fds[i]);
+	}
+	assert_int_equal(closed, 1);
+	world_turn(&world);
+	json_decref(world_call(&world, "status", NULL));
+}
+
+/* One client that does not read what it asked for, and one that works. */
+static void
+a_client_that_does_not_read_holds_up_nobody(void **state)
+{
+	static const char line[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}\n";
+	int fd = world_connect(&world);
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		(void)!send(
+		    fd, line, sizeof(line) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (i % 50 == 0)
+			world_turn(&world);
+	}
+	json_decref(world_call(&world, "status", NULL));
+	(void)close(fd);
+}
+
+static void
+a_secret_is_not_repeated_when_it_is_refused(void **state)
+{
+	static const char line[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"credential.add\","
+	    "\"params\":{\"name\":\"x\",\"backend\":\"nosuch\","
+	    "\"secret\":\"hunter2-hunter2\"}}\n";
+	CRB_AUTO_FREE char *answer = NULL;
+
+	(void)state;
+	world_write(&world, line, sizeof(line) - 1);
+	answer = world_read_line(&world);
+	assert_non_null(strstr(answer, "error"));
+	assert_null(strstr(answer, "hunter2"));
+}
+
+static void
+status_says_how_it_is(void **state)
+{
+	CRB_AUTO_JSON json_t *status = world_call(&world, "status", NULL);
+
+	(void)state;
+	assert_string_equal(
+	    json_string_value(json_object_get(status, "state")), "unlocked");
+	assert_true(json_is_true(
+	    json_object_get(json_object_get(status, "audit"), "healthy")));
+	assert_int_equal(
+	    json_array_size(json_object_get(status, "processes")), 4);
+}
+
+static void
+a_wrong_key_file_is_refused_and_the_right_one_is_not(void **state)
+{
+	char wrong[128];
+	FILE *file;
+
+	(void)state;
+	(void)snprintf(wrong, sizeof(wrong), "%s/wrong", world.folder);
+	file = fopen(wrong, "w");
+	assert_non_null(file);
+	(void)fputs("0123456789abcdef0123456789abcdef", file);
+	(void)fclose(file);
+	assert_int_equal(chmod(wrong, 0400), 0);
+	json_decref(world_call(&world, "lock", NULL));
+	world_call_fails(&world, "unlock",
+	    json_pack("{s:s}", "key_file", wrong), "policy_denied", "");
+	world_call_fails(&world, "unlock", NULL, "invalid_request", "one of");
+	world_call_fails(
+	    &world, "credential.list", NULL, "broker_locked", "unlock");
+	json_decref(world_call(
+	    &world, "unlock", json_pack("{s:s}", "key_file", world.key)));
+	json_decref(world_call(&world, "credential.list", NULL));
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_bad_line_is_answered_and_the_next_one_is_served),
+		TEST(two_requests_in_one_packet_are_two),
+		TEST(a_request_may_come_in_pieces),
+		TEST(
+		    a_line_beyond_the_bound_is_refused_and_the_connection_closed),
+		TEST(one_that_goes_away_in_the_middle_of_its_call_harms_nobody),
+		TEST(the_sixty_fifth_connection_is_closed),
+		TEST(a_client_that_does_not_read_holds_up_nobody),
+		TEST(a_secret_is_not_repeated_when_it_is_refused),
+		TEST(status_says_how_it_is),
+		TEST(a_wrong_key_file_is_refused_and_the_right_one_is_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
