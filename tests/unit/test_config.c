@@ -206,8 +206,11 @@ static char folder[64], file[128];
 static int
 make_folder(void **state)
 {
+	const char *tmp = getenv("TMPDIR");
+
 	(void)state;
-	(void)snprintf(folder, sizeof(folder), "/tmp/crb-config-XXXXXX");
+	(void)snprintf(folder, sizeof(folder), "%s/crb-config-XXXXXX",
+	    tmp != NULL ? tmp : "/tmp");
 	if (mkdtemp(folder) == NULL)
 		return -1;
 	(void)snprintf(file, sizeof(file), "%s/c.json", folder);

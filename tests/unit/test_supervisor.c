@@ -196,6 +196,7 @@ make_root(void **state)
 {
 	static const char *const programs[] = { "core", "gateway", "egress",
 		"kdf" };
+	const char *tmp = getenv("TMPDIR");
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	char name[64];
 
@@ -204,7 +205,8 @@ make_root(void **state)
 	s.control = s.core = s.admin = -1;
 	for (unsigned i = 0; i < 4; i++)
 		s.peer[i] = -1;
-	(void)snprintf(s.root, sizeof(s.root), "/tmp/crb-super-XXXXXX");
+	(void)snprintf(s.root, sizeof(s.root), "%s/crb-super-XXXXXX",
+	    tmp != NULL ? tmp : "/tmp");
 	if (mkdtemp(s.root) == NULL || mkdir(path("state"), 0700) != 0 ||
 	    mkdir(path("libexec"), 0700) != 0)
 		return -1;
@@ -679,6 +681,18 @@ a_runtime_folder_that_cannot_be_made_is_named(void **state)
 }
 
 static void
+a_runtime_folder_that_cannot_be_written_is_refused(void **state)
+{
+	(void)state;
+	/* Root can write everywhere. */
+	if (geteuid() == 0)
+		skip();
+	assert_int_equal(mkdir(path("run"), 0500), 0);
+	assert_int_equal(wait_exit(start_supervisor()), 5);
+	assert_true(log_has("/run: cannot be written"));
+}
+
+static void
 a_missing_program_is_named(void **state)
 {
 	(void)state;
@@ -728,6 +742,7 @@ main(void)
 		FOUND(a_runtime_folder_that_others_can_write_is_refused),
 		FOUND(a_runtime_folder_that_is_there_is_used),
 		FOUND(a_runtime_folder_that_cannot_be_made_is_named),
+		FOUND(a_runtime_folder_that_cannot_be_written_is_refused),
 		FOUND(a_missing_program_is_named),
 		cmocka_unit_test(delays_double_to_a_maximum_and_start_over),
 	};

@@ -26,8 +26,11 @@ static struct crb_err err;
 static int
 make_root(void **state)
 {
+	const char *tmp = getenv("TMPDIR");
+
 	(void)state;
-	(void)snprintf(root, sizeof(root), "/tmp/crb-folders-XXXXXX");
+	(void)snprintf(root, sizeof(root), "%s/crb-folders-XXXXXX",
+	    tmp != NULL ? tmp : "/tmp");
 	if (mkdtemp(root) == NULL)
 		return -1;
 	sessions = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
