@@ -41,12 +41,20 @@ static struct {
 
 static uint8_t packet[CRB_PACKET_MAX];
 
+static void
+path_to(char *to, size_t cap, const char *name)
+{
+	int n = snprintf(to, cap, "%s/%s", s.root, name);
+
+	assert_true(n > 0 && (size_t)n < cap);
+}
+
 static const char *
 path(const char *name)
 {
 	static char text[256];
 
-	(void)snprintf(text, sizeof(text), "%s/%s", s.root, name);
+	path_to(text, sizeof(text), name);
 	return text;
 }
 
@@ -155,9 +163,9 @@ start_supervisor(void)
 	const struct rlimit few = { 512, 512 };
 	pid_t pid;
 
-	(void)snprintf(state, sizeof(state), "%s", path("state"));
-	(void)snprintf(runtime, sizeof(runtime), "%s", path("run"));
-	(void)snprintf(libexec, sizeof(libexec), "%s", path("libexec"));
+	path_to(state, sizeof(state), "state");
+	path_to(runtime, sizeof(runtime), "run");
+	path_to(libexec, sizeof(libexec), "libexec");
 	if ((pid = fork()) == 0) {
 		(void)dup2(s.log, STDERR_FILENO);
 		(void)setrlimit(RLIMIT_NOFILE, &few);
@@ -219,8 +227,7 @@ make_root(void **state)
 	s.log = open(
 	    path("log"), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	s.control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s",
-	    path("state/control"));
+	path_to(address.sun_path, sizeof(address.sun_path), "state/control");
 	if (bind(s.control, (struct sockaddr *)&address, sizeof(address)) != 0)
 		return -1;
 	return listen(s.control, 8);
@@ -270,8 +277,7 @@ admin_reaches(void)
 	CRB_AUTO_FD int client = socket(AF_UNIX, SOCK_STREAM, 0);
 	CRB_AUTO_FD int served = -1;
 
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s",
-	    path("run/admin.sock"));
+	path_to(address.sun_path, sizeof(address.sun_path), "run/admin.sock");
 	if (connect(client, (struct sockaddr *)&address, sizeof(address)) != 0)
 		return false;
 	served = accept(s.admin, NULL, NULL);
