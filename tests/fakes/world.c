@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "broker/bus/bus.h"
+#include "broker/kdf/wire.h"
 #include "broker/vault/vault.h"
 
 /* Longer than any answer takes, so that only a failure waits for it. */
@@ -100,6 +101,40 @@ answer_token(struct world *world, const struct crb_msg_token_open *msg)
 }
 
 static void
+answer_kdf(struct world *world, const struct crb_msg_kdf_start *msg)
+{
+	const struct crb_msg_kdf_started reply = {
+		.request = msg->request, .ok = 1, .error = CRB_SLICE("")
+	};
+	int pair[2];
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	send_packet(world->supervisor, CRB_MSG_KDF_STARTED, &reply, pair[1]);
+	(void)close(pair[1]);
+	world->kdf = pair[0];
+}
+
+/* What credbroker-kdf does. */
+static void
+play_kdf(struct world *world)
+{
+	CRB_AUTO_SECRET struct crb_secret *passphrase = NULL;
+	CRB_AUTO_KEY struct crb_key *key = NULL;
+	struct pollfd ready = { .fd = world->kdf, .events = POLLIN };
+	struct crb_kdf_request request;
+	struct crb_err err;
+
+	if (world->kdf == -1 || poll(&ready, 1, 0) != 1)
+		return;
+	assert_ok(crb_kdf_read(world->kdf, &request, &passphrase, &err));
+	assert_ok(crb_vault_kdf(&request, passphrase, &key, &err));
+	assert_ok(crb_kdf_write(world->kdf, key, &err));
+	(void)close(world->kdf);
+	world->kdf = -1;
+}
+
+static void
 play_supervisor(struct world *world)
 {
 	struct heard *heard;
@@ -120,7 +155,9 @@ play_supervisor(struct world *world)
 				.ok = 1,
 				.error = CRB_SLICE("") },
 			    -1);
-		} else if (msg->type == CRB_MSG_READY)
+		} else if (msg->type == CRB_MSG_KDF_START)
+			answer_kdf(world, &msg->kdf_start);
+		else if (msg->type == CRB_MSG_READY)
 			world->ready++;
 		forget(heard);
 	}
@@ -180,6 +217,7 @@ world_turn(struct world *world)
 	assert_ok(crb_timer_set(world->loop, &timer, 1, &err));
 	assert_ok(crb_loop_run(world->loop, &err));
 	play_supervisor(world);
+	play_kdf(world);
 	if (world->gateway != -1)
 		play_gateway(world);
 	if (world->egress != -1)
@@ -297,13 +335,10 @@ write_config(struct world *world, const char *config)
 	    world->config, config, strlen(config), 0600, &err));
 }
 
-void
-world_start(struct world *world, const char *config)
+static void
+make_places(struct world *world)
 {
-	struct crb_vault_init init = { 0 };
-	struct crb_err err;
-
-	*world = (struct world){ .token_fd = -1 };
+	*world = (struct world){ .token_fd = -1, .kdf = -1 };
 	world->last = &world->first;
 	unit_folder_make(world->folder);
 	(void)snprintf(
@@ -312,6 +347,34 @@ world_start(struct world *world, const char *config)
 	    world->runtime, sizeof(world->runtime), "%s/run", world->folder);
 	(void)snprintf(world->key, sizeof(world->key), "%s/key", world->folder);
 	assert_int_equal(mkdir(world->state, 0700), 0);
+}
+
+void
+world_start_locked(struct world *world, const char *passphrase)
+{
+	CRB_AUTO_SECRET struct crb_secret *secret = NULL;
+	struct crb_vault_init init = {
+		.cost = { crypto_pwhash_OPSLIMIT_MODERATE,
+		    crypto_pwhash_MEMLIMIT_MODERATE },
+	};
+	struct crb_err err;
+
+	make_places(world);
+	assert_ok(
+	    crb_secret_copy(passphrase, strlen(passphrase), &secret, &err));
+	init.passphrase = secret;
+	assert_ok(crb_vault_create(world->state, &init, &err));
+	world->key[0] = '\0';
+	start_core(world);
+}
+
+void
+world_start(struct world *world, const char *config)
+{
+	struct crb_vault_init init = { 0 };
+	struct crb_err err;
+
+	make_places(world);
 	init.key_file = world->key;
 	assert_ok(crb_vault_create(world->state, &init, &err));
 	write_config(world, config);

@@ -26,12 +26,15 @@ struct world {
 	unsigned folders, removed, ready;
 	char token[64]; /* the last one that was written */
 	int token_fd;
+	int kdf; /* the core waits for a key here */
 	struct heard *first, **last;
 	struct heard *current;
 };
 
 /* `config` is the JSON of a config file, or NULL. */
 void world_start(struct world *world, const char *config);
+/* The same with a vault that a passphrase opens, and locked. */
+void world_start_locked(struct world *world, const char *passphrase);
 void world_stop(struct world *world);
 /* Stop the core and start another one on the same vault. */
 void world_restart(struct world *world);
