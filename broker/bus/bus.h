@@ -53,8 +53,8 @@ CRB_NODISCARD enum crb_status crb_bus_send(struct crb_bus *bus,
     enum crb_msg_type type, const void *msg, int fd, struct crb_err *err);
 
 /*
- * The queue is more than half full, or holds many descriptors.  Who can put off what it has to say, or
- * refuse a request, does so now, until `drained`.
+ * The queue is more than half full, or holds many descriptors.  Who can put off
+ * what it has to say, or refuse a request, does so now, until `drained`.
  */
 bool crb_bus_crowded(const struct crb_bus *bus);
 /* Read nothing for now: what the peer sends then waits on its side. */

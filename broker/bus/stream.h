@@ -13,8 +13,8 @@
  */
 
 /* CRB_ERR_LIMIT: the socket is full, nothing was sent. */
-CRB_NODISCARD enum crb_status crb_stream_send(int fd, enum crb_msg_type type,
-    const void *msg, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_stream_send(
+    int fd, enum crb_msg_type type, const void *msg, struct crb_err *err);
 
 /* REQUEST_BODY or RESPONSE_BODY without copying the data first. */
 CRB_NODISCARD enum crb_status crb_stream_send_body(int fd,
@@ -31,7 +31,6 @@ CRB_NODISCARD enum crb_status crb_stream_receive(int fd, enum crb_role from,
     struct crb_err *err);
 
 /* A pair with buffers fit for throughput, CLOEXEC and non-blocking. */
-CRB_NODISCARD enum crb_status crb_stream_pair(int pair[2],
-    struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_stream_pair(int pair[2], struct crb_err *err);
 
 #endif /* !CRB_STREAM_H */

@@ -12,18 +12,18 @@
  * and /run/credbroker for root; the XDG directories for anybody else.
  */
 struct crb_config {
-	const char *file;	/* that was read; NULL: there is none */
-	const char *state;	/* folder of vault, store, audit log */
-	const char *runtime;	/* folder of admin.sock and sessions/ */
-	const char *key_file;	/* unlock with it at start; or NULL */
-	const char *ca_file;	/* the system's certificates; NULL: OpenSSL's */
-	const char *proxy;	/* outbound proxy's URL; or NULL */
-	int64_t ttl;		/* of a session, seconds: default */
+	const char *file;     /* that was read; NULL: there is none */
+	const char *state;    /* folder of vault, store, audit log */
+	const char *runtime;  /* folder of admin.sock and sessions/ */
+	const char *key_file; /* unlock with it at start; or NULL */
+	const char *ca_file;  /* the system's certificates; NULL: OpenSSL's */
+	const char *proxy;    /* outbound proxy's URL; or NULL */
+	int64_t ttl;          /* of a session, seconds: default */
 	int64_t ttl_max;
 	int64_t sessions_max;
-	int64_t connections_max;	/* a session */
-	int64_t exchanges_max;	/* a session, at once */
-	json_t *json;		/* owns the strings */
+	int64_t connections_max; /* a session */
+	int64_t exchanges_max;   /* a session, at once */
+	json_t *json;            /* owns the strings */
 	char places[4][CRB_PATH_MAX];
 };
 
@@ -39,8 +39,8 @@ extern const struct crb_option crb_config_options[];
  * NULL `path` that is an error.  So a process whose environment was cleared
  * can read the file whose path it was given.
  */
-CRB_NODISCARD enum crb_status crb_config_load(const char *path,
-    struct crb_config *out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_config_load(
+    const char *path, struct crb_config *out, struct crb_err *err);
 void crb_config_clear(struct crb_config *config);
 
 /* What a file says; `file` is what errors call it.  Places stay NULL. */

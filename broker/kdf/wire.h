@@ -17,14 +17,14 @@ CRB_NODISCARD enum crb_status crb_kdf_ask(int sock,
     const struct crb_kdf_request *request, const struct crb_secret *passphrase,
     struct crb_err *err);
 /* Once the socket is readable, or with a deadline. */
-CRB_NODISCARD enum crb_status crb_kdf_answer(int sock, int timeout_ms,
-    struct crb_key **out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_kdf_answer(
+    int sock, int timeout_ms, struct crb_key **out, struct crb_err *err);
 
 /* The child's side. */
 CRB_NODISCARD enum crb_status crb_kdf_read(int sock,
     struct crb_kdf_request *request, struct crb_secret **passphrase,
     struct crb_err *err);
-CRB_NODISCARD enum crb_status crb_kdf_write(int sock,
-    const struct crb_key *key, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_kdf_write(
+    int sock, const struct crb_key *key, struct crb_err *err);
 
 #endif /* !CRB_KDF_WIRE_H */

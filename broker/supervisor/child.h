@@ -18,8 +18,8 @@ struct crb_spawn {
 	const char *const *argv;
 	int fd;
 };
-CRB_NODISCARD enum crb_status crb_spawn(const struct crb_spawn *spawn,
-    pid_t *out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_spawn(
+    const struct crb_spawn *spawn, pid_t *out, struct crb_err *err);
 
 /* `status` is waitpid()'s. */
 void crb_child_log_end(const char *name, pid_t pid, int status, bool expected);

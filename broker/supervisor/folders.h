@@ -17,8 +17,8 @@
  */
 
 /* Make the folder when it is missing; *listener belongs to the caller. */
-CRB_NODISCARD enum crb_status crb_folder_open(int sessions,
-    struct crb_slice id, uint32_t owner, int *listener, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_folder_open(int sessions, struct crb_slice id,
+    uint32_t owner, int *listener, struct crb_err *err);
 
 /* A fresh token file, 0400; *fd can write it and belongs to the caller. */
 CRB_NODISCARD enum crb_status crb_folder_token(int sessions,
@@ -28,7 +28,7 @@ CRB_NODISCARD enum crb_status crb_folder_token(int sessions,
  * Remove what is ours, and the folder.  One that is not there is fine; one in
  * which others have put something stays, and is an error.
  */
-CRB_NODISCARD enum crb_status crb_folder_remove(int sessions,
-    struct crb_slice id, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_folder_remove(
+    int sessions, struct crb_slice id, struct crb_err *err);
 
 #endif /* !CRB_FOLDERS_H */

@@ -15,8 +15,8 @@
  * sandbox that has the folder mounted sees the new one.  The caller owns *out
  * (CLOEXEC, non-blocking).
  */
-CRB_NODISCARD enum crb_status crb_listen(int dir, const char *name,
-    uid_t owner, int backlog, int *out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_listen(int dir, const char *name, uid_t owner,
+    int backlog, int *out, struct crb_err *err);
 
 /* What it is bound as meanwhile is `name` with this behind. */
 #define CRB_LISTEN_NEW ".new"

@@ -10,12 +10,12 @@
  * What the core asks the supervisor for: a session's folder, its token file,
  * a process that derives a key.  Each is answered at once.
  */
-#define CRB_KDF_MAX 2		/* each takes hundreds of megabytes */
+#define CRB_KDF_MAX 2 /* each takes hundreds of megabytes */
 
 struct crb_requests {
 	const char *libexec;
-	int sessions;		/* borrowed */
-	pid_t kdf[CRB_KDF_MAX];	/* 0: none */
+	int sessions;           /* borrowed */
+	pid_t kdf[CRB_KDF_MAX]; /* 0: none */
 };
 
 /* Pauses the bus when replies pile up; the bus's `drained` resumes it. */

@@ -11,17 +11,20 @@ struct crb_runtime {
 	int lock;
 	int dir;
 	int sessions;
-	int admin;		/* listens */
+	int admin; /* listens */
 };
 
-#define CRB_RUNTIME_NONE { .lock = -1, .dir = -1, .sessions = -1, .admin = -1 }
+#define CRB_RUNTIME_NONE                                           \
+	{                                                          \
+		.lock = -1, .dir = -1, .sessions = -1, .admin = -1 \
+	}
 
 /*
  * Make what is missing, check that nobody else can write in it, and take it.
  * CRB_ERR_EXISTS, with nothing changed, when another broker has it.
  */
-CRB_NODISCARD enum crb_status crb_runtime_open(const char *path,
-    struct crb_runtime *out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_runtime_open(
+    const char *path, struct crb_runtime *out, struct crb_err *err);
 /* Remove admin.sock and let go.  sessions/ stays: sandboxes have it mounted. */
 void crb_runtime_close(struct crb_runtime *runtime);
 

@@ -11,8 +11,8 @@
 struct crb_supervisor_options {
 	const char *state;
 	const char *runtime;
-	const char *config;	/* a file, or "" */
-	const char *key_file;	/* or "" */
+	const char *config;   /* a file, or "" */
+	const char *key_file; /* or "" */
 	const char *libexec;
 };
 
