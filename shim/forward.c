@@ -443,13 +443,12 @@ int
 crb_forward_run(const struct crb_options *options)
 {
 	CRB_AUTO_FD int listener = -1;
-	char text[CRB_LISTEN_TEXT + 1];
+	char text[CRB_LISTEN_TEXT];
 	int code = crb_listen_open(options->listen, &listener, text);
 
 	if (code != CRB_EXIT_DONE)
 		return code;
 	/* Whoever started us can wait for this line. */
-	strcat(text, "\n");
-	(void)crb_say_bytes(STDOUT_FILENO, text, strlen(text));
+	(void)dprintf(STDOUT_FILENO, "%s\n", text);
 	return crb_forward_serve(listener, options);
 }
