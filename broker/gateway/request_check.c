@@ -304,16 +304,25 @@ check_offers(struct check *check)
 	return true;
 }
 
+static struct crb_slice
+without_blanks(struct crb_slice text)
+{
+	while (text.len > 0 && (*text.p == ' ' || *text.p == '\t'))
+		text.p++, text.len--;
+	while (text.len > 0 &&
+	    (text.p[text.len - 1] == ' ' || text.p[text.len - 1] == '\t'))
+		text.len--;
+	return text;
+}
+
 static bool
 wants_plain(struct crb_slice accept)
 {
 	struct crb_slice one, type;
 
 	while (crb_slice_cut(&accept, ',', &one)) {
-		while (one.len > 0 && (*one.p == ' ' || *one.p == '\t'))
-			one.p++, one.len--;
 		if (crb_slice_cut(&one, ';', &type) &&
-		    crb_slice_is_nocase(type, "text/plain"))
+		    crb_slice_is_nocase(without_blanks(type), "text/plain"))
 			return true;
 	}
 	return false;

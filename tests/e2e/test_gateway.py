@@ -637,6 +637,7 @@ def test_credential_name_and_plain_text_reach_the_core(gateway):
         V1 + "Accept: text/html;q=0.1, text/plain ;q=0.9\r\n")
     query = gateway.expect("QUERY")
     assert (query["what"], query["name"]) == (2, b"git.hub-1")
+    assert query["plain"] == 1
     answer(gateway, query, status=403, code="policy_denied", body=b"no\n")
     response = Response(client)
     assert response.status == 403 and response.body() == b"no\n"
