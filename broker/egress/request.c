@@ -148,7 +148,6 @@ set_fixed(struct crb_request *request, const struct crb_request_limits *limits,
 	SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(HTTP09_ALLOWED, 0L);
 	SET(FOLLOWLOCATION, 0L);
-	SET(PATH_AS_IS, 1L);
 	SET(DISALLOW_USERNAME_IN_URL, 1L);
 	SET(NETRC, (long)CURL_NETRC_IGNORED);
 	SET(HTTP_CONTENT_DECODING, 0L);

@@ -195,8 +195,8 @@ add_stream(struct crb_session *session, uint32_t id, int fd,
 	CRB_AUTO_FREE struct stream *stream = NULL;
 
 	if (session->stream_count >= CRB_SESSION_STREAMS_MAX)
-		return crb_err_set(
-		    err, CRB_ERR_LIMIT, "the session has too many streams");
+		return crb_err_set(err, CRB_ERR_LIMIT,
+		    "the session has too many requests open");
 	if ((stream = calloc(1, sizeof(*stream))) == NULL)
 		return crb_err_set(
 		    err, CRB_ERR_NOMEM, "no memory for a stream");
@@ -254,9 +254,6 @@ static enum crb_status
 start(struct crb_session *session, const struct crb_msg_job *msg,
     struct stream *stream, struct crb_err *err)
 {
-	if (session->job_count >= CRB_SESSION_JOBS_MAX)
-		return crb_err_set(err, CRB_ERR_LIMIT,
-		    "the session has too many requests open");
 	if (open_client(session, err) != CRB_OK)
 		return err->status;
 	return crb_job_new(msg,

@@ -13,7 +13,7 @@
  */
 struct crb_session;
 
-#define CRB_SESSION_JOBS_MAX 64
+/* A stream has one job at a time, so this bounds both. */
 #define CRB_SESSION_STREAMS_MAX 64
 
 struct crb_session_options {

@@ -656,14 +656,16 @@ def proxy_for(seen, answer=b"HTTP/1.1 200 OK\r\n\r\n"):
 
 def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_secret(
         egress, upstream, certificates):
-    server = upstream(reply(), tls_context(certificates, "right"),
+    server = upstream(reply(b"hello", "201 Created", "ETag: 1"),
+                      tls_context(certificates, "right"),
                       (certificates / "ca.pem").read_bytes())
     seen = []
     proxy = upstream(proxy_for(seen))
     # It is the proxy that resolves: the target's address is not seen here.
     answer = egress.exchange(server, network=PUBLIC,
                              proxy=f"http://127.0.0.1:{proxy.port}")
-    assert answer.status == 200 and len(server.seen) == 1
+    assert (answer.status, answer.headers) == (201, ["etag: 1"])
+    assert len(server.seen) == 1
     request, = seen
     assert request.line == f"CONNECT localhost:{server.port} HTTP/1.1"
     assert request.header("authorization") is None
