@@ -161,6 +161,47 @@ since_is_in_wall_seconds(void **state)
 	assert_string_equal(find(state, &filter), "");
 }
 
+/* Searched from its end in windows that begin inside a line. */
+static void
+the_end_of_a_large_file_is_found(void **state)
+{
+	const struct fixture *fixture = *state;
+	const struct crb_audit_limits usual = { .file_bytes = 64 << 20,
+		.checkpoint_lines = 1000,
+		.checkpoint_ms = 60000,
+		.retry_ms = 1000 };
+	struct crb_audit_filter filter = { .event = "large", .newest = true };
+	static char request[2000];
+	struct crb_err err;
+
+	crb_audit_set_limits(fixture->audit, &usual);
+	memset(request, 'r', sizeof(request) - 1);
+	for (int64_t i = 1; i <= 2000; i++) {
+		const struct crb_audit_event event = { .event = "large",
+			.credential = i == 3 ? "github" : NULL,
+			.request = request,
+			.exchange = i };
+
+		assert_ok(crb_audit_record(fixture->audit, &event, &err));
+	}
+	filter.most = 3;
+	assert_string_equal(find(state, &filter), "1998 1999 2000 ");
+	filter.credential = "github";
+	assert_string_equal(find(state, &filter), "3 ");
+	/* Every window boundary in turn: more lines than the first holds. */
+	filter.credential = filter.event = NULL;
+	for (filter.most = 490; filter.most < 500; filter.most++) {
+		CRB_AUTO_JSON json_t *found = NULL;
+
+		assert_ok(
+		    crb_audit_read(fixture->audit, &filter, &found, &err));
+		assert_int_equal(json_array_size(found), filter.most);
+		assert_int_equal(json_integer_value(json_object_get(
+				     json_array_get(found, 0), "exchange")),
+		    2001 - filter.most);
+	}
+}
+
 int
 main(void)
 {
@@ -171,6 +212,7 @@ main(void)
 		TEST(checkpoints_come_only_when_asked_for),
 		TEST(after_a_number_nothing_is_missed_or_seen_twice),
 		TEST(since_is_in_wall_seconds),
+		TEST(the_end_of_a_large_file_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

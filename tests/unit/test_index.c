@@ -5,15 +5,17 @@
 #define RECORDS 64
 #define ROUNDS 20000
 
-/* Ids that collide: few distinct first bytes, so long runs to close up. */
+/* Ids of which many collide, so that there are long runs to close up. */
 static struct crb_record_id
 id_of(unsigned i)
 {
 	struct crb_record_id id = { { 0 } };
 
-	id.bytes[0] = (uint8_t)(i % 3);
-	id.bytes[8] = (uint8_t)(i % 3);
-	id.bytes[1] = id.bytes[9] = (uint8_t)i;
+	/* The two halves are taken together, and so the same for a third. */
+	id.bytes[0] = (uint8_t)i;
+	id.bytes[8] = (uint8_t)(i ^ i % 3);
+	if (i % 2 == 0)
+		id.bytes[1] = (uint8_t)(i * 37);
 	return id;
 }
 
