@@ -10,8 +10,8 @@
 #include "base/process.h"
 #include "broker/core/admin.h"
 #include "broker/core/core_link.h"
+#include "broker/core/keep.h"
 #include "broker/core/rpc.h"
-#include "broker/core/session.h"
 #include "broker/core/unlock.h"
 
 /* Numbers of jobs go on from here, so that none is used again by a restart. */
@@ -148,7 +148,7 @@ keep_counts(void *ctx)
 	struct crb_core *core = ctx;
 	struct crb_err err;
 
-	crb_session_keep_counts(core);
+	crb_keep_counts(core);
 	(void)!crb_timer_set(core->loop, &core->keep, KEEP_MS, &err);
 }
 
@@ -248,7 +248,7 @@ crb_core_free(struct crb_core *core)
 	crb_timer_clear(core->loop, &core->poll);
 	crb_timer_clear(core->loop, &core->retry);
 	crb_timer_clear(core->loop, &core->keep);
-	crb_session_keep_counts(core);
+	crb_keep_counts(core);
 	crb_lock(core);
 	crb_admin_free(core->admin);
 	crb_vault_free(core->vault);

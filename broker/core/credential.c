@@ -175,7 +175,7 @@ load(const json_t *json, struct crb_credential **out, struct crb_err *err)
 		return status;
 	credential->created = created;
 	credential->changed = changed;
-	credential->used = used;
+	credential->used = credential->kept = used;
 	*out = credential;
 	return CRB_OK;
 }

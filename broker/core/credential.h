@@ -23,6 +23,7 @@ struct crb_credential {
 	json_t *params;
 	struct crb_secret *secret;
 	int64_t created, changed, used; /* wall seconds; used 0: never */
+	int64_t kept;                   /* used, as the record has it */
 	struct crb_route route;
 	char *authority[CRB_ORIGINS_MAX]; /* as it stands in URLs */
 	char *job_params;                 /* JSON, without the CA; jansson's */

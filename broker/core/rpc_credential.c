@@ -166,12 +166,30 @@ find(struct crb_call *call, bool change, struct crb_credential **out,
 	return status;
 }
 
-/* A new one with the old identity, what is not given as it was. */
+/* What is not given stays as it was; null takes a parameter away. */
+static enum crb_status
+merge_params(const struct crb_credential *before, json_t *params, json_t **out,
+    struct crb_err *err)
+{
+	CRB_AUTO_JSON json_t *merged = json_copy(before->params);
+	const char *key;
+	json_t *value;
+
+	if (merged == NULL || json_object_update(merged, params) != 0)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	json_object_foreach(params, key, value) if (json_is_null(value))(void)
+	    json_object_del(merged, key);
+	*out = CRB_STEAL(merged);
+	return CRB_OK;
+}
+
+/* A new one with the old identity. */
 static enum crb_status
 set(struct crb_call *call, struct edit **out, struct crb_err *err)
 {
 	CRB_AUTO_CREDENTIAL struct crb_credential *now = NULL;
 	CRB_AUTO_SECRET struct crb_secret *secret = NULL;
+	CRB_AUTO_JSON json_t *merged = NULL;
 	struct crb_credential *before;
 	json_t *params = NULL;
 	enum crb_status status;
@@ -183,12 +201,14 @@ set(struct crb_call *call, struct edit **out, struct crb_err *err)
 	if (secret == NULL && params == NULL)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "nothing to change: give params or secret");
-	if (secret == NULL)
+	if (params != NULL)
+		status = merge_params(before, params, &merged, err);
+	if (status == CRB_OK && secret == NULL)
 		status = crb_secret_copy(crb_secret_bytes(before->secret),
 		    crb_secret_len(before->secret), &secret, err);
 	if (status == CRB_OK)
 		status = crb_credential_new(before->name, before->backend->kind,
-		    params != NULL ? params : before->params, &secret, &now,
+		    merged != NULL ? merged : before->params, &secret, &now,
 		    err);
 	if (status != CRB_OK)
 		return status;

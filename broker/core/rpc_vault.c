@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "broker/core/change.h"
 #include "broker/core/exchange.h"
+#include "broker/core/keep.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session.h"
 #include "broker/core/unlock.h"
@@ -180,7 +181,7 @@ crb_rpc_lock(struct crb_call *call)
 		crb_call_fail(call, &err);
 		return;
 	}
-	crb_session_keep_counts(core);
+	crb_keep_counts(core);
 	core->locking = true;
 	crb_change_commit(&(const struct crb_change){
 	    .call = call,

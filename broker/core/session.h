@@ -106,8 +106,6 @@ json_t *crb_session_record(const struct crb_session *session);
 CRB_NODISCARD enum crb_status crb_session_load(struct crb_core *core,
     const struct crb_record_id *id, const struct crb_secret *plain,
     struct crb_session **out, struct crb_err *err);
-/* Collect the records of those whose counts have changed since. */
-void crb_session_keep_counts(struct crb_core *core);
 /* What people may see. */
 json_t *crb_session_shown(const struct crb_session *session);
 /* runtime/sessions/ID */

@@ -262,30 +262,6 @@ crb_session_load(struct crb_core *core, const struct crb_record_id *id,
 	return CRB_OK;
 }
 
-void
-crb_session_keep_counts(struct crb_core *core)
-{
-	struct crb_session *session;
-	struct crb_err err;
-
-	if (core->commit == NULL || core->commit_failed)
-		return;
-	TAILQ_FOREACH(session, &core->list, link)
-	{
-		CRB_AUTO_JSON json_t *record = NULL;
-
-		if (session->state == CRB_SESSION_OPENING || session->busy ||
-		    session->kept == session->requests)
-			continue;
-		record = crb_session_record(session);
-		if (record == NULL ||
-		    crb_commit_put(core->commit, CRB_KIND_SESSION,
-			&session->record, record, &err) != CRB_OK)
-			return;
-		session->kept = session->requests;
-	}
-}
-
 static void
 set_time(json_t *object, const char *key, int64_t seconds)
 {

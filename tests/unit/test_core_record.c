@@ -25,6 +25,16 @@ count(struct world *world, const char *method, const char *key)
 	return json_array_size(json_object_get(list, key));
 }
 
+static size_t
+grants(struct world *world, const char *session)
+{
+	CRB_AUTO_JSON json_t *shown = world_call(
+	    world, "session.show", json_pack("{s:s}", "session", session));
+
+	return json_array_size(
+	    json_object_get(json_object_get(shown, "session"), "grants"));
+}
+
 static bool
 healthy(struct world *world)
 {
@@ -78,6 +88,7 @@ what_cannot_be_recorded_does_not_happen(void **state)
 	    json_pack(
 		"{s:s, s:s}", "session", session, "grant", "gh:repository=a/b"),
 	    "audit_unavailable", "");
+	assert_int_equal(grants(&world, session), 1);
 	assert_false(healthy(&world));
 	assert_int_equal(count(&world, "credential.list", "credentials"), 1);
 	assert_int_equal(count(&world, "session.list", "sessions"), 1);
@@ -110,6 +121,27 @@ a_revoke_holds_even_when_it_cannot_be_recorded(void **state)
 	world_stop(&world);
 }
 
+static void
+after_a_failed_commit_nothing_happens_until_one_works(void **state)
+{
+	char session[CRB_SESSION_ID_MAX + 1];
+	struct world world;
+	struct crb_err why;
+
+	(void)state;
+	world_start(&world, NULL);
+	world_add_credential(&world, "gh");
+	world_issue(&world, "gh:repository=acme/api", session);
+	(void)crb_err_set(&why, CRB_ERR_UNRECORDED, "played");
+	crb_core_committed(world.core, &why);
+	assert_false(allowed(&world, session, "audit_unavailable"));
+	assert_false(healthy(&world));
+	for (int i = 0; i < 20000 && !healthy(&world); i++)
+		world_turn(&world);
+	assert_true(allowed(&world, session, ""));
+	world_stop(&world);
+}
+
 int
 main(void)
 {
@@ -117,6 +149,8 @@ main(void)
 		cmocka_unit_test(what_cannot_be_recorded_does_not_happen),
 		cmocka_unit_test(
 		    a_revoke_holds_even_when_it_cannot_be_recorded),
+		cmocka_unit_test(
+		    after_a_failed_commit_nothing_happens_until_one_works),
 	};
 
 	(void)signal(SIGXFSZ, SIG_IGN);

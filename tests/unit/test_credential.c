@@ -156,6 +156,7 @@ a_changed_secret_is_the_next_requests(void **state)
 {
 	char session[CRB_SESSION_ID_MAX + 1];
 	struct world world;
+	json_t *params;
 
 	(void)state;
 	world_start(&world, NULL);
@@ -163,7 +164,19 @@ a_changed_secret_is_the_next_requests(void **state)
 	world_issue(&world, "gh:repository=acme/api", session);
 	json_decref(job_params(&world, session, "hunter2-hunter2"));
 	set(&world, json_pack("{s:s}", "secret", "another"));
-	json_decref(job_params(&world, session, "another"));
+	params = job_params(&world, session, "another");
+	assert_string_equal(
+	    json_string_value(json_object_get(params, "username")), "robot");
+	json_decref(params);
+	set(&world,
+	    json_pack(
+		"{s:{s:s, s:n}}", "params", "auth", "bearer", "username"));
+	params = job_params(&world, session, "another");
+	assert_string_equal(
+	    json_string_value(json_object_get(params, "auth")), "bearer");
+	assert_null(json_object_get(params, "username"));
+	assert_non_null(json_object_get(params, "hosts"));
+	json_decref(params);
 	world_restart(&world);
 	json_decref(job_params(&world, session, "another"));
 	world_call_fails(&world, "credential.set",

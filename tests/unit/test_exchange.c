@@ -393,6 +393,24 @@ a_new_gateway_is_told_of_every_session(void **state)
 }
 
 static void
+a_new_gateway_is_told_of_what_has_ended(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world, "gh:repository=acme/api");
+	json_decref(world_call(
+	    &world, "revoke", json_pack("{s:s}", "session", session)));
+	(void)world_hear(&world, CRB_MSG_SESSION_OPEN);
+	(void)world_hear(&world, CRB_MSG_SESSION_END);
+	world_lose_gateway(&world);
+	(void)world_hear(&world, CRB_MSG_SESSION_OPEN);
+	slice_equal(world_hear(&world, CRB_MSG_SESSION_END)->session_end.code,
+	    "session_revoked");
+	world_stop(&world);
+}
+
+static void
 nothing_is_asked_of_the_core_before_it_knows_the_session(void **state)
 {
 	struct world world;
@@ -465,6 +483,7 @@ main(void)
 		cmocka_unit_test(another_sessions_grant_is_of_no_use),
 		cmocka_unit_test(a_lost_egress_ends_what_was_under_way),
 		cmocka_unit_test(a_new_gateway_is_told_of_every_session),
+		cmocka_unit_test(a_new_gateway_is_told_of_what_has_ended),
 		cmocka_unit_test(
 		    nothing_is_asked_of_the_core_before_it_knows_the_session),
 		cmocka_unit_test(a_target_with_two_readings_is_refused),

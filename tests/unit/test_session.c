@@ -350,6 +350,11 @@ extending_stops_at_the_ceiling(void **state)
 	world_call_fails(&world, "session.extend",
 	    json_pack("{s:s, s:i}", "session", session, "ttl", 9999), "limit",
 	    "at most 2h");
+	/* It is the whole life that has a ceiling. */
+	crb_session_get(world.core, CRB_SLICE(session))->created -= 3600;
+	world_call_fails(&world, "session.extend",
+	    json_pack("{s:s, s:i}", "session", session, "ttl", 7000), "limit",
+	    "can last at most 1h");
 	json_decref(world_call(
 	    &world, "revoke", json_pack("{s:s}", "session", session)));
 	world_call_fails(&world, "session.extend",
@@ -373,6 +378,7 @@ a_grants_number_is_not_used_again(void **state)
 			json_decref(world_call(&world, "session.drop",
 			    json_pack("{s:s, s:s}", "session", session, "grant",
 				"2")));
+		world_restart(&world);
 	}
 	shown = show(session);
 	grants = json_object_get(shown, "grants");
