@@ -333,23 +333,38 @@ judge_framing(struct crb_exchange *exchange)
 		reply->has_length = false;
 }
 
-static enum MHD_Result
-queue(struct crb_exchange *exchange)
+static struct MHD_Response *
+new_response(struct crb_exchange *exchange)
 {
 	struct crb_reply *reply = &exchange->reply;
-	struct MHD_Response *response;
-
-	if ((reply->packet = malloc(CRB_STREAM_PACKET_MAX)) == NULL)
-		return MHD_NO;
-	judge_framing(exchange);
-	response = crb_response_stream(
+	struct MHD_Response *response = crb_response_stream(
 	    reply->has_length ? reply->length : MHD_SIZE_UNKNOWN, read_body,
 	    exchange);
-	if (response != NULL && !add_headers(exchange, response)) {
-		MHD_destroy_response(response);
-		return MHD_NO;
-	}
-	return crb_exchange_queue(exchange, reply->status, response);
+
+	if (response == NULL || add_headers(exchange, response))
+		return response;
+	MHD_destroy_response(response);
+	return NULL;
+}
+
+static enum MHD_Result
+queue(struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	struct crb_reply *reply = &exchange->reply;
+	struct MHD_Response *response = NULL;
+	struct crb_refusal refusal;
+
+	judge_framing(exchange);
+	reply->packet = malloc(CRB_STREAM_PACKET_MAX);
+	if (reply->packet != NULL)
+		response = new_response(exchange);
+	if (response != NULL)
+		return crb_exchange_queue(exchange, reply->status, response);
+	crb_refusal_make(&refusal, CRB_PROBLEM_UPSTREAM,
+	    "the upstream service's response cannot be passed on");
+	crb_exchange_end_flow(exchange, false);
+	crb_exchange_refuse(exchange, &refusal);
+	return crb_exchange_again(exchange, data, size);
 }
 
 enum MHD_Result
@@ -357,7 +372,7 @@ crb_download_await(
     struct crb_exchange *exchange, const char *data, size_t *size)
 {
 	if (exchange->reply.has_head)
-		return queue(exchange);
+		return queue(exchange, data, size);
 	crb_download_head(exchange);
 	if (exchange->phase != CRB_PHASE_AWAIT || exchange->reply.has_head)
 		return crb_exchange_again(exchange, data, size);

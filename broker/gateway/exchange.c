@@ -17,6 +17,8 @@
 
 /* What is read of a refused body before the connection is closed instead. */
 #define DROP_MAX (1ull << 30)
+/* What a session may have on its way to the core: four of the largest. */
+#define ASKING_MAX (4u * 65536)
 /* The rest of a pkt-line, and a message. */
 #define TAIL_MAX (2 * CRB_PKTLINE_MAX)
 
@@ -35,6 +37,7 @@ unlink_from_session(struct crb_exchange *exchange)
 {
 	if (exchange->session == NULL)
 		return;
+	crb_exchange_asked(exchange);
 	if (exchange->next != NULL)
 		exchange->next->prev = exchange->prev;
 	if (exchange->prev != NULL)
@@ -349,6 +352,34 @@ void
 crb_exchange_orphan(struct crb_exchange *exchange)
 {
 	unlink_from_session(exchange);
+}
+
+void
+crb_exchange_ask(
+    struct crb_exchange *exchange, enum crb_msg_type type, const void *msg)
+{
+	struct crb_session *session = exchange->session;
+	size_t asking = strlen(exchange->target) + exchange->body.len;
+	struct crb_refusal refusal;
+
+	exchange->phase = CRB_PHASE_ASKED;
+	if (session->asking + asking <= ASKING_MAX &&
+	    crb_gateway_ask(exchange->gateway, type, msg)) {
+		session->asking += asking;
+		exchange->asking = asking;
+		return;
+	}
+	crb_refusal_make(&refusal, CRB_PROBLEM_BUSY,
+	    "the broker has too much to do for this session");
+	crb_exchange_refuse(exchange, &refusal);
+}
+
+void
+crb_exchange_asked(struct crb_exchange *exchange)
+{
+	if (exchange->session != NULL)
+		exchange->session->asking -= exchange->asking;
+	exchange->asking = 0;
 }
 
 void

@@ -74,6 +74,7 @@ struct crb_exchange {
 	struct crb_refusal *refusal;
 
 	struct crb_buf body; /* for the core */
+	size_t asking;       /* its part of the session's */
 	struct MHD_Response *answer;
 	unsigned answer_status;
 
@@ -106,6 +107,14 @@ void crb_exchange_cut(
 void crb_exchange_orphan(struct crb_exchange *exchange);
 
 void crb_exchange_free(struct crb_exchange *exchange);
+
+/*
+ * Ask the core, within the session's share of the bus; otherwise it is refused.
+ */
+void crb_exchange_ask(
+    struct crb_exchange *exchange, enum crb_msg_type type, const void *msg);
+/* The core has answered, or its answer is of no use any more. */
+void crb_exchange_asked(struct crb_exchange *exchange);
 
 /* Suspend until `events` of its flow, or somebody else, unpark it. */
 void crb_exchange_park(struct crb_exchange *exchange, unsigned events);

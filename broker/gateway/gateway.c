@@ -30,6 +30,21 @@ crb_gateway_send(
 	stop(gateway);
 }
 
+bool
+crb_gateway_ask(
+    struct crb_gateway *gateway, enum crb_msg_type type, const void *msg)
+{
+	struct crb_err err;
+
+	if (gateway->stopping || crb_bus_crowded(gateway->bus))
+		return false;
+	if (crb_bus_send(gateway->bus, type, msg, -1, &err) == CRB_OK)
+		return true;
+	crb_log(CRB_LOG_ERROR, "cannot ask the core", CRB_LOG_REASON, err.msg,
+	    CRB_LOG_END);
+	return false;
+}
+
 static void
 open_session(struct crb_gateway *gateway, struct crb_msg *msg)
 {

@@ -39,5 +39,11 @@ void crb_gateway_free(struct crb_gateway *gateway);
 /* Send, and stop the gateway when that cannot be: the core would wait. */
 void crb_gateway_send(
     struct crb_gateway *gateway, enum crb_msg_type type, const void *msg);
+/*
+ * Ask the core something for a sandbox.  False when it is not asked, because
+ * it does not keep up: the bus has to stay open for what must be said.
+ */
+bool crb_gateway_ask(
+    struct crb_gateway *gateway, enum crb_msg_type type, const void *msg);
 
 #endif /* !CRB_GATEWAY_H */

@@ -21,8 +21,7 @@ ask(struct crb_exchange *exchange)
 		.body = { crb_buf_text(&exchange->body), exchange->body.len },
 	};
 
-	exchange->phase = CRB_PHASE_ASKED;
-	crb_gateway_send(exchange->gateway, CRB_MSG_QUERY, &query);
+	crb_exchange_ask(exchange, CRB_MSG_QUERY, &query);
 	crb_buf_clear(&exchange->body);
 }
 
@@ -76,8 +75,7 @@ crb_query_collect(struct crb_exchange *exchange, const char *data, size_t *size)
 	if (exchange->match.route->action == CRB_ACTION_NOTHING)
 		return answer_nothing(exchange);
 	ask(exchange);
-	crb_exchange_park(exchange, 0);
-	return MHD_YES;
+	return crb_exchange_again(exchange, data, size);
 }
 
 /* What the core says is believed, but not that it is a header. */
@@ -121,6 +119,7 @@ crb_query_answer(
 	if (exchange == NULL || exchange->phase != CRB_PHASE_ASKED ||
 	    exchange->match.route->action != CRB_ACTION_QUERY)
 		return;
+	crb_exchange_asked(exchange);
 	exchange->phase = CRB_PHASE_ANSWER;
 	exchange->answer_status = answer->status;
 	if (answer->status < 200 || answer->status > 599 ||

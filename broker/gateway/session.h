@@ -24,6 +24,7 @@ struct crb_session {
 	bool full;       /* accepts nothing for now */
 	bool closing;    /* freed with its last connection */
 	unsigned connection_count, connection_max;
+	size_t asking; /* bytes of questions that the core has not answered */
 	struct crb_timer pause;
 	struct crb_refusal *end; /* NULL while it lives */
 	struct crb_connection *connections;

@@ -28,9 +28,8 @@ crb_upload_begin(struct crb_exchange *exchange)
 		.length = exchange->facts.length,
 	};
 
-	exchange->phase = CRB_PHASE_ASKED;
-	exchange->verdict_due = true;
-	crb_gateway_send(exchange->gateway, CRB_MSG_EXCHANGE, &ask);
+	crb_exchange_ask(exchange, CRB_MSG_EXCHANGE, &ask);
+	exchange->verdict_due = exchange->phase == CRB_PHASE_ASKED;
 	return MHD_YES;
 }
 
@@ -108,6 +107,7 @@ crb_upload_verdict(struct crb_gateway *gateway, struct crb_msg *msg)
 		return;
 	}
 	exchange->verdict_due = false;
+	crb_exchange_asked(exchange);
 	if (msg->verdict.allowed)
 		take_allowed(exchange, msg);
 	else

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -1612,3 +1613,52 @@ def test_gateway_opens_and_connects_nothing(gateway):
              for n in os.listdir(folder)}
     assert kinds <= {"socket", "anon_inode", "/dev/null", "pipe"} | {
         k for k in kinds if k.startswith("/tmp") or k.startswith("/dev/pts")}
+
+
+def test_session_cannot_fill_the_bus(gateway):
+    """Nobody reads: the rest is told to come back, others are still heard."""
+    gateway.session()
+    gateway.session("s2")
+    body = b"x" * 65000
+    clients = [gateway.connect() for _ in range(40)]
+    for client in clients:
+        post(client, "/v1/helper/git/get", "Credbroker-Session: 1\r\n", body)
+    refused = [c for c in clients if is_readable(c)]
+    wait_until(lambda: len([c for c in clients if is_readable(c)]) == 36,
+               "refused")
+    refused = [c for c in clients if is_readable(c)]
+    for client in refused:
+        response = Response(client)
+        assert response.status == 503
+        assert problem_code(response) == "limit"
+        assert response.headers["retry-after"] == "1"
+    other = gateway.connect("s2")
+    ask(other, "GET /v1/session", V1)
+    sessions = []
+    while b"s2" not in sessions:
+        query = gateway.expect("QUERY")
+        sessions.append(query["session"])
+        answer(gateway, query)
+    assert len(sessions) == 5
+    assert Response(other).status == 200
+    # What was answered counts no more.
+    client = refused[0]
+    post(client, "/v1/helper/git/get", "Credbroker-Session: 1\r\n", body)
+    answer(gateway, gateway.expect("QUERY"))
+    assert Response(client).status == 200
+
+
+def is_readable(client):
+    return bool(select.select([client], [], [], 0)[0])
+
+
+@pytest.mark.parametrize("headers", [
+    "Content-Type: a\n", "content-type\n", "a: b\n" * 65, "x: \x01\n"])
+def test_response_that_cannot_be_passed_on(gateway, headers):
+    gateway.session()
+    client = gateway.connect()
+    stream = begin_fetch(gateway, client, headers)
+    assert pkts(Response(client).body())[0].startswith(
+        b"ERR credbroker: the upstream service's response cannot be")
+    assert stream.receive()[0] is None
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 0
