@@ -47,7 +47,7 @@ format(struct crb_err *err, const char *behind, const char *fmt, va_list ap)
 }
 
 enum crb_status
-crb_err_set(struct crb_err *err, enum crb_status status, const char *fmt, ...)
+(crb_err_set)(struct crb_err *err, enum crb_status status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -59,7 +59,7 @@ crb_err_set(struct crb_err *err, enum crb_status status, const char *fmt, ...)
 }
 
 enum crb_status
-crb_err_errno(struct crb_err *err, const char *fmt, ...)
+(crb_err_errno)(struct crb_err *err, const char *fmt, ...)
 {
 	const char *why = strerrordesc_np(errno);
 	va_list ap;
@@ -72,7 +72,7 @@ crb_err_errno(struct crb_err *err, const char *fmt, ...)
 }
 
 enum crb_status
-crb_err_context(struct crb_err *err, const char *fmt, ...)
+(crb_err_context)(struct crb_err *err, const char *fmt, ...)
 {
 	char behind[CRB_ERR_MSG_MAX];
 	va_list ap;

@@ -14,21 +14,21 @@
 
 enum crb_status {
 	CRB_OK = 0,
-	CRB_ERR_INVALID,	/* the input is malformed */
-	CRB_ERR_USAGE,		/* the command line is */
-	CRB_ERR_DENIED,		/* policy says no */
+	CRB_ERR_INVALID, /* the input is malformed */
+	CRB_ERR_USAGE,   /* the command line is */
+	CRB_ERR_DENIED,  /* policy says no */
 	CRB_ERR_NOT_FOUND,
-	CRB_ERR_EXISTS,		/* there is one already, or it has changed */
-	CRB_ERR_LOCKED,		/* the vault is locked */
-	CRB_ERR_UNREACHABLE,	/* no broker answers */
-	CRB_ERR_UPSTREAM,	/* the service behind a credential failed or lied */
+	CRB_ERR_EXISTS,      /* there is one already, or it has changed */
+	CRB_ERR_LOCKED,      /* the vault is locked */
+	CRB_ERR_UNREACHABLE, /* no broker answers */
+	CRB_ERR_UPSTREAM, /* the service behind a credential failed or lied */
 	CRB_ERR_TIMEOUT,
-	CRB_ERR_LIMIT,		/* a bound was reached; later may work */
-	CRB_ERR_TOO_LARGE,	/* one input is over its bound */
-	CRB_ERR_CORRUPT,	/* data at rest is not what was written */
-	CRB_ERR_UNRECORDED,	/* the audit record could not be made durable */
+	CRB_ERR_LIMIT,      /* a bound was reached; later may work */
+	CRB_ERR_TOO_LARGE,  /* one input is over its bound */
+	CRB_ERR_CORRUPT,    /* data at rest is not what was written */
+	CRB_ERR_UNRECORDED, /* the audit record could not be made durable */
 	CRB_ERR_NOMEM,
-	CRB_ERR_SYSTEM,		/* a system call failed */
+	CRB_ERR_SYSTEM, /* a system call failed */
 	CRB_STATUS_COUNT
 };
 
@@ -51,12 +51,27 @@ enum crb_status crb_err_errno(struct crb_err *err, const char *fmt, ...)
 enum crb_status crb_err_context(struct crb_err *err, const char *fmt, ...)
     CRB_PRINTF(2, 3);
 
+/*
+ * None of the three returns CRB_OK, and the compiler is told so: what the
+ * caller would do after a success needs no thought after a failure.
+ */
+#define CRB_FAILURE(call)                          \
+	__extension__({                            \
+		enum crb_status failure_ = (call); \
+		if (failure_ == CRB_OK)            \
+			__builtin_unreachable();   \
+		failure_;                          \
+	})
+#define crb_err_set(...) CRB_FAILURE(crb_err_set(__VA_ARGS__))
+#define crb_err_errno(...) CRB_FAILURE(crb_err_errno(__VA_ARGS__))
+#define crb_err_context(...) CRB_FAILURE(crb_err_context(__VA_ARGS__))
+
 /* What a status is called where people and programs meet it: one table. */
 struct crb_status_info {
-	const char *code;	/* "policy_denied": JSON, Credbroker-Error */
-	const char *title;	/* "Denied by policy" */
-	unsigned http;		/* 403 */
-	int exit;		/* DESIGN 8: 0 done, 1 refused, 2 usage, ... */
+	const char *code;  /* "policy_denied": JSON, Credbroker-Error */
+	const char *title; /* "Denied by policy" */
+	unsigned http;     /* 403 */
+	int exit;          /* DESIGN 8: 0 done, 1 refused, 2 usage, ... */
 };
 const struct crb_status_info *crb_status_info(enum crb_status status);
 

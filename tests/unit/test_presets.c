@@ -44,6 +44,9 @@ well_known_services_need_only_their_token(void **state)
 		struct crb_route route;
 		struct crb_err err = { 0 };
 
+		assert_non_null(preset);
+		if (preset == NULL)
+			return;
 		assert_int_equal(
 		    crb_json_parse(preset->params, strlen(preset->params),
 			e->name, &params, &err),
