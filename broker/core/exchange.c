@@ -3,14 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "broker/bus/stream.h"
-#include "broker/core/judge.h"
-
-#define REQUEST_TEXT_MAX 2048
+#include "broker/core/credential.h"
 
 static void
 exchange_free(struct crb_exchange *exchange)
@@ -65,212 +61,21 @@ enter(struct crb_exchange *exchange, struct crb_err *err)
 	return CRB_OK;
 }
 
-/* "GET github.com/acme/api.git/info/refs?service=git-upload-pack" */
-static void
-request_text(const struct crb_msg_exchange *msg, struct crb_buf *out)
-{
-	size_t most = REQUEST_TEXT_MAX - 64;
-
-	crb_text_escape(out, msg->method.p, msg->method.len, 16);
-	crb_buf_char(out, ' ');
-	crb_text_escape(out, msg->target.p, msg->target.len, most / 4);
-	if (msg->has_query == 0)
-		return;
-	crb_buf_char(out, '?');
-	crb_text_escape(out, msg->query.p, msg->query.len, 128);
-}
-
-struct record {
-	const char *event, *decision, *outcome;
-	int64_t job;
-};
-
-/* A line about a judgement, allowed or not. */
-static enum crb_status
-record_judgement(struct crb_core *core, const struct crb_msg_exchange *msg,
-    const struct crb_judgement *judgement, const struct record *what,
-    struct crb_err *err)
-{
-	const struct crb_session *session = judgement->session;
-	const struct crb_session_grant *grant = judgement->grant;
-	bool denied = strcmp(what->decision, "deny") == 0;
-	CRB_AUTO_BUF struct crb_buf request = CRB_BUF_INIT(
-	    4 * REQUEST_TEXT_MAX);
-	char who[32] = "unknown session";
-	struct crb_audit_event event = {
-		.event = what->event,
-		.who = who,
-		.decision = what->decision,
-		.outcome = what->outcome,
-		.exchange = what->job,
-		.tier = denied ? judgement->denial.tier : "session",
-		.rule = denied ? judgement->denial.rule : judgement->rule,
-		.detail = denied ? judgement->denial.detail : NULL,
-		.status = denied ? judgement->denial.http : 0,
-	};
-
-	request_text(msg, &request);
-	event.request = crb_buf_text(&request);
-	if (session != NULL) {
-		(void)snprintf(who, sizeof(who), "session %s", session->id);
-		event.session = session->id;
-		event.task = session->task;
-	}
-	if (judgement->credential != NULL)
-		event.credential = judgement->credential->name;
-	if (grant != NULL)
-		event.scope = grant->grant->scope_text;
-	return crb_audit_record(core->audit, &event, err);
-}
-
-static void
-send_refusal(struct crb_core *core, const struct crb_msg_exchange *msg,
-    const struct crb_judgement *judgement)
-{
-	const struct crb_denial *denial = &judgement->denial;
-	const struct crb_msg_verdict verdict = {
-		.exchange = msg->exchange,
-		.status = (uint16_t)denial->http,
-		.code = CRB_SLICE(denial->code),
-		.title = CRB_SLICE(denial->title),
-		.detail = CRB_SLICE(denial->detail),
-		.rule = CRB_SLICE(denial->rule),
-		.tier = CRB_SLICE(denial->tier),
-		.next = CRB_SLICE(denial->next),
-		.operation = (uint8_t)judgement->request.operation,
-		.origin = CRB_SLICE(""),
-	};
-	struct crb_err err;
-
-	if (crb_link_send(
-		&core->gateway, CRB_MSG_VERDICT, &verdict, -1, &err) != CRB_OK)
-		crb_log(CRB_LOG_WARN, "verdict not sent", CRB_LOG_REASON,
-		    err.msg, CRB_LOG_END);
-}
-
-static void
-refuse(struct crb_core *core, const struct crb_msg_exchange *msg,
-    struct crb_judgement *judgement)
-{
-	const struct record what = {
-		.event = "exchange.refused",
-		.decision = "deny",
-		.outcome = judgement->denial.code,
-	};
-	struct crb_err err;
-
-	if (judgement->session != NULL) {
-		judgement->session->requests++;
-		judgement->session->refused++;
-	}
-	if (crb_core_unlocked(core) &&
-	    record_judgement(core, msg, judgement, &what, &err) != CRB_OK)
-		crb_denial_error(&judgement->denial, &err);
-	send_refusal(core, msg, judgement);
-}
-
-/* A stream that waits, or a new one: then its ends are in pair[]. */
-static enum crb_status
-get_stream(struct crb_exchange *exchange, int pair[2], struct crb_err *err)
-{
-	struct crb_session *session = exchange->session;
-	enum crb_status status;
-
-	if (session->idle_count > 0) {
-		exchange->stream = session->idle[--session->idle_count];
-		return CRB_OK;
-	}
-	if ((status = crb_stream_pair(pair, err)) == CRB_OK)
-		exchange->stream = ++session->core->last_stream;
-	return status;
-}
-
-static enum crb_status
-send_job(const struct crb_exchange *exchange,
-    const struct crb_msg_exchange *msg, const struct crb_judgement *judgement,
-    int fd, struct crb_err *err)
-{
-	struct crb_core *core = exchange->session->core;
-	const struct crb_credential *credential = judgement->credential;
-	const struct crb_origin *origin = judgement->origin;
-	const char *ca = credential->route.ca != NULL ? credential->route.ca
-						      : core->ca;
-	const char *proxy = core->config.proxy;
-	CRB_AUTO_BUF struct crb_buf target = CRB_BUF_INIT(2 * CRB_TARGET_MAX);
-	struct crb_msg_job job = {
-		.job = exchange->job,
-		.session = CRB_SLICE(exchange->session->id),
-		.stream = exchange->stream,
-		.method = msg->method,
-		.tls = origin->tls,
-		.host = CRB_SLICE(origin->host),
-		.port = (uint16_t)origin->port,
-		.backend = CRB_SLICE(credential->backend->kind),
-		.params = CRB_SLICE(credential->job_params),
-		.secret = { crb_secret_bytes(credential->secret),
-		    crb_secret_len(credential->secret) },
-		.network = (uint8_t)credential->route.network,
-		.ca = CRB_SLICE(ca != NULL ? ca : ""),
-		.proxy = CRB_SLICE(proxy != NULL ? proxy : ""),
-		.body = msg->body,
-		.length = msg->length,
-	};
-	enum crb_status status;
-
-	crb_git_request_target(&judgement->request, &target);
-	if ((status = crb_buf_check(&target, "target", err)) != CRB_OK)
-		return status;
-	job.target = (struct crb_slice){ target.data, target.len };
-	return crb_link_send(&core->egress, CRB_MSG_JOB, &job, fd, err);
-}
-
-/* Where it cannot be sent, the gateway is gone and takes the exchange along. */
-static void
-send_verdict(const struct crb_exchange *exchange,
-    const struct crb_judgement *judgement, int fd)
-{
-	const struct crb_origin *origin = judgement->origin;
-	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(300);
-	struct crb_msg_verdict verdict = {
-		.exchange = exchange->number,
-		.allowed = 1,
-		.code = CRB_SLICE(""),
-		.title = CRB_SLICE(""),
-		.detail = CRB_SLICE(""),
-		.rule = CRB_SLICE(judgement->rule),
-		.tier = CRB_SLICE("session"),
-		.next = CRB_SLICE(""),
-		.operation = (uint8_t)judgement->request.operation,
-		.job = exchange->job,
-		.stream = exchange->stream,
-	};
-	struct crb_err err;
-
-	crb_buf_str(&text, origin->tls ? "https://" : "http://");
-	crb_origin_authority(origin, &text);
-	verdict.origin = CRB_SLICE(crb_buf_text(&text));
-	if (crb_link_send(&exchange->session->core->gateway, CRB_MSG_VERDICT,
-		&verdict, fd, &err) != CRB_OK)
-		crb_log(CRB_LOG_WARN, "verdict not sent", CRB_LOG_REASON,
-		    err.msg, CRB_LOG_END);
-}
-
-static enum crb_status
-make(struct crb_core *core, const struct crb_msg_exchange *msg,
-    const struct crb_judgement *judgement, struct crb_exchange **out,
-    struct crb_err *err)
+enum crb_status
+crb_exchange_new(struct crb_session *session, uint64_t number,
+    const struct crb_credential *credential, unsigned grant,
+    struct crb_exchange **out, struct crb_err *err)
 {
 	AUTO_EXCHANGE struct crb_exchange *exchange = NULL;
 	enum crb_status status;
 
 	if ((exchange = calloc(1, sizeof(*exchange))) == NULL ||
-	    (exchange->credential = strdup(judgement->credential->name)) ==
-		NULL)
+	    (exchange->credential = strdup(credential->name)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	exchange->session = judgement->session;
-	exchange->number = msg->exchange;
-	exchange->job = ++core->last_job;
-	exchange->grant = judgement->grant->number;
+	exchange->session = session;
+	exchange->number = number;
+	exchange->job = ++session->core->last_job;
+	exchange->grant = grant;
 	exchange->clean = true;
 	if ((status = enter(exchange, err)) != CRB_OK)
 		return status;
@@ -278,9 +83,16 @@ make(struct crb_core *core, const struct crb_msg_exchange *msg,
 	return CRB_OK;
 }
 
+void
+crb_exchange_discard(struct crb_exchange *exchange)
+{
+	leave(exchange);
+	exchange_free(exchange);
+}
+
 /* Over before it began: recorded, and not under way any more. */
-static void
-abandon(struct crb_exchange *exchange, const struct crb_err *why)
+void
+crb_exchange_abandon(struct crb_exchange *exchange, const struct crb_err *why)
 {
 	const struct crb_session *session = exchange->session;
 	const struct crb_audit_event event = {
@@ -295,64 +107,7 @@ abandon(struct crb_exchange *exchange, const struct crb_err *why)
 	struct crb_err err;
 
 	(void)!crb_audit_record(session->core->audit, &event, &err);
-	leave(exchange);
-	exchange_free(exchange);
-}
-
-/*
- * Recorded first, then given to the egress, then to the gateway: so a stream's
- * reader is there before its writer.
- */
-static enum crb_status
-begin(struct crb_core *core, const struct crb_msg_exchange *msg,
-    const struct crb_judgement *judgement, struct crb_err *err)
-{
-	struct record what = { "exchange.begin", "allow", NULL, 0 };
-	CRB_AUTO_FD int gateway = -1;
-	CRB_AUTO_FD int egress = -1;
-	struct crb_exchange *exchange;
-	int pair[2] = { -1, -1 };
-	enum crb_status status;
-
-	status = make(core, msg, judgement, &exchange, err);
-	if (status != CRB_OK)
-		return status;
-	what.job = (int64_t)exchange->job;
-	status = record_judgement(core, msg, judgement, &what, err);
-	if (status != CRB_OK) {
-		leave(exchange);
-		exchange_free(exchange);
-		return status;
-	}
-	status = get_stream(exchange, pair, err);
-	gateway = pair[0];
-	egress = pair[1];
-	if (status == CRB_OK)
-		status = send_job(exchange, msg, judgement, egress, err);
-	if (status != CRB_OK) {
-		abandon(exchange, err);
-		return status;
-	}
-	judgement->session->requests++;
-	judgement->credential->used = crb_wall_seconds();
-	send_verdict(exchange, judgement, gateway);
-	return CRB_OK;
-}
-
-void
-crb_exchange_judge(struct crb_core *core, const struct crb_msg_exchange *msg)
-{
-	struct crb_judgement judgement;
-	struct crb_err err;
-
-	if (!crb_judge(core, msg, &judgement)) {
-		refuse(core, msg, &judgement);
-		return;
-	}
-	if (begin(core, msg, &judgement, &err) != CRB_OK) {
-		crb_denial_error(&judgement.denial, &err);
-		refuse(core, msg, &judgement);
-	}
+	crb_exchange_discard(exchange);
 }
 
 static void
@@ -408,8 +163,7 @@ finish_when_done(struct crb_exchange *exchange)
 	session->down += exchange->down;
 	record_end(exchange);
 	put_stream(exchange);
-	leave(exchange);
-	exchange_free(exchange);
+	crb_exchange_discard(exchange);
 }
 
 static void
@@ -573,8 +327,7 @@ forget(struct crb_exchange *exchange)
 	set_outcome(exchange, "cancelled");
 	if (exchange->session->core->audit != NULL)
 		record_end(exchange);
-	leave(exchange);
-	exchange_free(exchange);
+	crb_exchange_discard(exchange);
 }
 
 void

@@ -5,6 +5,8 @@
 
 #include "broker/core/session.h"
 
+struct crb_credential;
+
 /*
  * An exchange: one request of a sandbox that goes upstream with a secret
  * injected.  Judged here, recorded, and then handed to the gateway (VERDICT)
@@ -26,8 +28,21 @@ struct crb_exchange {
 	char detail[257];
 };
 
+/* Judge a request, and have it sent or refused. */
 void crb_exchange_judge(
     struct crb_core *core, const struct crb_msg_exchange *msg);
+
+/* Under way from now on: known by both numbers, and counted. */
+CRB_NODISCARD enum crb_status crb_exchange_new(struct crb_session *session,
+    uint64_t number, const struct crb_credential *credential, unsigned grant,
+    struct crb_exchange **out, struct crb_err *err);
+/* Nothing of it was recorded: forget it. */
+void crb_exchange_discard(struct crb_exchange *exchange);
+/* Its beginning was recorded, and nothing sent: record its end. */
+void crb_exchange_abandon(
+    struct crb_exchange *exchange, const struct crb_err *why);
+
+/* The gateway's word on one, and the egress's: with both it is over. */
 void crb_exchange_served(
     struct crb_core *core, const struct crb_msg_exchange_done *msg);
 void crb_exchange_sent(
