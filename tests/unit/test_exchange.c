@@ -326,6 +326,34 @@ a_dropped_grant_gives_nothing_any_more(void **state)
 	world_stop(&world);
 }
 
+/* Asked for in the very turn in which it is granted, before it is recorded. */
+static void
+a_grant_gives_nothing_before_it_is_recorded(void **state)
+{
+	const struct crb_msg *msg;
+	struct world world;
+	char line[256];
+
+	(void)state;
+	begin(&world, "gh:repository=acme/api");
+	(void)snprintf(line, sizeof(line),
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"session.grant\","
+	    "\"params\":{\"session\":\"%s\","
+	    "\"grant\":\"gh:repository=acme/web\"}}\n",
+	    session);
+	world_write(&world, line, strlen(line));
+	(void)world_git(
+	    &world, session, "GET", "git.test/acme/web/info/refs", FETCH);
+	msg = world_hear(&world, CRB_MSG_VERDICT);
+	assert_int_equal(msg->verdict.allowed, 0);
+	free(world_read_line(&world));
+	(void)world_git(
+	    &world, session, "GET", "git.test/acme/web/info/refs", FETCH);
+	msg = world_hear(&world, CRB_MSG_VERDICT);
+	assert_int_equal(msg->verdict.allowed, 1);
+	world_stop(&world);
+}
+
 static void
 another_sessions_grant_is_of_no_use(void **state)
 {
@@ -480,6 +508,7 @@ main(void)
 		cmocka_unit_test(a_session_has_so_many_at_once_and_no_more),
 		cmocka_unit_test(a_revoke_cuts_off_what_is_under_way),
 		cmocka_unit_test(a_dropped_grant_gives_nothing_any_more),
+		cmocka_unit_test(a_grant_gives_nothing_before_it_is_recorded),
 		cmocka_unit_test(another_sessions_grant_is_of_no_use),
 		cmocka_unit_test(a_lost_egress_ends_what_was_under_way),
 		cmocka_unit_test(a_new_gateway_is_told_of_every_session),
