@@ -2,6 +2,7 @@
  * credbroker-core: keys, store, policy, sessions and audit.  Started by the
  * supervisor, with its bus as descriptor 3.
  */
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -77,9 +78,13 @@ serve(const struct arguments *arguments, struct crb_loop *loop,
 		.key_file = arguments->key_file,
 		.supervisor = SUPERVISOR_FD,
 	};
+	/* Open until we are gone: when it closes the supervisor kills us. */
+	int last = fcntl(SUPERVISOR_FD, F_DUPFD_CLOEXEC, SUPERVISOR_FD);
 	struct crb_core *core;
 	enum crb_status status;
 
+	if (last == -1)
+		return crb_err_errno(err, "bus to the supervisor");
 	status = crb_core_new(&core_options, &core, err);
 	if (status != CRB_OK)
 		return status;

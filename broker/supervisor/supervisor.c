@@ -43,6 +43,8 @@ struct supervisor {
 	struct crb_requests requests;
 	enum phase phase;
 	struct crb_timer phase_timer;
+	bool served; /* the core came up once */
+	bool failed; /* and never will, as it is */
 };
 
 static void child_start(void *ctx);
@@ -225,6 +227,13 @@ child_ended(struct child *child, int status)
 		return;
 	if (child->role == CRB_ROLE_CORE)
 		drop_core(supervisor);
+	/* A damaged vault is not mended by another start. */
+	if (child->role == CRB_ROLE_CORE && !supervisor->served &&
+	    WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+		supervisor->failed = true;
+		terminate(supervisor);
+		return;
+	}
 	/* Without a core, the core's next start is theirs. */
 	if (child->role == CRB_ROLE_CORE || supervisor->bus != NULL)
 		start_later(
@@ -267,13 +276,15 @@ on_message(void *ctx, struct crb_msg *msg)
 {
 	struct supervisor *supervisor = ctx;
 
-	if (msg->type == CRB_MSG_READY)
+	if (msg->type == CRB_MSG_READY) {
+		supervisor->served = true;
 		crb_log(CRB_LOG_INFO,
 		    msg->ready.locked ? "serving, locked" : "serving, unlocked",
 		    CRB_LOG_END);
-	else
+	} else {
 		crb_requests_answer(
 		    &supervisor->requests, supervisor->bus, msg);
+	}
 }
 
 static void
@@ -432,6 +443,9 @@ crb_supervisor_run(
 	child_start(&supervisor.children[CORE]);
 	if (crb_loop_run(supervisor.loop, err) != CRB_OK)
 		return err->status;
+	if (supervisor.failed)
+		return crb_err_set(err, CRB_ERR_SYSTEM,
+		    "the core did not start; the reason is above");
 	crb_log(CRB_LOG_INFO, "stopped", CRB_LOG_END);
 	return CRB_OK;
 }
