@@ -45,24 +45,51 @@ set_names(struct draft *draft, struct crb_err *err)
 	return crb_path_join(draft->vault, folder, CRB_VAULT_FILE, err);
 }
 
-/* Never over a vault, nor over what is left of one. */
+/*
+ * Never over a vault, nor over what is left of one: SQLite would play an old
+ * log into a new store.
+ */
 static enum crb_status
 check_absent(const struct draft *draft, struct crb_err *err)
 {
-	const char *const paths[] = { draft->vault, draft->store,
-		draft->generation };
+	static const char *const names[] = { CRB_VAULT_FILE, CRB_STORE_FILE,
+		CRB_GENERATION_FILE, CRB_STORE_FILE "-wal",
+		CRB_STORE_FILE "-journal" };
+	char path[CRB_PATH_MAX];
+	enum crb_status status;
 
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		if (faccessat(AT_FDCWD, paths[i], F_OK, AT_SYMLINK_NOFOLLOW) ==
-		    0)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		status = crb_path_join(path, draft->folder, names[i], err);
+		if (status != CRB_OK)
+			return status;
+		if (faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 			return crb_err_set(err, CRB_ERR_EXISTS,
 			    i == 0 ? "%s: there is a vault already; it was "
 				     "not touched"
 				   : "%s: a part of a vault is there already; "
 				     "it was not touched: move it away first",
-			    paths[i]);
+			    path);
 		if (errno != ENOENT)
-			return crb_err_errno(err, "%s", paths[i]);
+			return crb_err_errno(err, "%s", path);
+	}
+	return CRB_OK;
+}
+
+/* What an interrupted init left behind was never anybody's. */
+static enum crb_status
+remove_new(const struct draft *draft, struct crb_err *err)
+{
+	static const char *const names[] = { CRB_STORE_FILE ".new",
+		CRB_STORE_FILE ".new-wal", CRB_STORE_FILE ".new-journal" };
+	char path[CRB_PATH_MAX];
+	enum crb_status status;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		status = crb_path_join(path, draft->folder, names[i], err);
+		if (status != CRB_OK)
+			return status;
+		if (unlink(path) == -1 && errno != ENOENT)
+			return crb_err_errno(err, "%s", path);
 	}
 	return CRB_OK;
 }
@@ -134,12 +161,10 @@ make_files(struct draft *draft, struct crb_err *err)
 	uint8_t copy[CRB_GENERATION_BYTES];
 	enum crb_status status;
 
-	/* What an interrupted init left behind was never anybody's. */
-	if (unlink(draft->store_new) == -1 && errno != ENOENT)
-		return crb_err_errno(err, "%s", draft->store_new);
 	crb_generation_encode(copy, draft->fresh.generation,
 	    draft->header.vault_id, draft->fresh.head.generation);
-	if ((status = crb_store_sqlite_create(draft->store_new, err)) !=
+	if ((status = remove_new(draft, err)) != CRB_OK ||
+	    (status = crb_store_sqlite_create(draft->store_new, err)) !=
 		CRB_OK ||
 	    (status = fill_store(draft, err)) != CRB_OK)
 		return status;
@@ -158,7 +183,9 @@ make_files(struct draft *draft, struct crb_err *err)
 static void
 undo(const struct draft *draft)
 {
-	(void)unlink(draft->store_new);
+	struct crb_err ignored;
+
+	(void)!remove_new(draft, &ignored);
 	if (draft->made_store)
 		(void)unlink(draft->store);
 	if (draft->made_generation)

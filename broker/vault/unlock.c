@@ -12,6 +12,7 @@ struct walk {
 	const struct crb_vault *vault;
 	struct crb_unlocked *into;
 	struct crb_head seen;
+	bool behind; /* the generation's copy */
 };
 
 static enum crb_status
@@ -135,7 +136,6 @@ static enum crb_status
 check_generation(struct walk *walk, struct crb_err *err)
 {
 	const struct crb_unlocked *into = walk->into;
-	uint8_t copy[CRB_GENERATION_BYTES];
 	uint64_t last;
 
 	if (crb_generation_read(walk->vault->generation_fd, into->generation,
@@ -148,7 +148,18 @@ check_generation(struct walk *walk, struct crb_err *err)
 		    "): put the newest one back, or restore the whole folder "
 		    "from one backup",
 		    CRB_STORE_FILE, into->head.generation, last);
-	if (into->head.generation == last)
+	walk->behind = into->head.generation > last;
+	return CRB_OK;
+}
+
+/* The last thing, when all else was found good. */
+static enum crb_status
+catch_up(const struct walk *walk, struct crb_err *err)
+{
+	const struct crb_unlocked *into = walk->into;
+	uint8_t copy[CRB_GENERATION_BYTES];
+
+	if (!walk->behind)
 		return CRB_OK;
 	crb_generation_encode(copy, into->generation,
 	    walk->vault->header.vault_id, into->head.generation);
@@ -178,8 +189,9 @@ crb_vault_unlock(struct crb_vault *vault, unsigned number,
 		    "the vault has no key slot %u", number);
 	status = crb_header_unwrap(&vault->header, i, key, &into.root, err);
 	if (status == CRB_OK && (status = load_head(&walk, err)) == CRB_OK &&
-	    (status = check_generation(&walk, err)) == CRB_OK)
-		status = load_records(&walk, err);
+	    (status = check_generation(&walk, err)) == CRB_OK &&
+	    (status = load_records(&walk, err)) == CRB_OK)
+		status = catch_up(&walk, err);
 	if (status != CRB_OK) {
 		crb_unlocked_clear(&into);
 		return status;

@@ -11,6 +11,8 @@ struct fixture {
 	struct crb_vault *vault;
 };
 
+static const struct crb_record_id one = { { 1 } };
+
 static int
 set_up(void **state)
 {
@@ -49,7 +51,6 @@ reopen(struct fixture *fixture)
 	fixture->vault = unit_vault_open(fixture->folder);
 }
 
-/* Opening or unlocking says so, and changes no byte of any file. */
 static void
 create_refuses_to_overwrite(void **state)
 {
@@ -79,6 +80,37 @@ create_refuses_to_overwrite(void **state)
 		    unlink(unit_path(fixture->state, names[i])), 0);
 	}
 	assert_ok(crb_vault_create(fixture->state, &init, &err));
+}
+
+/* SQLite would play it into the new store. */
+static void
+a_log_that_was_left_is_never_played_into_a_new_store(void **state)
+{
+	struct fixture *fixture = *state;
+	char key[UNIT_PATH_MAX], log[UNIT_PATH_MAX], wal[UNIT_PATH_MAX];
+	const struct crb_vault_init init = { .key_file = key };
+	struct crb_err err;
+
+	unit_join(key, fixture->folder, "key");
+	unit_join(log, fixture->folder, "log");
+	unit_join(wal, fixture->state, "store.db-wal");
+	unit_vault_put(fixture->vault, CRB_KIND_SETTING, &one, "a");
+	unit_copy(wal, log);
+	close_vault(fixture);
+	assert_int_equal(unlink(unit_path(fixture->state, "vault")), 0);
+	assert_int_equal(unlink(unit_path(fixture->state, "store.db")), 0);
+	assert_int_equal(unlink(unit_path(fixture->state, "generation")), 0);
+	unit_copy(log, wal);
+	assert_fails(
+	    crb_vault_create(fixture->state, &init, &err), CRB_ERR_EXISTS);
+	assert_says("store.db-wal: a part of a vault");
+	/* That of an init that was killed is nobody's. */
+	assert_int_equal(
+	    rename(wal, unit_path(fixture->state, "store.db.new-wal")), 0);
+	assert_ok(crb_vault_create(fixture->state, &init, &err));
+	fixture->vault = unit_vault_open(fixture->folder);
+	assert_int_equal(
+	    unit_vault_find(fixture->vault, CRB_KIND_SETTING, NULL).count, 0);
 }
 
 static void
@@ -219,6 +251,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 		TEST(create_refuses_to_overwrite),
+		TEST(a_log_that_was_left_is_never_played_into_a_new_store),
 		TEST(a_failed_create_leaves_nothing_behind),
 		TEST(a_key_file_is_judged),
 		TEST(a_passphrase_opens_its_vault_and_no_other_does),

@@ -52,7 +52,6 @@ reopen(struct fixture *fixture)
 	fixture->vault = unit_vault_open(fixture->folder);
 }
 
-/* Opening or unlocking says so, and changes no byte of any file. */
 static void
 sql(struct fixture *fixture, const char *text)
 {
