@@ -16,7 +16,8 @@ crb_path_join(
     char out[CRB_PATH_MAX], const char *a, const char *b, struct crb_err *err)
 {
 	size_t len = strlen(a);
-	const char *between = len == 0 || a[len - 1] == '/' ? "" : "/";
+	bool bare = len == 0 || a[len - 1] == '/' || b[0] == '\0';
+	const char *between = bare ? "" : "/";
 	int n;
 
 	n = snprintf(out, CRB_PATH_MAX, "%s%s%s", a, between, b);

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/units.h"
 #include "broker/cli/client.h"
 #include "broker/cli/output.h"
 #include "broker/cli/sandbox.h"
@@ -35,19 +34,19 @@ static void
 announce(const json_t *session)
 {
 	size_t grants = json_array_size(json_object_get(session, "grants"));
-	char ttl[CRB_DURATION_TEXT];
+	char left[CRB_DURATION_TEXT];
 
-	crb_duration_text(crb_member_number(session, "ttl"), ttl);
+	crb_output_left(crb_member(session, "expires"), left);
 	fprintf(stderr,
 	    "session %s · task %s · %zu grant%s · ends with the command or in "
 	    "%s · network: none but the broker\n",
 	    crb_member(session, "id"), crb_member(session, "task"), grants,
-	    grants == 1 ? "" : "s", ttl);
+	    grants == 1 ? "" : "s", left);
 }
 
 static void
 conclude(const struct crb_cli *cli, const struct run_options *options,
-    const json_t *session)
+    const json_t *session, const char *how)
 {
 	const char *id = crb_member(session, "id");
 
@@ -56,9 +55,9 @@ conclude(const struct crb_cli *cli, const struct run_options *options,
 		fputc('\n', stderr);
 	} else if (!options->quiet) {
 		fprintf(stderr,
-		    "session %s ended · %lld requests, %lld refused · "
+		    "session %s %s · %lld requests, %lld refused · "
 		    "credbroker audit show --session %s\n",
-		    id, crb_member_number(session, "requests"),
+		    id, how, crb_member_number(session, "requests"),
 		    crb_member_number(session, "refused"), id);
 	}
 }
@@ -66,7 +65,8 @@ conclude(const struct crb_cli *cli, const struct run_options *options,
 /*
  * The command is over: so is its session.  The broker may have been restarted
  * meanwhile, so the call is made on a new connection; should it fail, the
- * session ends all the same, with this process that it is bound to.
+ * session ends all the same, with this process that it is bound to.  Somebody
+ * may have revoked it before.
  */
 static void
 end_session(
@@ -74,21 +74,27 @@ end_session(
 {
 	CRB_AUTO_JSON json_t *revoked = NULL;
 	CRB_AUTO_JSON json_t *shown = NULL;
+	const json_t *session;
 	struct crb_err err;
+	bool ended;
 
 	if (cli->admin != -1)
 		(void)close(cli->admin);
 	cli->admin = -1;
-	if (crb_cli_call(cli, "revoke", json_pack("{s:s}", "session", id),
-		&revoked, &err) != CRB_OK) {
-		fprintf(stderr, "credbroker: ending session %s: ", id);
-		crb_output_text(stderr, err.msg);
-		fputs("; it ends with this process\n", stderr);
+	ended = crb_cli_call(cli, "revoke", json_pack("{s:s}", "session", id),
+		    &revoked, &err) == CRB_OK ||
+	    err.status == CRB_ERR_NOT_FOUND || err.status == CRB_ERR_EXISTS;
+	if (ended &&
+	    crb_cli_call(cli, "session.show", json_pack("{s:s}", "session", id),
+		&shown, &err) == CRB_OK) {
+		session = json_object_get(shown, "session");
+		conclude(cli, options, session,
+		    revoked != NULL ? "ended" : crb_member(session, "state"));
 		return;
 	}
-	if (crb_cli_call(cli, "session.show", json_pack("{s:s}", "session", id),
-		&shown, &err) == CRB_OK)
-		conclude(cli, options, json_object_get(shown, "session"));
+	fprintf(stderr, "credbroker: ending session %s: ", id);
+	crb_output_text(stderr, err.msg);
+	fputs("; it ends with this process\n", stderr);
 }
 
 static enum crb_status

@@ -1,9 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/cleanup.h"
-#include "base/process.h"
 #include "base/units.h"
 #include "broker/cli/client.h"
 #include "broker/cli/output.h"
@@ -69,18 +67,6 @@ static const struct crb_option extend_options[] = {
 	CRB_COMMON_OPTIONS,
 };
 
-/* "6h12m" until an RFC 3339 time in UTC. */
-static void
-time_left(const char *expires, char out[CRB_DURATION_TEXT])
-{
-	struct tm tm = { .tm_isdst = 0 };
-	int64_t left = 0;
-
-	if (expires != NULL && strptime(expires, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		left = (int64_t)timegm(&tm) - crb_wall_seconds();
-	crb_duration_text(left > 0 ? left : 0, out);
-}
-
 static enum crb_status
 list_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
@@ -112,7 +98,7 @@ list_run(struct crb_cli *cli, const void *opaque,
 			crb_member(s, "task"), crb_member(s, "state"), left,
 			grants, requests, refused };
 
-		time_left(crb_member(s, "expires"), left);
+		crb_output_left(crb_member(s, "expires"), left);
 		(void)snprintf(grants, sizeof(grants), "%zu",
 		    json_array_size(json_object_get(s, "grants")));
 		(void)snprintf(requests, sizeof(requests), "%lld",
@@ -148,7 +134,7 @@ print_session(const json_t *session)
 {
 	char left[CRB_DURATION_TEXT], text[128];
 
-	time_left(crb_member(session, "expires"), left);
+	crb_output_left(crb_member(session, "expires"), left);
 	crb_output_pair("session", crb_member(session, "id"));
 	crb_output_pair("task", crb_member(session, "task"));
 	crb_output_pair("state", crb_member(session, "state"));

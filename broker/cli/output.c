@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/process.h"
 #include "base/text.h"
 
 #define ROWS_MAX 100000
@@ -131,6 +133,17 @@ crb_output_json(const json_t *json)
 {
 	(void)json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 	putchar('\n');
+}
+
+void
+crb_output_left(const char *until, char out[CRB_DURATION_TEXT])
+{
+	struct tm tm = { .tm_isdst = 0 };
+	int64_t left = 0;
+
+	if (until != NULL && strptime(until, "%Y-%m-%dT%H:%M:%SZ", &tm) != NULL)
+		left = (int64_t)timegm(&tm) - crb_wall_seconds();
+	crb_duration_text(left > 0 ? left : 0, out);
 }
 
 const char *

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/units.h"
 
 /*
  * Tables: aligned and headed on a terminal, tab-separated lines without a head
@@ -30,6 +31,9 @@ void crb_output_json(const json_t *json);
 
 /* Escaped text, no newline. */
 void crb_output_text(FILE *to, const char *text);
+
+/* "6h12m" until an RFC 3339 time in UTC; "0s" when it is past. */
+void crb_output_left(const char *until, char out[CRB_DURATION_TEXT]);
 
 /* A member that is text, or NULL. */
 const char *crb_member(const json_t *object, const char *key);

@@ -175,7 +175,7 @@ def test_two_sessions_reach_only_their_own_grants(live, forge, git_server):
 
 @pytest.mark.parametrize("workspace, says", [
     ("/", "must not reach"), ("home", "must not reach"),
-    ("state", "must not reach"), ("missing", "No such file")])
+    ("state", "must not reach"), (".", "must not reach"), ("missing", "No such file")])
 def test_workspaces_that_would_give_too_much(forge, workspace, says):
     path = workspace if workspace == "/" else forge.folder / workspace
     done = forge.run("run", "--task", "t", "--grant", GRANT, "--workspace",
