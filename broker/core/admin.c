@@ -242,9 +242,8 @@ crb_admin_serve(struct crb_admin *admin, int fd, uid_t uid, struct crb_err *err)
 	return CRB_OK;
 }
 
-/* Root, and the user whose broker it is. */
-static bool
-admitted(uid_t uid)
+bool
+crb_admin_admits(uid_t uid)
 {
 	return uid == 0 || uid == geteuid();
 }
@@ -263,7 +262,7 @@ on_listener(void *ctx, int listener, unsigned events)
 	if (fd == -1)
 		return;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
-	    !admitted(peer.uid)) {
+	    !crb_admin_admits(peer.uid)) {
 		crb_log(CRB_LOG_WARN, "admin client refused", CRB_LOG_UID,
 		    (int64_t)peer.uid, CRB_LOG_END);
 		(void)close(fd);

@@ -70,6 +70,9 @@ CRB_NODISCARD enum crb_status crb_call_need_text(const struct crb_call *call,
 CRB_NODISCARD enum crb_status crb_call_secret(struct crb_call *call,
     const char *key, struct crb_secret **out, struct crb_err *err);
 
+/* Root, and the user whose broker it is. */
+bool crb_admin_admits(uid_t uid);
+
 /* `listener` is taken. */
 CRB_NODISCARD enum crb_status crb_admin_new(struct crb_core *core, int listener,
     struct crb_admin **out, struct crb_err *err);

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 #include "broker/core/judge.h"
 
 #define REQUEST_TEXT_MAX 2048
+/* Refusals of a session in the log: so many at once, and one each so often. */
+#define REFUSALS_MOST 100
+#define REFUSAL_MS 200
 
 /* "GET github.com/acme/api.git/info/refs?service=git-upload-pack" */
 static void
@@ -27,6 +31,7 @@ request_text(const struct crb_msg_exchange *msg, struct crb_buf *out)
 struct record {
 	const char *event, *decision, *outcome;
 	int64_t job;
+	uint64_t more; /* refusals that were only counted */
 };
 
 /* A line about a judgement, allowed or not. */
@@ -40,7 +45,7 @@ record_judgement(struct crb_core *core, const struct crb_msg_exchange *msg,
 	bool denied = strcmp(what->decision, "deny") == 0;
 	CRB_AUTO_BUF struct crb_buf request = CRB_BUF_INIT(
 	    4 * REQUEST_TEXT_MAX);
-	char who[32] = "unknown session";
+	char who[32] = "unknown session", detail[1100] = "";
 	struct crb_audit_event event = {
 		.event = what->event,
 		.who = who,
@@ -49,10 +54,15 @@ record_judgement(struct crb_core *core, const struct crb_msg_exchange *msg,
 		.exchange = what->job,
 		.tier = denied ? judgement->denial.tier : "session",
 		.rule = denied ? judgement->denial.rule : judgement->rule,
-		.detail = denied ? judgement->denial.detail : NULL,
+		.detail = denied ? detail : NULL,
 		.status = denied ? judgement->denial.http : 0,
 	};
 
+	(void)snprintf(detail, sizeof(detail), "%s", judgement->denial.detail);
+	if (what->more > 0)
+		(void)snprintf(detail, sizeof(detail),
+		    "%.900s (and %" PRIu64 " refusals before it)",
+		    judgement->denial.detail, what->more);
 	request_text(msg, &request);
 	event.request = crb_buf_text(&request);
 	if (session != NULL) {
@@ -92,15 +102,60 @@ send_refusal(struct crb_core *core, const struct crb_msg_exchange *msg,
 		    err.msg, CRB_LOG_END);
 }
 
-static void
-refuse(struct crb_core *core, const struct crb_msg_exchange *msg,
-    struct crb_judgement *judgement)
+/*
+ * A sandbox that asks for what it may not have, again and again, must not
+ * fill the disk: beyond a rate its refusals are counted, and the count is in
+ * the next line.
+ */
+static bool
+record_each(struct crb_core *core, struct crb_session *session)
+{
+	int64_t now = crb_loop_now(core->loop);
+	int64_t more = (now - session->refusals_since) / REFUSAL_MS;
+
+	if (more > 0 || session->refusals_since == 0) {
+		session->refusals_left = more > REFUSALS_MOST ||
+			session->refusals_since == 0 ||
+			session->refusals_left + more > REFUSALS_MOST
+		    ? REFUSALS_MOST
+		    : session->refusals_left + (unsigned)more;
+		session->refusals_since = now;
+	}
+	if (session->refusals_left == 0) {
+		session->unrecorded++;
+		return false;
+	}
+	session->refusals_left--;
+	return true;
+}
+
+static enum crb_status
+record_refusal(struct crb_core *core, const struct crb_msg_exchange *msg,
+    const struct crb_judgement *judgement, struct crb_err *err)
 {
 	const struct record what = {
 		.event = "exchange.refused",
 		.decision = "deny",
 		.outcome = judgement->denial.code,
+		.more = judgement->session != NULL
+		    ? judgement->session->unrecorded
+		    : 0,
 	};
+	enum crb_status status;
+
+	if (judgement->session != NULL &&
+	    !record_each(core, judgement->session))
+		return CRB_OK;
+	status = record_judgement(core, msg, judgement, &what, err);
+	if (status == CRB_OK && judgement->session != NULL)
+		judgement->session->unrecorded = 0;
+	return status;
+}
+
+static void
+refuse(struct crb_core *core, const struct crb_msg_exchange *msg,
+    struct crb_judgement *judgement)
+{
 	struct crb_err err;
 
 	if (judgement->session != NULL) {
@@ -108,7 +163,7 @@ refuse(struct crb_core *core, const struct crb_msg_exchange *msg,
 		judgement->session->refused++;
 	}
 	if (crb_core_unlocked(core) &&
-	    record_judgement(core, msg, judgement, &what, &err) != CRB_OK)
+	    record_refusal(core, msg, judgement, &err) != CRB_OK)
 		crb_denial_error(&judgement->denial, &err);
 	send_refusal(core, msg, judgement);
 }
@@ -207,7 +262,7 @@ static enum crb_status
 begin(struct crb_core *core, const struct crb_msg_exchange *msg,
     const struct crb_judgement *judgement, struct crb_err *err)
 {
-	struct record what = { "exchange.begin", "allow", NULL, 0 };
+	struct record what = { .event = "exchange.begin", .decision = "allow" };
 	CRB_AUTO_FD int gateway = -1;
 	CRB_AUTO_FD int egress = -1;
 	struct crb_exchange *exchange;

@@ -83,10 +83,17 @@ understood(struct crb_core *core, const struct crb_msg_exchange *msg,
 		(void)crb_err_set(&err, CRB_ERR_INVALID, "no such route");
 		return refuse_error(judgement, &err);
 	}
-	return crb_git_request_parse(msg->method, msg->target,
-		   msg->has_query != 0 ? &msg->query : NULL,
-		   &judgement->request, &err) == CRB_OK ||
-	    refuse_error(judgement, &err);
+	if (crb_git_request_parse(msg->method, msg->target,
+		msg->has_query != 0 ? &msg->query : NULL, &judgement->request,
+		&err) != CRB_OK)
+		return refuse_error(judgement, &err);
+	if (msg->body > CRB_BODY_CHUNKED ||
+	    (crb_slice_is(msg->method, "GET") && msg->body != CRB_BODY_NONE)) {
+		(void)crb_err_set(
+		    &err, CRB_ERR_INVALID, "a GET of git's has no body");
+		return refuse_error(judgement, &err);
+	}
+	return true;
 }
 
 /* The session's grants as a tier; from[i] is the grant that rule i is of. */

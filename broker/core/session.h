@@ -72,6 +72,11 @@ struct crb_session {
 	int listener;           /* of the endpoint; -1: none */
 	struct crb_timer timer; /* expiry, then the end of the tombstone */
 	uint64_t requests, refused, up, down;
+	/* Refusals that may still be recorded one by one, and those that were
+	 * not. */
+	unsigned refusals_left;
+	int64_t refusals_since; /* the loop's clock, ms */
+	uint64_t unrecorded;
 	uint64_t kept; /* requests, as the record has them */
 	struct crb_exchange_list exchanges;
 	unsigned exchange_count;

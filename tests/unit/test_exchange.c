@@ -194,6 +194,13 @@ a_refusal_is_counted_and_in_the_audit_log(void **state)
 	assert_int_equal(json_integer_value(json_object_get(
 			     json_object_get(shown, "session"), "refused")),
 	    1);
+	json_decref(shown);
+	world_restart(&world);
+	shown = world_call(
+	    &world, "session.show", json_pack("{s:s}", "session", session));
+	assert_int_equal(json_integer_value(json_object_get(
+			     json_object_get(shown, "session"), "refused")),
+	    1);
 	world_stop(&world);
 }
 
@@ -399,6 +406,78 @@ a_lost_egress_ends_what_was_under_way(void **state)
 	world_stop(&world);
 }
 
+/* Its other end went with the egress. */
+static void
+a_stream_is_not_used_again_after_a_lost_egress(void **state)
+{
+	const struct crb_msg *msg;
+	struct world world;
+	uint64_t exchange;
+
+	(void)state;
+	begin(&world, "gh:repository=acme/api");
+	exchange = world_git(
+	    &world, session, "GET", "git.test/acme/api/info/refs", FETCH);
+	done(&world, exchange, world_hear(&world, CRB_MSG_JOB)->job.job, true);
+	world_turn(&world);
+	world_lose_egress(&world);
+	(void)world_git(
+	    &world, session, "GET", "git.test/acme/api/info/refs", FETCH);
+	msg = world_hear(&world, CRB_MSG_JOB);
+	assert_int_not_equal(msg->fd, -1);
+	world_stop(&world);
+}
+
+static void
+a_get_with_a_body_is_refused(void **state)
+{
+	const struct crb_msg *msg;
+	struct world world;
+
+	(void)state;
+	begin(&world, "gh:repository=acme/api");
+	for (uint8_t body = CRB_BODY_LENGTH; body < 5; body++) {
+		world_gateway_says(&world, CRB_MSG_EXCHANGE,
+		    &(struct crb_msg_exchange){ .exchange = body,
+			.session = CRB_SLICE(session),
+			.route = CRB_ROUTE_GIT,
+			.method = CRB_SLICE("GET"),
+			.target = CRB_SLICE("git.test/acme/api/info/refs"),
+			.query = CRB_SLICE(FETCH),
+			.has_query = 1,
+			.body = body });
+		msg = world_hear(&world, CRB_MSG_VERDICT);
+		assert_int_equal(msg->verdict.allowed, 0);
+	}
+	assert_true(world_hears_no(&world, CRB_MSG_JOB));
+	world_stop(&world);
+}
+
+/* A sandbox must not be able to fill the disk by asking. */
+static void
+many_refusals_are_counted_in_the_log_and_not_written_each(void **state)
+{
+	enum { ASKED = 400 };
+	CRB_AUTO_JSON json_t *list = NULL;
+	CRB_AUTO_JSON json_t *result = NULL;
+	struct world world;
+
+	(void)state;
+	begin(&world, "gh:repository=acme/api");
+	for (int i = 0; i < ASKED; i++) {
+		(void)world_git(&world, session, "GET",
+		    "git.test/acme/web/info/refs", FETCH);
+		assert_int_equal(
+		    world_hear(&world, CRB_MSG_VERDICT)->verdict.allowed, 0);
+	}
+	result = world_call(&world, "audit.show",
+	    json_pack(
+		"{s:s, s:i}", "event", "exchange.refused", "most", ASKED));
+	list = json_incref(json_object_get(result, "events"));
+	assert_in_range(json_array_size(list), 100, ASKED - 1);
+	world_stop(&world);
+}
+
 static void
 a_new_gateway_is_told_of_every_session(void **state)
 {
@@ -511,6 +590,11 @@ main(void)
 		cmocka_unit_test(a_grant_gives_nothing_before_it_is_recorded),
 		cmocka_unit_test(another_sessions_grant_is_of_no_use),
 		cmocka_unit_test(a_lost_egress_ends_what_was_under_way),
+		cmocka_unit_test(
+		    a_stream_is_not_used_again_after_a_lost_egress),
+		cmocka_unit_test(a_get_with_a_body_is_refused),
+		cmocka_unit_test(
+		    many_refusals_are_counted_in_the_log_and_not_written_each),
 		cmocka_unit_test(a_new_gateway_is_told_of_every_session),
 		cmocka_unit_test(a_new_gateway_is_told_of_what_has_ended),
 		cmocka_unit_test(

@@ -395,6 +395,7 @@ static void
 a_profile_gives_grants_labels_and_time(void **state)
 {
 	CRB_AUTO_JSON json_t *result = NULL;
+	const struct crb_session *at;
 	const json_t *shown;
 
 	(void)state;
@@ -412,6 +413,9 @@ a_profile_gives_grants_labels_and_time(void **state)
 		"labels", "ticket", "7"));
 	shown = json_object_get(result, "session");
 	assert_int_equal(json_array_size(json_object_get(shown, "grants")), 2);
+	at = crb_session_get(world.core,
+	    CRB_SLICE(json_string_value(json_object_get(shown, "id"))));
+	assert_int_equal(at->expires - at->created, 60);
 	assert_string_equal(json_string_value(json_object_get(
 				json_object_get(shown, "labels"), "team")),
 	    "blue");
