@@ -47,7 +47,8 @@ crb_core_need_record(const struct crb_core *core, struct crb_err *err)
 		    why.msg);
 	if (core->commit_failed)
 		return crb_err_set(err, CRB_ERR_UNRECORDED,
-		    "the store cannot be written, so nothing is allowed");
+		    "the store cannot be written, so nothing is allowed: %.300s",
+		    core->commit_why.msg);
 	return CRB_OK;
 }
 
@@ -85,6 +86,7 @@ crb_core_committed(struct crb_core *core, const struct crb_err *why)
 	core->commit_failed = why != NULL;
 	if (why == NULL || core->stopping)
 		return;
+	core->commit_why = *why;
 	crb_timer_init(&core->retry, retry, core);
 	(void)!crb_timer_set(core->loop, &core->retry, RETRY_MS, &err);
 }

@@ -38,6 +38,7 @@ struct crb_core {
 	struct crb_audit *audit;   /* NULL: locked */
 	struct crb_commit *commit; /* NULL: locked */
 	bool commit_failed;        /* the last one did: nothing happens */
+	struct crb_err commit_why; /* of that */
 	struct crb_timer retry;    /* then: whether one works again */
 	struct crb_timer keep;     /* writes down what sessions counted */
 	char *ca;                  /* of the config's ca_file, PEM; or NULL */
