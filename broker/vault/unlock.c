@@ -140,7 +140,8 @@ check_generation(struct walk *walk, struct crb_err *err)
 
 	if (crb_generation_read(walk->vault->generation_fd, into->generation,
 		walk->vault->header.vault_id, &last, err) != CRB_OK)
-		return crb_err_context(err, CRB_GENERATION_FILE);
+		return crb_err_context(
+		    err, "%s/%s", walk->vault->folder, CRB_GENERATION_FILE);
 	if (into->head.generation < last)
 		return crb_err_set(err, CRB_ERR_CORRUPT,
 		    "%s is older (generation %" PRIu64

@@ -88,6 +88,10 @@ open_store(struct crb_vault *vault, struct crb_err *err)
 	char path[CRB_PATH_MAX];
 	enum crb_status status;
 
+	/* SQLite calls it an I/O error. */
+	if (faccessat(vault->folder_fd, ".", W_OK | X_OK, AT_EACCESS) == -1)
+		return crb_err_errno(
+		    err, "%s: cannot be written", vault->folder);
 	status = crb_path_join(path, vault->folder, CRB_STORE_FILE, err);
 	if (status == CRB_OK)
 		status = crb_store_sqlite_open(path, &vault->store, err);
