@@ -49,6 +49,8 @@ struct supervisor {
 
 static void child_start(void *ctx);
 static void terminate(struct supervisor *supervisor);
+static void arm_phase(
+    struct supervisor *supervisor, enum phase phase, int64_t ms);
 
 static void
 child_kill(const struct child *child, int signal)
@@ -221,8 +223,9 @@ child_ended(struct child *child, int status)
 	crb_child_log_end(
 	    child->name, child->pid, status, supervisor->phase != SERVING);
 	child->pid = 0;
+	/* The others end by themselves, once they see it gone. */
 	if (supervisor->phase == STOPPING && child->role == CRB_ROLE_CORE)
-		terminate(supervisor);
+		arm_phase(supervisor, STOPPING, TERM_MS);
 	if (supervisor->phase != SERVING)
 		return;
 	if (child->role == CRB_ROLE_CORE)
@@ -331,7 +334,7 @@ on_phase_end(void *ctx)
 	struct supervisor *supervisor = ctx;
 
 	if (supervisor->phase == STOPPING) {
-		crb_log(CRB_LOG_WARN, "core does not stop", CRB_LOG_END);
+		crb_log(CRB_LOG_WARN, "a process does not stop", CRB_LOG_END);
 		terminate(supervisor);
 	} else {
 		supervisor->phase = KILLING;
