@@ -1,9 +1,11 @@
 """What every end-to-end test stands on: a broker with a vault of its own in a
 temporary folder, and a real git server with Basic authentication over TLS."""
 
+import contextlib
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import signal
@@ -17,6 +19,110 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CRB_BUILD_DIR", ROOT / "build" / "dev"))
 CREDBROKER = BUILD / "bin" / "credbroker"
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+LIMIT_SECONDS = 180
+
+
+def built_with(option):
+    """Whether the build under test has an option of its preset."""
+    cache = BUILD / "CMakeCache.txt"
+    return cache.exists() and re.search(
+        rf"^{option}:\w+=ON$", cache.read_text(), re.M) is not None
+
+
+# A sanitizer's own memory and time are no measure of ours.
+SANITIZED = built_with("CRB_SANITIZE")
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", f"limit(seconds): longer than {LIMIT_SECONDS} s at most")
+
+
+@contextlib.contextmanager
+def time_limit(item, phase):
+    """A test that hangs fails, says where, and is cleaned up after."""
+    marker = item.get_closest_marker("limit")
+    seconds = marker.args[0] if marker else LIMIT_SECONDS
+
+    def late(*_):
+        pytest.fail(f"{phase}: not over within {seconds} s")
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_setup(item):
+    with time_limit(item, "setup"):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    with time_limit(item, "test"):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_teardown(item):
+    with time_limit(item, "teardown"):
+        yield
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows what the brokers of the test said."""
+    report = (yield).get_result()
+    if report.failed:
+        for broker in Broker.made:
+            report.sections.append((f"{broker.log}", broker.log_text()))
+    if call.when == "teardown":
+        Broker.made.clear()
+
+
+def descendants(pid):
+    """A process's children, and theirs."""
+    children = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = stat.read_text().rpartition(")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(stat.parent.name))
+    found, left = [], [pid]
+    while left:
+        born = children.get(left.pop(), [])
+        found += born
+        left += born
+    return found
+
+
+def end_process(process, seconds=30):
+    """SIGTERM; what is left of it and below it after that is killed."""
+    if process.poll() is None:
+        process.terminate()
+    below = descendants(process.pid)
+    try:
+        return process.wait(timeout=seconds)
+    finally:
+        if process.poll() is None:
+            below = descendants(process.pid)
+            process.kill()
+            process.wait()
+        for pid in below:
+            with contextlib.suppress(ProcessLookupError):
+                if is_ours(pid):
+                    os.kill(pid, signal.SIGKILL)
+
+
+def is_ours(pid):
+    """Not a process that has got the number since."""
+    with contextlib.suppress(OSError):
+        name = pathlib.Path(f"/proc/{pid}/comm").read_text()
+        return name.startswith(("credbroker", "bwrap"))
+    return False
 
 
 def wait_until(condition, what, seconds=30):
@@ -33,7 +139,10 @@ def wait_until(condition, what, seconds=30):
 class Broker:
     """A vault, a configuration and `credbroker serve` in a folder."""
 
+    made = []   # in the test that runs, for its report
+
     def __init__(self, folder, config=None):
+        Broker.made.append(self)
         self.folder = pathlib.Path(folder)
         self.home = self.folder / "home"
         self.state = self.folder / "state"
@@ -85,14 +194,22 @@ class Broker:
     def init(self):
         self.run("init", "--key-file", self.key)
 
-    def start(self, *, unlock=True):
+    def launch(self, *, unlock=True):
+        """`credbroker serve`, whatever becomes of it."""
         args = ["--key-file", self.key] if unlock else []
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 self.command("serve", *args), env=self.environment(),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def start(self, *, unlock=True):
+        self.launch(unlock=unlock)
         state = "unlocked" if unlock else "locked"
-        wait_until(lambda: self.state_is(state), f"broker {state}")
+        try:
+            wait_until(lambda: self.state_is(state), f"broker {state}")
+        except BaseException:
+            self.stop(check=False)
+            raise
 
     def state_is(self, state):
         if self.process.poll() is not None:
@@ -100,16 +217,20 @@ class Broker:
         done = self.run("status", "--json", check=False)
         return done.returncode == 0 and json.loads(done.stdout)["state"] == state
 
-    def stop(self):
+    def stop(self, check=True):
+        """SIGTERM, and nothing is left behind."""
         if self.process is None:
             return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(timeout=30)
-        finally:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
+        process, self.process = self.process, None
+        status = end_process(process)
+        if check:
+            assert status == 0, f"serve: exit {status}\n{self.log_text()}"
+            assert "Sanitizer" not in self.log_text(), self.log_text()
+
+    def kill(self):
+        """As a crash of the machine would: no chance to tidy up."""
+        self.process.kill()
+        end_process(self.process)
         self.process = None
 
     def pids(self):
@@ -158,8 +279,7 @@ class GitServer:
 
     def stop(self):
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(timeout=30)
+            end_process(self.process)
 
     @property
     def ca(self):
@@ -167,6 +287,11 @@ class GitServer:
 
     def repository(self, name):
         return self.folder / "repos" / f"{name}.git"
+
+    def requests(self):
+        """How many the server has answered so far."""
+        log = self.folder / "access.log"
+        return len(log.read_text().splitlines()) if log.exists() else 0
 
     def head(self, name, ref="main"):
         done = subprocess.run(
@@ -191,6 +316,14 @@ def broker(folder):
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def bare(folder):
+    """A configuration and no vault; whatever is started is stopped."""
+    made = Broker(folder)
+    yield made
+    made.stop(check=False)
 
 
 @pytest.fixture(scope="session")
@@ -275,10 +408,8 @@ class LiveSandbox:
         try:
             self.process.wait(timeout=30)
         finally:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
-        self.process.stdout.close()
+            end_process(self.process)
+            self.process.stdout.close()
         self.errors.close()
 
 
@@ -292,8 +423,9 @@ def live(forge):
         made.append(sandbox)
         return sandbox
     yield make
-    for sandbox in made:
-        sandbox.close()
+    with contextlib.ExitStack() as stack:
+        for sandbox in made:
+            stack.callback(sandbox.close)
 
 
 def memory_kib(pid):

@@ -1,14 +1,13 @@
 """Bad input: a defined message, a defined exit status, nothing half done."""
 
+import contextlib
 import json
 import os
-import pathlib
 import subprocess
-import time
 
 import pytest
 
-from conftest import Broker, wait_until
+from conftest import Broker, LiveSandbox, add_git_credential, wait_until
 
 API = "forge:repository=acme/api"
 
@@ -110,8 +109,10 @@ def test_a_credential_in_use_is_not_removed_by_accident(forge):
 
 
 @pytest.mark.parametrize("text, says", [
-    ("{", "line 1"), ('{"statee": "/x"}', "statee"), ('{"ttl": "x"}', "ttl"),
-    ('{"ttl": "8h", "ttl": "9h"}', "ttl"), ("[]", "object"),
+    ("{", ":1:1: ends too early"), ('{"statee": "/x"}', "statee"), ('{"ttl": "x"}', "ttl"),
+    ('{"ttl": "8h", "ttl": "9h"}', ":1:19: a key that was there already"),
+    ("[]", "object"), ('{"ttl": "9d"}', "ttl_max"),
+    ('{"state": "relative"}', "absolute"),
     ('{"sessions_max": -1}', "sessions_max"), ("", "credbroker.json"),
 ])
 def test_wrong_configuration(folder, text, says):
@@ -215,112 +216,234 @@ def damage(path, at, byte=None):
     path.write_bytes(bytes(data))
 
 
-@pytest.mark.parametrize("name, spoil, says", [
-    ("vault", lambda p: p.write_bytes(p.read_bytes()[:20]), "truncated"),
-    ("vault", lambda p: damage(p, 60), "vault"),
-    ("vault", lambda p: p.write_bytes(b"x" * 200), "vault"),
-    ("store.db", lambda p: p.write_bytes(p.read_bytes()[:1000]), "store.db"),
-    ("store.db", lambda p: p.write_bytes(b"not a database" * 400), "store.db"),
-    ("store.db", lambda p: p.unlink(), "store.db"),
-])
-def test_damaged_files_are_named_and_left_alone(folder, name, spoil, says):
-    broker = Broker(folder)
-    broker.init()
-    broker.start()
-    broker.run("credential", "add", "c", "-p", "hosts=github.com", input="x")
-    broker.stop()
-    path = broker.state / name
-    spoil(path)
-    before = path.read_bytes() if path.exists() else None
-    # The broker may refuse to start, or start and refuse to unlock.
-    with open(broker.log, "wb") as log:
-        process = subprocess.Popen(
-            broker.command("serve", "--key-file", broker.key),
-            env=broker.environment(), stdin=subprocess.DEVNULL, stdout=log,
-            stderr=log)
-    try:
-        wait_until(lambda: says in broker.log_text(), "the error", 15)
-        done = broker.run("credential", "list", check=False)
-        assert done.returncode != 0
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-    if before is not None:
-        assert path.read_bytes() == before
-    else:
-        assert not path.exists()
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()
+            if path.is_file()}
 
 
-def test_an_older_store_put_back_is_noticed(folder):
-    broker = Broker(folder)
+def stopped_with_a_credential(broker):
     broker.init()
     broker.start()
     broker.run("credential", "add", "one", "-p", "hosts=github.com", input="x")
     broker.stop()
-    old = {p.name: p.read_bytes() for p in broker.state.glob("store.db*")}
-    broker.start()
-    broker.run("credential", "remove", "one")
-    broker.stop()
-    for path in broker.state.glob("store.db*"):
+    broker.log.unlink()
+
+
+@pytest.mark.parametrize("name, spoil, says", [
+    ("vault", lambda p: p.write_bytes(p.read_bytes()[:20]), "truncated"),
+    ("vault", lambda p: damage(p, 60), "edited or damaged"),
+    ("vault", lambda p: p.write_bytes(b"x" * 200), "not a vault"),
+    ("vault", lambda p: damage(p, 8, 9), "format"),
+    ("store.db", lambda p: p.write_bytes(p.read_bytes()[:1000]), "truncated"),
+    ("store.db", lambda p: p.write_bytes(b"not a database" * 400),
+     "not a database"),
+    ("store.db", lambda p: p.unlink(), "is missing"),
+    ("generation", lambda p: p.unlink(), "is missing"),
+])
+def test_damaged_files_are_named_and_left_alone(bare, name, spoil, says):
+    stopped_with_a_credential(bare)
+    spoil(bare.state / name)
+    before = files_of(bare.state)
+    bare.launch()
+    assert bare.process.wait(timeout=30) == 5, bare.log_text()
+    assert f"{bare.state / name}" in bare.log_text()
+    assert says in bare.log_text()
+    assert bare.run("credential", "list", check=False).returncode == 3
+    assert files_of(bare.state) == before
+
+
+@pytest.mark.parametrize("name, spoil, says", [
+    ("generation", lambda p: p.write_bytes(b"xx"), "truncated"),
+    ("generation", lambda p: damage(p, 40), "generation"),
+])
+def test_what_only_the_key_shows_is_said_at_unlock(bare, name, spoil, says):
+    stopped_with_a_credential(bare)
+    spoil(bare.state / name)
+    before = files_of(bare.state)
+    bare.launch()
+    wait_until(lambda: bare.state_is("locked"), "serving, locked")
+    assert says in bare.log_text()
+    done = bare.run("unlock", "--key-file", bare.key, check=False)
+    assert done.returncode == 5
+    assert says in done.stderr
+    assert bare.run("credential", "list", check=False).returncode == 3
+    bare.stop()
+    assert files_of(bare.state) == before
+
+
+def test_an_older_store_put_back_is_noticed(bare):
+    stopped_with_a_credential(bare)
+    old = files_of(bare.state)
+    bare.start()
+    bare.run("credential", "remove", "one")
+    bare.stop()
+    for path in bare.state.glob("store.db*"):
         path.unlink()
-    for name, data in old.items():
-        (broker.state / name).write_bytes(data)
-    with open(broker.log, "wb") as log:
-        process = subprocess.Popen(
-            broker.command("serve", "--key-file", broker.key),
-            env=broker.environment(), stdin=subprocess.DEVNULL, stdout=log,
-            stderr=log)
-    try:
-        wait_until(lambda: "older" in broker.log_text(), "the error", 15)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    (bare.state / "store.db").write_bytes(old["store.db"])
+    bare.launch()
+    wait_until(lambda: bare.state_is("locked"), "serving, locked")
+    done = bare.run("unlock", "--key-file", bare.key, check=False)
+    assert done.returncode == 5
+    assert "older" in done.stderr, done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs root")
-def test_a_full_disk_refuses_everything_and_says_so(folder):
+@pytest.fixture
+def small_disk(folder):
+    """A file system of a megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
     disk = folder / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o",
-                              "size=1m,mode=0700", "tmpfs", str(disk)],
-                             capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs",
+         str(disk)], capture_output=True, text=True)
     if mounted.returncode != 0:
         pytest.skip(f"no tmpfs can be mounted: {mounted.stderr.strip()}")
-    broker = Broker(folder)
-    broker.state = disk / "state"
-    broker.configure({})
-    try:
-        broker.init()
-        broker.start()
-        broker.run("credential", "add", "c", "-p", "hosts=github.com",
-                   input="x")
-        filler = open(disk / "filler", "wb", buffering=0)
-        try:
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def fill(disk):
+    with open(disk / "filler", "wb", buffering=0) as filler:
+        with contextlib.suppress(OSError):
             while filler.write(b"\0" * 4096):
                 pass
-        except OSError:
-            pass
-        failed = 0
-        for number in range(40):
-            done = broker.run("issue", "--task", f"t{number}", "--grant",
-                              "c:repository=a/b", check=False)
-            failed += done.returncode != 0
-        assert failed > 0
-        assert done.returncode == 5
-        assert "record" in done.stderr or "full" in done.stderr
-        status = broker.json("status")
-        assert status["audit"]["healthy"] is False
-        live = {s["id"] for s in broker.json("session", "list")["sessions"]}
-        folders = {p.name for p in (broker.runtime / "sessions").iterdir()}
-        assert folders == live, "nothing half done"
-        filler.close()
-        (disk / "filler").unlink()
-        wait_until(lambda: broker.run(
-            "issue", "--task", "again", "--grant", "c:repository=a/b",
-            check=False).returncode == 0, "recovery")
+
+
+def issue(broker, task):
+    return broker.run("issue", "--task", task, "--grant", "c:repository=a/b",
+                      check=False)
+
+
+def test_a_full_disk_refuses_everything_and_says_so(small_disk, bare):
+    bare.state = small_disk / "state"
+    bare.configure({})
+    bare.init()
+    bare.start()
+    bare.run("credential", "add", "c", "-p", "hosts=github.com", input="x")
+    fill(small_disk)
+    for number in range(40):
+        done = issue(bare, f"t{number}")
+        if done.returncode != 0:
+            break
+    assert done.returncode == 5
+    assert "full" in done.stderr
+    # Each command says why, and so does status.
+    for args in (["issue", "--task", "t", "--grant", "c:repository=a/b"],
+                 ["credential", "remove", "c"], ["credential", "set", "c"]):
+        done = bare.run(*args, check=False, input="y")
+        assert done.returncode == 5, args
+        assert "nothing is allowed" in done.stderr
+        assert "full" in done.stderr
+    audit = bare.json("status")["audit"]
+    assert audit["healthy"] is False and "full" in audit["detail"]
+    live = {s["id"] for s in bare.json("session", "list")["sessions"]}
+    assert len(live) == number, "what was refused is not there"
+    folders = {p.name for p in (bare.runtime / "sessions").iterdir()}
+    assert folders == live, "nothing half done"
+    (small_disk / "filler").unlink()
+    wait_until(lambda: issue(bare, "again").returncode == 0, "recovery")
+    assert bare.json("status")["audit"]["healthy"] is True
+    bare.stop()
+    bare.start()
+    assert len(bare.json("session", "list")["sessions"]) == number + 1
+
+
+def test_init_on_a_full_disk_leaves_nothing(small_disk, bare):
+    bare.state = small_disk / "state"
+    bare.configure({})
+    fill(small_disk)
+    done = bare.run("init", "--key-file", bare.key, check=False)
+    assert done.returncode == 5
+    assert str(bare.state) in done.stderr and "full" in done.stderr
+    assert not bare.state.exists() or list(bare.state.iterdir()) == []
+    (small_disk / "filler").unlink()
+    bare.key.unlink(missing_ok=True)
+    bare.run("init", "--key-file", bare.key)
+
+
+def test_a_full_disk_refuses_exchanges_before_they_go_upstream(
+        small_disk, bare, git_server):
+    bare.state = small_disk / "state"
+    bare.configure({})
+    bare.init()
+    bare.start()
+    add_git_credential(bare, git_server)
+    sandbox = LiveSandbox(bare, [API])
+    try:
+        command = f"git ls-remote {git_server.url}/acme/api.git"
+        assert sandbox(command)[0] == 0
+        fill(small_disk)
+        # What is left of the log's last page may take a few more.
+        wait_until(lambda: sandbox(command)[0] != 0, "a refusal")
+        asked = git_server.requests()
+        status, output = sandbox(command)
+        assert status != 0
+        assert "credbroker" in output and "cannot be written" in output, output
+        assert git_server.requests() == asked
     finally:
-        broker.stop()
-        subprocess.run(["umount", str(disk)], check=False)
+        sandbox.close()
+
+
+@pytest.fixture
+def unwritable():
+    """Make a folder one that its owner cannot write: root neither."""
+    made = []
+
+    def make(path):
+        if os.geteuid() != 0:
+            path.chmod(0o500)
+            return
+        for args in (["--bind", path, path], ["-o", "remount,bind,ro", path]):
+            done = subprocess.run(["mount", *map(str, args)],
+                                  capture_output=True, text=True)
+            if done.returncode != 0:
+                pytest.skip(f"no read-only mount: {done.stderr.strip()}")
+            if path not in made:
+                made.append(path)
+    yield make
+    for path in made:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)
+
+
+def test_init_in_an_unwritable_folder(bare, unwritable):
+    parent = bare.folder / "parent"
+    parent.mkdir(mode=0o700)
+    bare.state = parent / "state"
+    bare.configure({})
+    unwritable(parent)
+    done = bare.run("init", "--key-file", bare.key, check=False)
+    assert done.returncode == 5
+    assert str(bare.state) in done.stderr
+    assert "Read-only" in done.stderr or "Permission" in done.stderr
+    assert not bare.key.exists(), "no key file without a vault"
+
+
+def test_init_with_an_unwritable_place_for_the_key_file(bare, unwritable):
+    parent = bare.folder / "parent"
+    parent.mkdir(mode=0o700)
+    unwritable(parent)
+    done = bare.run("init", "--key-file", parent / "key", check=False)
+    assert done.returncode == 5
+    assert str(parent / "key") in done.stderr
+    assert not (bare.state / "vault").exists(), "no vault without its key"
+
+
+def test_serve_with_an_unwritable_state_folder(bare, unwritable):
+    bare.init()
+    unwritable(bare.state)
+    bare.launch()
+    assert bare.process.wait(timeout=30) == 5
+    assert f"{bare.state}: cannot be written" in bare.log_text()
+
+
+def test_serve_with_an_unwritable_runtime_folder(bare, unwritable):
+    bare.init()
+    bare.runtime.mkdir(mode=0o700)
+    unwritable(bare.runtime)
+    bare.launch()
+    assert bare.process.wait(timeout=30) == 5
+    assert f"{bare.runtime}: cannot be written" in bare.log_text()
 
 
 def test_unknown_session_and_ambiguous_prefix(forge):
