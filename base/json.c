@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/slab.h"
 #include "base/text.h"
 #include "base/units.h"
 
@@ -397,4 +398,10 @@ crb_json_only(const json_t *object, const char *const *keys, const char *where,
 			return unknown_key(key, keys, i, where, err);
 	}
 	return CRB_OK;
+}
+
+void
+crb_json_use_slab(void)
+{
+	json_set_alloc_funcs(crb_slab_alloc, crb_slab_free);
 }

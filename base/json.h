@@ -8,6 +8,9 @@
 
 #include "base/err.h"
 
+/* Make jansson draw its memory from the slab.  Before its first use. */
+void crb_json_use_slab(void);
+
 /*
  * Strict reading: one value and nothing behind it, no duplicate keys, no NUL
  * in strings, valid UTF-8, integers within 64 bits, at most 32 levels.  Errors

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <jansson.h>
 #include <sodium.h>
 
 /*
@@ -359,10 +358,4 @@ crb_slab_stats(void)
 	stats = slab.stats;
 	pthread_mutex_unlock(&slab.mutex);
 	return stats;
-}
-
-void
-crb_slab_adopt_jansson(void)
-{
-	json_set_alloc_funcs(crb_slab_alloc, crb_slab_free);
 }

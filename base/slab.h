@@ -17,11 +17,11 @@
  * programs that never call it, every block is of the unlocked kind.
  */
 struct crb_slab_stats {
-	size_t arena;		/* bytes */
-	size_t locked;		/* bytes of it that mlock2 accepted: all or 0 */
-	size_t used;		/* bytes in blocks of the arena */
-	size_t spilled;		/* bytes now in unlocked blocks */
-	size_t peak;		/* most bytes ever used */
+	size_t arena;   /* bytes */
+	size_t locked;  /* bytes of it that mlock2 accepted: all or 0 */
+	size_t used;    /* bytes in blocks of the arena */
+	size_t spilled; /* bytes now in unlocked blocks */
+	size_t peak;    /* most bytes ever used */
 };
 
 /* `bytes` is rounded up to a power of two. */
@@ -36,9 +36,6 @@ void crb_slab_free(void *p);
 char *crb_slab_strdup(const char *s);
 
 struct crb_slab_stats crb_slab_stats(void);
-
-/* Make jansson draw from the slab.  Before its first use. */
-void crb_slab_adopt_jansson(void);
 
 #define CRB_AUTO_SLAB __attribute__((cleanup(crb_slab_cleanup)))
 static inline void

@@ -10,6 +10,10 @@ add_compile_options(
   -Wsign-conversion -Wstrict-prototypes -Wswitch-enum -Wvla -Wwrite-strings
   -fno-common -fno-strict-overflow)
 
+# A program is linked with what it uses, and not with what its libraries might.
+add_link_options(-Wl,--as-needed -Wl,--gc-sections)
+add_compile_options(-ffunction-sections -fdata-sections)
+
 if(CRB_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
     -fno-omit-frame-pointer)

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/slab.h"
 #include "base/text.h"
 #include "broker/cli/command.h"
@@ -226,7 +227,7 @@ prepare(struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_SYSTEM, "libsodium");
 	if (crb_slab_open(SLAB_BYTES, err) != CRB_OK)
 		return err->status;
-	crb_slab_adopt_jansson();
+	crb_json_use_slab();
 	return CRB_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/process.h"
+#include "base/json.h"
 #include "base/slab.h"
 #include "broker/core/core.h"
 
@@ -59,7 +60,7 @@ harden(struct crb_err *err)
 		status = crb_slab_open(SLAB_BYTES, err);
 	if (status != CRB_OK)
 		return status;
-	crb_slab_adopt_jansson();
+	crb_json_use_slab();
 	raise_limit();
 	if (sodium_init() < 0)
 		return crb_err_set(err, CRB_ERR_SYSTEM, "libsodium failed");

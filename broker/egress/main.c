@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "base/options.h"
 #include "base/process.h"
+#include "base/json.h"
 #include "base/slab.h"
 #include "broker/egress/egress.h"
 #include "broker/egress/memory.h"
@@ -64,7 +65,7 @@ prepare_process(struct crb_err *err)
 	if (sodium_init() < 0)
 		return crb_err_set(
 		    err, CRB_ERR_SYSTEM, "libsodium cannot be started");
-	crb_slab_adopt_jansson();
+	crb_json_use_slab();
 	return crb_egress_memory(err);
 }
 

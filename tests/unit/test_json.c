@@ -183,7 +183,7 @@ text_goes_back_to_where_it_came_from(void **state)
 	char *text;
 
 	(void)state;
-	crb_slab_adopt_jansson();
+	crb_json_use_slab();
 	json = json_object();
 	assert_non_null(text = crb_json_text(json));
 	crb_json_text_free(text);

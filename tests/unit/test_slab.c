@@ -1,3 +1,4 @@
+#include "base/json.h"
 #include "base/slab.h"
 
 #include <pthread.h>
@@ -266,7 +267,7 @@ jansson_draws_from_it(void **state)
 	json_t *json;
 
 	(void)state;
-	crb_slab_adopt_jansson();
+	crb_json_use_slab();
 	assert_non_null(json = json_pack("{s:s}", "password", "hunter2"));
 	assert_true(crb_slab_stats().used > 0);
 	json_decref(json);
