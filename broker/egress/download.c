@@ -287,6 +287,8 @@ enum crb_status
 crb_download_flush(
     struct crb_download *download, bool last, struct crb_err *err)
 {
+	/* Also when it was something else that the stream did not take. */
+	download->blocked = false;
 	if (!download->head_read)
 		return CRB_OK;
 	if (!download->head_sent && send_head(download, err) != CRB_OK)
