@@ -63,21 +63,31 @@ collect(const struct crb_change *change, struct settling *settling,
 	return status;
 }
 
+static enum crb_status
+try(const struct crb_change *change, struct crb_err *err)
+{
+	struct settling *settling = malloc(sizeof(*settling));
+	enum crb_status status;
+
+	if (settling == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	*settling = (struct settling){ change->call, change->result,
+		change->settle, change->ctx };
+	if ((status = collect(change, settling, err)) != CRB_OK)
+		free(settling);
+	return status;
+}
+
 void
 crb_change_commit(const struct crb_change *change)
 {
-	CRB_AUTO_JSON json_t *record = change->record;
-	struct settling *settling = malloc(sizeof(*settling));
+	enum crb_status status;
 	struct crb_err err;
 
-	if (settling == NULL)
-		(void)crb_err_set(&err, CRB_ERR_NOMEM, "out of memory");
-	else
-		*settling = (struct settling){ change->call, change->result,
-			change->settle, change->ctx };
-	if (settling != NULL && collect(change, settling, &err) == CRB_OK)
+	status = try(change, &err);
+	json_decref(change->record);
+	if (status == CRB_OK)
 		return;
-	free(settling);
 	if (change->settle != NULL)
 		change->settle(change->ctx, false);
 	json_decref(change->result);

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -111,6 +112,21 @@ grants_text(const struct crb_session *session, struct crb_buf *out)
 	}
 }
 
+/* "until 2026-11-21T20:37:12Z, profile web, with process 4711" */
+static void
+terms_text(const struct crb_session *session, struct crb_buf *out)
+{
+	char until[CRB_TIME_TEXT];
+
+	crb_text_time(session->expires, until);
+	crb_buf_printf(out, "until %s", until);
+	if (session->profile != NULL)
+		crb_buf_printf(out, ", profile %s", session->profile);
+	if (session->bound)
+		crb_buf_printf(
+		    out, ", with process %" PRId64, session->process.pid);
+}
+
 static enum crb_status
 record(struct issue *issue, struct crb_err *err)
 {
@@ -118,6 +134,7 @@ record(struct issue *issue, struct crb_err *err)
 	struct crb_core *core = issue->core;
 	CRB_AUTO_JSON json_t *json = NULL;
 	CRB_AUTO_BUF struct crb_buf grants = CRB_BUF_INIT(65536);
+	CRB_AUTO_BUF struct crb_buf terms = CRB_BUF_INIT(256);
 	struct crb_audit_event event = {
 		.event = "session.issue",
 		.who = issue->call->who,
@@ -136,7 +153,9 @@ record(struct issue *issue, struct crb_err *err)
 	if (json == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	grants_text(session, &grants);
+	terms_text(session, &terms);
 	event.scope = crb_buf_text(&grants);
+	event.detail = crb_buf_text(&terms);
 	if ((status = crb_core_need_record(core, err)) != CRB_OK ||
 	    (status = crb_commit_event(core->commit, &event, err)) != CRB_OK)
 		return status;
