@@ -10,10 +10,10 @@
 #include <sodium.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/process.h"
-#include "base/json.h"
 #include "base/slab.h"
 #include "broker/core/core.h"
 
