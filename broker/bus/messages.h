@@ -135,6 +135,7 @@
 	F(TEXT, host, 256) \
 	F(U16, port, 0) \
 	F(TEXT, target, 2 * CRB_TARGET_MAX) /* path and query, as judged */ \
+	F(TEXT, content_type, 128) /* empty: as the sandbox says */ \
 	F(TEXT, backend, 32) \
 	F(BYTES, params, 16384) /* JSON, without the CA */ \
 	F(BYTES, secret, 16384) \

@@ -204,6 +204,8 @@ send_job(const struct crb_exchange *exchange,
 		.tls = origin->tls,
 		.host = CRB_SLICE(origin->host),
 		.port = (uint16_t)origin->port,
+		.content_type = CRB_SLICE(
+		    crb_git_operation_type(judgement->request.operation)),
 		.backend = CRB_SLICE(credential->backend->kind),
 		.params = CRB_SLICE(credential->job_params),
 		.secret = { crb_secret_bytes(credential->secret),

@@ -351,6 +351,16 @@ crb_git_request_target(
 }
 
 const char *
+crb_git_operation_type(enum crb_git_operation operation)
+{
+	if (operation == CRB_GIT_FETCH)
+		return "application/x-git-upload-pack-request";
+	if (operation == CRB_GIT_PUSH)
+		return "application/x-git-receive-pack-request";
+	return "";
+}
+
+const char *
 crb_git_operation_choice(enum crb_git_operation operation)
 {
 	switch (operation) {

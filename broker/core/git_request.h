@@ -45,6 +45,9 @@ CRB_NODISCARD enum crb_status crb_git_request_parse(struct crb_slice method,
 void crb_git_request_target(
     const struct crb_git_request *request, struct crb_buf *out);
 
+/* What its body is, and nothing else may be; "" when it has none. */
+const char *crb_git_operation_type(enum crb_git_operation operation);
+
 /* The value of the attribute "git" that it needs: "fetch", "push"; or NULL. */
 const char *crb_git_operation_choice(enum crb_git_operation operation);
 

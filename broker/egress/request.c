@@ -303,6 +303,26 @@ inject(struct crb_request *request, const struct crb_injection *injection,
 	return add_line(request, crb_buf_text(&line), err);
 }
 
+/*
+ * What is judged as git must be git to the upstream, too: a path of some API
+ * that ends like git's does not take a body of this type.
+ */
+static enum crb_status
+set_content_type(struct crb_request *request, const struct crb_msg_job *job,
+    struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(256);
+
+	if (job->content_type.len == 0)
+		return CRB_OK;
+	request->typed = true;
+	crb_buf_str(&line, "content-type: ");
+	crb_buf_add(&line, job->content_type.p, job->content_type.len);
+	if (crb_buf_check(&line, "the content type", err) != CRB_OK)
+		return err->status;
+	return add_line(request, crb_buf_text(&line), err);
+}
+
 enum crb_status
 crb_request_init(struct crb_request *request, const struct crb_msg_job *job,
     const struct crb_injection *injection, struct crb_trust *trust,
@@ -320,7 +340,8 @@ crb_request_init(struct crb_request *request, const struct crb_msg_job *job,
 	    set_trust(request, job, trust, err) != CRB_OK ||
 	    set_proxy(request, job, err) != CRB_OK ||
 	    set_target(request, job, injection, err) != CRB_OK ||
-	    set_method(request, job, err) != CRB_OK)
+	    set_method(request, job, err) != CRB_OK ||
+	    set_content_type(request, job, err) != CRB_OK)
 		return err->status;
 	return inject(request, injection, err);
 }
@@ -344,8 +365,9 @@ add_header(struct crb_request *request, const struct crb_header *header,
 	if (!crb_header_request_ok(header->name))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a header came that is not on the list");
-	/* The secret's own header has been set. */
-	if (crb_slice_is_nocase(header->name, request->injected))
+	/* These have been set. */
+	if (crb_slice_is_nocase(header->name, request->injected) ||
+	    (request->typed && crb_slice_is(header->name, "content-type")))
 		return CRB_OK;
 	crb_buf_add(&line, header->name.p, header->name.len);
 	crb_buf_str(&line, ": ");

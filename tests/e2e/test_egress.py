@@ -357,6 +357,17 @@ def test_a_head_has_no_body(egress, upstream):
     assert answer.length == 0 and answer.end["clean"] == 1
 
 
+def test_the_content_type_of_the_job_replaces_the_sandboxs(egress, upstream):
+    server = upstream(reply())
+    git = "application/x-git-upload-pack-request"
+    egress.exchange(server, "content-type: application/json\n",
+                    body=[b"{}"], content_type=git)
+    request, = server.seen
+    assert [h for h in request.headers
+            if h.lower().startswith("content-type")] == [
+                f"content-type: {git}"]
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_arrives_whole(egress, upstream, chunked):
     server = upstream(reply())

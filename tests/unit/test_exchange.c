@@ -255,6 +255,28 @@ a_clean_stream_is_used_again_and_another_is_not(void **state)
 	world_stop(&world);
 }
 
+/* An API's path may end like git's; a body of this type is git's only. */
+static void
+a_job_says_what_the_body_is(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world, "gh:repository=acme/api,git=fetch+push");
+	(void)world_git(
+	    &world, session, "POST", "git.test/acme/api/git-upload-pack", NULL);
+	slice_equal(world_hear(&world, CRB_MSG_JOB)->job.content_type,
+	    "application/x-git-upload-pack-request");
+	(void)world_git(&world, session, "POST",
+	    "git.test/acme/api/git-receive-pack", NULL);
+	slice_equal(world_hear(&world, CRB_MSG_JOB)->job.content_type,
+	    "application/x-git-receive-pack-request");
+	(void)world_git(
+	    &world, session, "GET", "git.test/acme/api/info/refs", FETCH);
+	slice_equal(world_hear(&world, CRB_MSG_JOB)->job.content_type, "");
+	world_stop(&world);
+}
+
 static void
 a_session_has_so_many_at_once_and_no_more(void **state)
 {
@@ -584,6 +606,7 @@ main(void)
 		cmocka_unit_test(the_first_grant_that_allows_decides),
 		cmocka_unit_test(
 		    a_clean_stream_is_used_again_and_another_is_not),
+		cmocka_unit_test(a_job_says_what_the_body_is),
 		cmocka_unit_test(a_session_has_so_many_at_once_and_no_more),
 		cmocka_unit_test(a_revoke_cuts_off_what_is_under_way),
 		cmocka_unit_test(a_dropped_grant_gives_nothing_any_more),
