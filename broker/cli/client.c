@@ -127,7 +127,9 @@ crb_cli_call(struct crb_cli *cli, const char *method, json_t *params,
 		json_decref(params);
 		return err->status;
 	}
-	if (send_request(cli->admin, method, params, err) != CRB_OK)
+	/* A broker that hangs up on us may have said why before. */
+	if (send_request(cli->admin, method, params, err) != CRB_OK &&
+	    err->status != CRB_ERR_SYSTEM)
 		return err->status;
 	(void)setsockopt(
 	    cli->admin, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
