@@ -336,11 +336,11 @@ def git_server():
     shutil.rmtree(path, ignore_errors=True)
 
 
-def add_git_credential(broker, server, name="forge"):
+def add_git_credential(broker, server, name="forge", ca=None):
     broker.run("credential", "add", name,
                "-p", f"hosts={server.authority}", "-p", "auth=basic",
                "-p", f"username={server.user}", "-p", "network=loopback",
-               "-p", f"ca=@{server.ca}", input=server.password + "\n")
+               "-p", f"ca=@{ca or server.ca}", input=server.password + "\n")
 
 
 @pytest.fixture
