@@ -203,10 +203,10 @@ set_proxy(struct crb_request *request, const struct crb_msg_job *job,
 	    request->network != CRB_NETWORK_LOOPBACK;
 	if (request->proxied)
 		crb_buf_add(&url, job->proxy.p, job->proxy.len);
-	/* An empty one keeps libcurl from looking for one by itself. */
+	/* For TLS libcurl asks it for a tunnel.  An empty one keeps it from
+	 * looking for one by itself. */
 	SET(PROXY, crb_buf_text(&url));
 	SET(NOPROXY, "");
-	SET(HTTPPROXYTUNNEL, 1L);
 	SET(SUPPRESS_CONNECT_HEADERS, 1L);
 	return taken(failed || url.failed, err);
 }

@@ -23,6 +23,7 @@ import bus  # noqa: E402
 
 EGRESS = BUILD / "libexec" / "credbroker" / "credbroker-egress"
 SECRET = b"tok_4f8c/Zb+19=Qx"
+TELLTALE = "tok-that-fits-a-subject"
 MIB = 1 << 20
 LARGE = 200 * MIB
 NONE, LENGTH, CHUNKED = range(3)
@@ -287,10 +288,14 @@ def certificates(tmp_path_factory):
            "-nodes", "-days", "2")
     openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out",
             "ca.pem", "-subj", "/CN=Test CA")
-    for name, host in (("right", "localhost"), ("wrong", "other.example")):
+    for name, host in (("right", "localhost"), ("wrong", "other.example"),
+                       ("telltale", TELLTALE)):
         openssl(folder, "req", *key, "-keyout", f"{name}.key", "-out",
                 f"{name}.csr", "-subj", f"/CN={host}")
-        (folder / "names").write_text(f"subjectAltName=DNS:{host}\n")
+        names = "basicConstraints=CA:FALSE\n"
+        if name != "telltale":
+            names += f"subjectAltName=DNS:{host}\n"
+        (folder / "names").write_text(names)
         openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem",
                 "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
                 "-extfile", "names", "-out", f"{name}.pem")
@@ -331,6 +336,13 @@ def test_a_client_without_a_user_agent_gets_one(egress, upstream):
     egress.exchange(server)
     assert server.seen[0].header("user-agent") == "credbroker"
     assert server.seen[0].header("accept") is None
+
+
+def test_a_client_cannot_send_the_secrets_header_too(egress, upstream):
+    server = upstream(reply())
+    params = {"auth": "header", "header": "Pragma", "prefix": "key "}
+    egress.exchange(server, "pragma: mine\n", params=params)
+    assert server.seen[0].header("pragma") == f"key {SECRET.decode()}"
 
 
 def test_a_secret_goes_into_the_query_where_it_belongs(egress, upstream):
@@ -585,6 +597,17 @@ def test_a_certificate_for_another_name_is_not_trusted(egress, upstream,
     assert server.seen == []
 
 
+def test_an_error_text_with_the_secret_is_withheld(egress, upstream,
+                                                   certificates):
+    """A certificate's name is an upstream's text too."""
+    server = upstream(reply(), tls_context(certificates, "telltale"),
+                      (certificates / "ca.pem").read_bytes())
+    answer = egress.exchange(server, secret=TELLTALE)
+    answer.failed(502, "why cannot be shown")
+    # With another secret it is shown: so it was there.
+    egress.exchange(server).failed(502, TELLTALE)
+
+
 def test_a_trusted_connection_is_not_lent_to_one_without_the_ca(
         egress, upstream, certificates):
     server = upstream(reply(), tls_context(certificates, "right"),
@@ -685,11 +708,15 @@ def test_a_proxy_is_asked_for_a_tunnel_and_sees_no_secret(
     egress.exchange(server, network=PUBLIC).failed(502, "a loopback address")
 
 
-def test_what_stays_on_this_host_does_not_go_through_a_proxy(egress, upstream):
+def test_what_stays_on_this_host_does_not_go_through_a_proxy(
+        egress, upstream, certificates):
     server = upstream(reply())
     proxy = upstream(reply())
     url = f"http://127.0.0.1:{proxy.port}"
     assert egress.exchange(server, proxy=url).status == 200
+    secure = upstream(reply(), tls_context(certificates, "right"),
+                      (certificates / "ca.pem").read_bytes())
+    assert egress.exchange(secure, proxy=url).status == 200
     egress.exchange(server, host="192.0.2.1", network=PUBLIC,
                     proxy=url).failed(502, "clear text")
     assert proxy.accepted == 0
