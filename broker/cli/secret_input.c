@@ -46,6 +46,7 @@ prompt(int tty, const char *what, struct crb_buf *buf, struct crb_err *err)
 	quiet = saved;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
 	quiet.c_lflag |= ICANON;
+	quiet.c_cc[VEOL] = CONTROL_C; /* so that it is read at once */
 	(void)sigemptyset(&stop);
 	(void)sigaddset(&stop, SIGTSTP);
 	(void)sigaddset(&stop, SIGTERM);

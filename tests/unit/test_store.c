@@ -261,14 +261,17 @@ somebody_elses_database_is_refused(void **state)
 	assert_refused(fixture, "not a database");
 }
 
+#define CREATE_TRIGGER                                      \
+	"CREATE TRIGGER more AFTER INSERT ON record BEGIN " \
+	"DELETE FROM record; END"
+
 static void
 an_edited_schema_is_refused(void **state)
 {
 	static const char *const edits[] = {
 		"CREATE TABLE more (x)",
 		"CREATE INDEX more ON record (revision)",
-		"CREATE TRIGGER more AFTER INSERT ON record BEGIN "
-		"DELETE FROM record; END",
+		CREATE_TRIGGER,
 		"CREATE VIEW more AS SELECT * FROM record",
 		"ALTER TABLE record RENAME COLUMN value TO worth",
 		"DROP TABLE record",
