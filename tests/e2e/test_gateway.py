@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -1052,7 +1053,8 @@ def test_length_that_is_not_kept_breaks_off(gateway, sent):
     stream = begin_fetch(gateway, client, "content-type: text/plain\n",
                          has_length=1, length=5)
     stream.send("RESPONSE_BODY", data=b"x" * sent)
-    stream.send("RESPONSE_END", clean=1)
+    with contextlib.suppress(BrokenPipeError):
+        stream.send("RESPONSE_END", clean=1)
     if sent == 4:
         with pytest.raises(ValueError):
             Response(client).body()
@@ -1097,6 +1099,22 @@ def test_failure_before_the_body_has_come(gateway):
     response = Response(client)
     assert response.status == 200
     assert b"ng refs/heads/main credbroker: example.com is" in response.body()
+
+
+def test_reason_that_egress_left_behind_is_read(gateway):
+    """It closes a stream with a part of the request unread."""
+    gateway.session()
+    client = gateway.connect()
+    post(client, UPLOAD_PACK, body=b"x" * 70000)
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    assert stream.receive()[0] == "REQUEST_HEAD"
+    gateway.process.send_signal(signal.SIGSTOP)
+    stream.send("RESPONSE_FAIL", job=stream.job, status=502,
+                code="upstream_failed", detail="example.com is not there")
+    stream.close()
+    gateway.process.send_signal(signal.SIGCONT)
+    assert b"ERR credbroker: example.com is not there" in (
+        Response(client).body())
 
 
 def test_response_that_begins_before_the_request_ends(gateway):
@@ -1562,25 +1580,51 @@ def test_large_clone_leaves_memory_flat(gateway, known):
     assert (done["clean"], done["down"]) == (1, LARGE)
 
 
-def test_stalled_bodies_cost_no_processor_time(gateway):
-    gateway.session()
-    down, up = gateway.connect(), gateway.connect()
-    stream = begin_fetch(gateway, down)
-    stream.sock.settimeout(0.3)
-    with pytest.raises(TimeoutError):
-        while True:
-            stream.send("RESPONSE_BODY", data=b"x" * 65536)
-    up.settimeout(0.3)
-    with contextlib.suppress(TimeoutError):
-        ask(up, "POST " + UPLOAD_PACK, HOST + "Content-Length: 9999999\r\n",
-            b"x" * 9999999)
-    gateway.allow(gateway.expect("EXCHANGE"))
-    with contextlib.suppress(TimeoutError):
-        up.sendall(b"x" * 9999999)
+def is_idle(gateway):
     time.sleep(0.2)
     ticks = gateway.ticks()
     time.sleep(1)
-    assert gateway.ticks() - ticks < 20
+    return gateway.ticks() - ticks < 20
+
+
+def fill_up(stream):
+    stream.sock.settimeout(0.3)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            stream.send("RESPONSE_BODY", data=b"x" * 65536)
+
+
+def test_stalled_clone_costs_no_processor_time(gateway):
+    gateway.session()
+    client = gateway.connect()
+    stream = begin_fetch(gateway, client)
+    fill_up(stream)
+    assert is_idle(gateway)
+    # What egress wrote before it left is still to be had, when wanted.
+    stream.close()
+    assert is_idle(gateway)
+    length = 0
+    with pytest.raises(ValueError):
+        for piece in Response(client).pieces():
+            length += len(piece)
+    assert length > 4 * 65536
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_stalled_push_costs_no_processor_time(gateway, early):
+    gateway.session()
+    client = gateway.connect(timeout=0.3)
+    with contextlib.suppress(TimeoutError):
+        ask(client, "POST " + RECEIVE_PACK,
+            HOST + "Content-Length: 9999999\r\n", b"x" * 9999999)
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    if early:
+        stream.send("RESPONSE_HEAD", job=stream.job, status=200,
+                    headers=RESULT)
+        fill_up(stream)
+    with contextlib.suppress(TimeoutError):
+        client.sendall(b"x" * 9999999)
+    assert is_idle(gateway)
 
 
 # --- The process ------------------------------------------------------------
