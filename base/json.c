@@ -10,7 +10,8 @@
 #include "base/units.h"
 
 #define DEPTH_MAX 32u
-#define KEY_SHOWN 64u /* of a key that somebody else chose */
+#define KEY_SHOWN 64u       /* of a key that somebody else chose */
+#define QUOTING_STACK 4096u /* more than its frames for an error take */
 
 /* A place in a text. */
 struct scan {
@@ -120,13 +121,17 @@ crb_json_parse(const char *text, size_t len, const char *where, json_t **out,
     struct crb_err *err)
 {
 	json_error_t why;
+	CRB_AUTO_WIPE const struct crb_wipe wipe = { &why, sizeof(why) };
 	json_t *json;
 
 	if (check_depth(text, len, where, err) != CRB_OK)
 		return err->status;
 	if ((json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why)) ==
-	    NULL)
+	    NULL) {
+		/* jansson made its quotation of the text on the stack. */
+		sodium_stackzero(QUOTING_STACK);
 		return parse_error(&why, where, err);
+	}
 	*out = json;
 	return CRB_OK;
 }
