@@ -1,8 +1,8 @@
 #ifndef CRB_BUF_H
 #define CRB_BUF_H
 
-#include <stdbool.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,16 +14,22 @@
  * checks once at its end.  What is in it is kept NUL-terminated.
  */
 struct crb_buf {
-	char *data;	/* NULL while empty and never grown */
+	char *data; /* NULL while empty and never grown */
 	size_t len;
 	size_t cap;
-	size_t max;	/* of len */
+	size_t max; /* of len */
 	bool failed;
-	bool wiped;	/* from the slab, and wiped: it may hold a secret */
+	bool wiped; /* from the slab, and wiped: it may hold a secret */
 };
 
-#define CRB_BUF_INIT(maximum) { .max = (maximum) }
-#define CRB_BUF_INIT_WIPED(maximum) { .max = (maximum), .wiped = true }
+#define CRB_BUF_INIT(maximum)    \
+	{                        \
+		.max = (maximum) \
+	}
+#define CRB_BUF_INIT_WIPED(maximum)             \
+	{                                       \
+		.max = (maximum), .wiped = true \
+	}
 
 void crb_buf_add(struct crb_buf *buf, const void *bytes, size_t len);
 void crb_buf_str(struct crb_buf *buf, const char *s);
@@ -43,12 +49,13 @@ void crb_buf_reset(struct crb_buf *buf);
 void crb_buf_clear(struct crb_buf *buf);
 /* The text, never NULL. */
 const char *crb_buf_text(const struct crb_buf *buf);
-/* Hand the memory over, as malloc()ed text; NULL when failed.  Not for wiped. */
+/* Hand the memory over, as malloc()ed text; NULL when failed.  Not for wiped.
+ */
 char *crb_buf_steal(struct crb_buf *buf);
 
 /* CRB_OK, or CRB_ERR_TOO_LARGE naming `what` when the buffer has failed. */
-CRB_NODISCARD enum crb_status crb_buf_check(const struct crb_buf *buf,
-    const char *what, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_buf_check(
+    const struct crb_buf *buf, const char *what, struct crb_err *err);
 
 #define CRB_AUTO_BUF __attribute__((cleanup(crb_buf_clear)))
 

@@ -15,10 +15,18 @@
  * CRB_STEAL_FD(), which leaves -1.  A type of ours with a _free() declares its
  * own CRB_AUTO_* beside it.
  */
-#define CRB_STEAL(p) \
-	__extension__({ __typeof__(p) stolen_ = (p); (p) = NULL; stolen_; })
-#define CRB_STEAL_FD(fd) \
-	__extension__({ int stolen_ = (fd); (fd) = -1; stolen_; })
+#define CRB_STEAL(p)                         \
+	__extension__({                      \
+		__typeof__(p) stolen_ = (p); \
+		(p) = NULL;                  \
+		stolen_;                     \
+	})
+#define CRB_STEAL_FD(fd)            \
+	__extension__({             \
+		int stolen_ = (fd); \
+		(fd) = -1;          \
+		stolen_;            \
+	})
 
 struct crb_wipe {
 	void *bytes;

@@ -46,8 +46,8 @@ format(struct crb_err *err, const char *behind, const char *fmt, va_list ap)
 	memcpy(err->msg, msg, sizeof(msg));
 }
 
-enum crb_status
-(crb_err_set)(struct crb_err *err, enum crb_status status, const char *fmt, ...)
+enum crb_status(crb_err_set)(
+    struct crb_err *err, enum crb_status status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -58,8 +58,7 @@ enum crb_status
 	return status;
 }
 
-enum crb_status
-(crb_err_errno)(struct crb_err *err, const char *fmt, ...)
+enum crb_status(crb_err_errno)(struct crb_err *err, const char *fmt, ...)
 {
 	const char *why = strerrordesc_np(errno);
 	va_list ap;
@@ -71,8 +70,7 @@ enum crb_status
 	return CRB_ERR_SYSTEM;
 }
 
-enum crb_status
-(crb_err_context)(struct crb_err *err, const char *fmt, ...)
+enum crb_status(crb_err_context)(struct crb_err *err, const char *fmt, ...)
 {
 	char behind[CRB_ERR_MSG_MAX];
 	va_list ap;

@@ -16,17 +16,17 @@
  * short transfers are theirs to handle.  `timeout_ms` bounds the whole call.
  * A file that ends early is CRB_ERR_INVALID.
  */
-CRB_NODISCARD enum crb_status crb_io_read(int fd, void *bytes, size_t len,
-    int timeout_ms, struct crb_err *err);
-CRB_NODISCARD enum crb_status crb_io_write(int fd, const void *bytes,
-    size_t len, int timeout_ms, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_io_read(
+    int fd, void *bytes, size_t len, int timeout_ms, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_io_write(
+    int fd, const void *bytes, size_t len, int timeout_ms, struct crb_err *err);
 /* Append all until end of file; over buf->max is CRB_ERR_TOO_LARGE. */
-CRB_NODISCARD enum crb_status crb_io_read_all(int fd, struct crb_buf *buf,
-    int timeout_ms, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_io_read_all(
+    int fd, struct crb_buf *buf, int timeout_ms, struct crb_err *err);
 
 /* Append a regular file's content (O_NOFOLLOW on the last component). */
-CRB_NODISCARD enum crb_status crb_io_read_file(const char *path,
-    struct crb_buf *buf, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_io_read_file(
+    const char *path, struct crb_buf *buf, struct crb_err *err);
 /*
  * Replace a file in one step: temporary file beside it, fsync, rename, fsync
  * of the folder.  After a failure the old file is untouched and the temporary
@@ -42,9 +42,9 @@ CRB_NODISCARD enum crb_status crb_io_write_file(const char *path,
  * *fd to -1 or to the caller's descriptor (CLOEXEC); a truncated packet or
  * more than one descriptor is CRB_ERR_INVALID, with all of them closed.
  */
-CRB_NODISCARD enum crb_status crb_io_send(int sock, const void *bytes,
-    size_t len, int fd, struct crb_err *err);
-CRB_NODISCARD enum crb_status crb_io_receive(int sock, void *bytes,
-    size_t cap, size_t *len, int *fd, int *closed, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_io_send(
+    int sock, const void *bytes, size_t len, int fd, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_io_receive(int sock, void *bytes, size_t cap,
+    size_t *len, int *fd, int *closed, struct crb_err *err);
 
 #endif /* !CRB_IO_H */

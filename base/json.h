@@ -31,11 +31,10 @@ void crb_json_text_free(char *text);
 
 /* Members that must be there: an error says `where` and the key. */
 CRB_NODISCARD enum crb_status crb_json_string(const json_t *object,
-    const char *key, const char *where, const char **out,
-    struct crb_err *err);
+    const char *key, const char *where, const char **out, struct crb_err *err);
 CRB_NODISCARD enum crb_status crb_json_integer(const json_t *object,
-    const char *key, const char *where, int64_t min, int64_t max,
-    int64_t *out, struct crb_err *err);
+    const char *key, const char *where, int64_t min, int64_t max, int64_t *out,
+    struct crb_err *err);
 CRB_NODISCARD enum crb_status crb_json_object(const json_t *object,
     const char *key, const char *where, json_t **out, struct crb_err *err);
 CRB_NODISCARD enum crb_status crb_json_array(const json_t *object,

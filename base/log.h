@@ -12,21 +12,21 @@ enum crb_log_level { CRB_LOG_DEBUG, CRB_LOG_INFO, CRB_LOG_WARN, CRB_LOG_ERROR };
 
 enum crb_log_key {
 	CRB_LOG_END = 0,
-	CRB_LOG_SESSION,	/* const char * */
-	CRB_LOG_TASK,		/* const char * */
-	CRB_LOG_CREDENTIAL,	/* const char *, the name */
-	CRB_LOG_PROCESS,	/* const char *, "gateway" */
-	CRB_LOG_PATH,		/* const char *, of a file of ours */
-	CRB_LOG_REASON,		/* const char *, a crb_err's message */
-	CRB_LOG_CODE,		/* const char *, of a status */
-	CRB_LOG_HOST,		/* const char *, of an upstream */
-	CRB_LOG_PID,		/* int64_t */
-	CRB_LOG_UID,		/* int64_t */
-	CRB_LOG_COUNT,		/* int64_t */
-	CRB_LOG_STATUS,		/* int64_t, HTTP or exit */
-	CRB_LOG_SIGNAL,		/* int64_t */
-	CRB_LOG_MILLISECONDS,	/* int64_t */
-	CRB_LOG_BYTES,		/* int64_t */
+	CRB_LOG_SESSION,      /* const char * */
+	CRB_LOG_TASK,         /* const char * */
+	CRB_LOG_CREDENTIAL,   /* const char *, the name */
+	CRB_LOG_PROCESS,      /* const char *, "gateway" */
+	CRB_LOG_PATH,         /* const char *, of a file of ours */
+	CRB_LOG_REASON,       /* const char *, a crb_err's message */
+	CRB_LOG_CODE,         /* const char *, of a status */
+	CRB_LOG_HOST,         /* const char *, of an upstream */
+	CRB_LOG_PID,          /* int64_t */
+	CRB_LOG_UID,          /* int64_t */
+	CRB_LOG_COUNT,        /* int64_t */
+	CRB_LOG_STATUS,       /* int64_t, HTTP or exit */
+	CRB_LOG_SIGNAL,       /* int64_t */
+	CRB_LOG_MILLISECONDS, /* int64_t */
+	CRB_LOG_BYTES,        /* int64_t */
 };
 
 /* `process` is borrowed for good.  Before this, "credbroker". */

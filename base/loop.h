@@ -20,8 +20,8 @@ typedef void crb_timer_fn(void *ctx);
 typedef void crb_signal_fn(void *ctx, int signal);
 typedef void crb_turn_fn(void *ctx);
 
-CRB_NODISCARD enum crb_status crb_loop_new(struct crb_loop **out,
-    struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_loop_new(
+    struct crb_loop **out, struct crb_err *err);
 void crb_loop_free(struct crb_loop *loop);
 
 /*
@@ -44,8 +44,8 @@ void crb_loop_unwatch(struct crb_loop *loop, int fd);
 struct crb_timer {
 	crb_timer_fn *fn;
 	void *ctx;
-	int64_t due;		/* ms on the loop's clock; private */
-	uint32_t slot;		/* 0 when not set; private */
+	int64_t due;   /* ms on the loop's clock; private */
+	uint32_t slot; /* 0 when not set; private */
 };
 void crb_timer_init(struct crb_timer *timer, crb_timer_fn *fn, void *ctx);
 CRB_NODISCARD enum crb_status crb_timer_set(struct crb_loop *loop,
@@ -61,8 +61,8 @@ CRB_NODISCARD enum crb_status crb_loop_signals(struct crb_loop *loop,
 void crb_loop_each_turn(struct crb_loop *loop, crb_turn_fn *fn, void *ctx);
 
 /* Until crb_loop_stop(). */
-CRB_NODISCARD enum crb_status crb_loop_run(struct crb_loop *loop,
-    struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_loop_run(
+    struct crb_loop *loop, struct crb_err *err);
 void crb_loop_stop(struct crb_loop *loop);
 
 /* Milliseconds of CLOCK_BOOTTIME, read once a turn. */

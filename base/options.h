@@ -17,14 +17,14 @@
  * Values land in the caller's struct, at `offset`.
  */
 enum crb_option_type {
-	CRB_OPTION_FLAG,	/* bool; no value */
-	CRB_OPTION_TEXT,	/* const char *, borrowed */
-	CRB_OPTION_CHOICE,	/* const char *, one of `choices` */
-	CRB_OPTION_LIST,	/* struct crb_list; repeatable, commas split */
-	CRB_OPTION_REPEAT,	/* struct crb_list; repeatable, taken whole */
-	CRB_OPTION_NUMBER,	/* int64_t */
-	CRB_OPTION_DURATION,	/* int64_t, seconds */
-	CRB_OPTION_SIZE,	/* int64_t, bytes */
+	CRB_OPTION_FLAG,     /* bool; no value */
+	CRB_OPTION_TEXT,     /* const char *, borrowed */
+	CRB_OPTION_CHOICE,   /* const char *, one of `choices` */
+	CRB_OPTION_LIST,     /* struct crb_list; repeatable, commas split */
+	CRB_OPTION_REPEAT,   /* struct crb_list; repeatable, taken whole */
+	CRB_OPTION_NUMBER,   /* int64_t */
+	CRB_OPTION_DURATION, /* int64_t, seconds */
+	CRB_OPTION_SIZE,     /* int64_t, bytes */
 };
 
 #define CRB_LIST_MAX 64
@@ -36,19 +36,22 @@ struct crb_list {
 };
 
 struct crb_option {
-	const char *name;	/* "bind-pid": --bind-pid, or the JSON key */
-	char letter;		/* 'k' for -k, or 0 */
+	const char *name; /* "bind-pid": --bind-pid, or the JSON key */
+	char letter;      /* 'k' for -k, or 0 */
 	enum crb_option_type type;
 	size_t offset;
 	bool required;
-	int64_t min, max;	/* number, duration, size; both 0: unbounded */
-	const char *preset;	/* the default, in the option's own syntax */
-	const char *const *choices;	/* NULL-terminated */
-	const char *value;	/* what help calls the value: "PID" */
-	const char *help;	/* one line */
+	int64_t min, max;   /* number, duration, size; both 0: unbounded */
+	const char *preset; /* the default, in the option's own syntax */
+	const char *const *choices; /* NULL-terminated */
+	const char *value;          /* what help calls the value: "PID" */
+	const char *help;           /* one line */
 };
 
-#define CRB_OPTION_END { .name = NULL }
+#define CRB_OPTION_END       \
+	{                    \
+		.name = NULL \
+	}
 
 /*
  * Parse argv[first..argc), after setting every option of the table to its
@@ -60,7 +63,7 @@ struct crb_option {
  */
 struct crb_operands {
 	int count;
-	char **at;		/* points into argv, which is permuted */
+	char **at; /* points into argv, which is permuted */
 };
 CRB_NODISCARD enum crb_status crb_options_argv(const struct crb_option *table,
     int argc, char **argv, int first, bool stop_at_operand, void *out,
@@ -85,7 +88,7 @@ void crb_options_clear(const struct crb_option *table, void *out);
 /* "  --ttl DURATION   how long ... (default 8h)" a line each, aligned. */
 void crb_options_help(const struct crb_option *table, FILE *to);
 
-const struct crb_option *crb_options_find(const struct crb_option *table,
-    const char *name);
+const struct crb_option *crb_options_find(
+    const struct crb_option *table, const char *name);
 
 #endif /* !CRB_OPTIONS_H */

@@ -17,7 +17,7 @@
 /* One parse: where values come from decides how messages name an option. */
 struct crb_parse {
 	const struct crb_option *table;
-	const char *where;	/* NULL: a command line */
+	const char *where; /* NULL: a command line */
 	void *out;
 	struct crb_err *err;
 	bool seen[CRB_PARSE_OPTIONS_MAX];
@@ -27,8 +27,8 @@ struct crb_parse {
 enum crb_status crb_parse_fail(const struct crb_parse *parse,
     const struct crb_option *option, const char *fmt, ...) CRB_PRINTF(3, 4);
 /* There is no option `name`, which somebody else chose. */
-enum crb_status crb_parse_unknown(const struct crb_parse *parse,
-    struct crb_slice name);
+enum crb_status crb_parse_unknown(
+    const struct crb_parse *parse, struct crb_slice name);
 
 /* Where the option's value lives in `out`. */
 void *crb_parse_field(const struct crb_option *option, void *out);
@@ -38,8 +38,8 @@ void crb_parse_list_clear(struct crb_list *list);
 /* Set every option to its default. */
 CRB_NODISCARD enum crb_status crb_parse_defaults(struct crb_parse *parse);
 /* It is given: a default gives way, and only lists are given twice. */
-CRB_NODISCARD enum crb_status crb_parse_mark(struct crb_parse *parse,
-    const struct crb_option *option);
+CRB_NODISCARD enum crb_status crb_parse_mark(
+    struct crb_parse *parse, const struct crb_option *option);
 /* From the option's own syntax; text is borrowed. */
 CRB_NODISCARD enum crb_status crb_parse_text(const struct crb_parse *parse,
     const struct crb_option *option, const char *text);
@@ -50,7 +50,6 @@ CRB_NODISCARD enum crb_status crb_parse_value(const struct crb_parse *parse,
 CRB_NODISCARD enum crb_status crb_parse_item(const struct crb_parse *parse,
     const struct crb_option *option, const char *item);
 /* All that is required was given. */
-CRB_NODISCARD enum crb_status crb_parse_required(
-    const struct crb_parse *parse);
+CRB_NODISCARD enum crb_status crb_parse_required(const struct crb_parse *parse);
 
 #endif /* !CRB_OPTIONS_PARSE_H */

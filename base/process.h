@@ -12,8 +12,8 @@
  * core files, no new privileges, umask 077, standard descriptors open, every
  * descriptor above `last_fd` closed, SIGPIPE ignored.
  */
-CRB_NODISCARD enum crb_status crb_process_harden(int last_fd,
-    struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_process_harden(
+    int last_fd, struct crb_err *err);
 
 /*
  * What a process's identity is made of, so that a pid that was used again is
@@ -26,8 +26,8 @@ struct crb_process_id {
 	char boot[37];
 };
 /* CRB_ERR_NOT_FOUND when there is no such process (or it is a zombie). */
-CRB_NODISCARD enum crb_status crb_process_identify(pid_t pid,
-    struct crb_process_id *out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_process_identify(
+    pid_t pid, struct crb_process_id *out, struct crb_err *err);
 /* The very same process still runs. */
 bool crb_process_lives(const struct crb_process_id *id);
 

@@ -18,8 +18,8 @@ struct crb_secret;
  * Copy `len` bytes into a new secret and wipe the caller's buffer, whether or
  * not the call succeeds.  The caller owns *out.
  */
-CRB_NODISCARD enum crb_status crb_secret_take(void *bytes, size_t len,
-    struct crb_secret **out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_secret_take(
+    void *bytes, size_t len, struct crb_secret **out, struct crb_err *err);
 /* The same, and the caller's bytes stay as they are. */
 CRB_NODISCARD enum crb_status crb_secret_copy(const void *bytes, size_t len,
     struct crb_secret **out, struct crb_err *err);
@@ -45,11 +45,11 @@ crb_secret_cleanup(struct crb_secret **secret)
  */
 struct crb_key;
 
-CRB_NODISCARD enum crb_status crb_key_random(struct crb_key **out,
-    struct crb_err *err);
-/* Copies and wipes `bytes`, whether or not the call succeeds. */
-CRB_NODISCARD enum crb_status crb_key_take(uint8_t bytes[CRB_KEY_BYTES],
+CRB_NODISCARD enum crb_status crb_key_random(
     struct crb_key **out, struct crb_err *err);
+/* Copies and wipes `bytes`, whether or not the call succeeds. */
+CRB_NODISCARD enum crb_status crb_key_take(
+    uint8_t bytes[CRB_KEY_BYTES], struct crb_key **out, struct crb_err *err);
 /*
  * Sub-key `id` for the purpose `context`, exactly 8 characters
  * (crypto_kdf_derive_from_key).

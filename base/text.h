@@ -25,8 +25,8 @@ char *crb_slice_dup(struct crb_slice slice);
  * Cut the next piece up to `separator` off the front of *rest.  False when
  * *rest is used up; "a," gives "a" and then "".  Start with .p not NULL.
  */
-bool crb_slice_cut(struct crb_slice *rest, char separator,
-    struct crb_slice *piece);
+bool crb_slice_cut(
+    struct crb_slice *rest, char separator, struct crb_slice *piece);
 
 /*
  * Names of credentials, profiles, tasks: 1 to 64 of [a-z0-9] and, inside,
@@ -40,22 +40,22 @@ bool crb_task_ok(const char *task);
  * terminal or in a log line: printable ASCII as it is, "\\" doubled, all else
  * as \xNN, at most `most` bytes of input and "..." behind when cut.
  */
-void crb_text_escape(struct crb_buf *out, const void *bytes, size_t len,
-    size_t most);
+void crb_text_escape(
+    struct crb_buf *out, const void *bytes, size_t len, size_t most);
 
 /* RFC 4648 base64, with padding. */
 void crb_text_base64(struct crb_buf *out, const void *bytes, size_t len);
 void crb_text_hex(struct crb_buf *out, const void *bytes, size_t len);
 /* RFC 3986: all but unreserved characters are encoded, upper-case hex. */
-void crb_text_percent_encode(struct crb_buf *out, const void *bytes,
-    size_t len);
+void crb_text_percent_encode(
+    struct crb_buf *out, const void *bytes, size_t len);
 
 /* `count` characters of base62, chosen at random without bias; NUL follows. */
 void crb_text_random(char *out, size_t count);
 
 /* The candidate nearest to `word`, within two edits, or NULL. */
-const char *crb_text_nearest(const char *word, const char *const *candidates,
-    size_t count);
+const char *crb_text_nearest(
+    const char *word, const char *const *candidates, size_t count);
 
 /* Wall clock as "2026-11-21T09:30:00Z"; 21 bytes. */
 #define CRB_TIME_TEXT 21

@@ -19,7 +19,7 @@ void crb_token_make(char out[CRB_TOKEN_LEN + 1]);
 /* Prefix, alphabet, length and checksum are right. */
 bool crb_token_ok(const char *token, size_t len);
 /* BLAKE2b-256; a token has 256 bits of entropy, so no key is needed. */
-void crb_token_hash(const char *token, size_t len,
-    unsigned char out[CRB_TOKEN_HASH_BYTES]);
+void crb_token_hash(
+    const char *token, size_t len, unsigned char out[CRB_TOKEN_HASH_BYTES]);
 
 #endif /* !CRB_TOKEN_H */
