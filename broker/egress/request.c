@@ -45,6 +45,8 @@ check_job(const struct crb_msg_job *job, struct crb_err *err)
 		    job->target.p[i] == '#')
 			return crb_err_set(err, CRB_ERR_INVALID, "job: target");
 	}
+	if (!crb_header_value_ok(job->content_type))
+		return crb_err_set(err, CRB_ERR_INVALID, "job: content type");
 	if (job->port == 0 || job->tls > 1 ||
 	    job->network > CRB_NETWORK_LOOPBACK ||
 	    job->body > CRB_BODY_CHUNKED || job->length > INT64_MAX)

@@ -31,17 +31,6 @@ on_read(char *to, size_t size, size_t count, void *ctx)
 	return len;
 }
 
-static int
-on_seek(void *ctx, curl_off_t offset, int origin)
-{
-	struct crb_transfer *transfer = ctx;
-
-	if (offset != 0 || origin != SEEK_SET ||
-	    !crb_upload_rewind(&transfer->upload))
-		return CURL_SEEKFUNC_FAIL;
-	return CURL_SEEKFUNC_OK;
-}
-
 static size_t
 on_line(char *line, size_t size, size_t count, void *ctx)
 {
@@ -82,8 +71,6 @@ set_callbacks(struct crb_transfer *transfer, struct crb_err *err)
 
 	if (curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read) ||
 	    curl_easy_setopt(easy, CURLOPT_READDATA, transfer) ||
-	    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek) ||
-	    curl_easy_setopt(easy, CURLOPT_SEEKDATA, transfer) ||
 	    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_line) ||
 	    curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer) ||
 	    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) ||

@@ -69,36 +69,22 @@ take_end(struct crb_upload *upload, struct crb_err *err)
 	return CRB_OK;
 }
 
-/*
- * The first packet is kept until there is a second one, so that a request of
- * one packet can be sent again when a kept connection turns out to be closed.
- */
 static enum crb_status
 next_packet(struct crb_upload *upload, struct crb_err *err)
 {
-	bool second = upload->start != NULL;
-	uint8_t *packet = second ? upload->spare : upload->packet;
 	struct crb_msg msg;
 
-	if (receive(upload, packet, &msg, err) != CRB_OK)
+	if (receive(upload, upload->packet, &msg, err) != CRB_OK)
 		return err->status;
 	upload->paused = msg.type == CRB_MSG_NONE_;
 	if (upload->paused)
 		return CRB_OK;
 	if (msg.type == CRB_MSG_REQUEST_END)
 		return take_end(upload, err);
-	if (msg.type != CRB_MSG_REQUEST_BODY)
-		return crb_err_set(err, CRB_ERR_INVALID,
-		    "%s came inside of a body", crb_msg_name(msg.type));
-	if (second) {
-		memcpy(upload->packet, msg.request_body.data.p,
-		    msg.request_body.data.len);
-		msg.request_body.data.p = (const char *)upload->packet;
-	}
-	if (take_data(upload, &msg.request_body.data, err) != CRB_OK)
-		return err->status;
-	upload->start = upload->passed == 0 ? upload->at : NULL;
-	return CRB_OK;
+	if (msg.type == CRB_MSG_REQUEST_BODY)
+		return take_data(upload, &msg.request_body.data, err);
+	return crb_err_set(err, CRB_ERR_INVALID, "%s came inside of a body",
+	    crb_msg_name(msg.type));
 }
 
 enum crb_status
@@ -116,19 +102,6 @@ crb_upload_read(struct crb_upload *upload, char *to, size_t size, size_t *len,
 	upload->in_hand -= *len;
 	upload->passed += *len;
 	return CRB_OK;
-}
-
-bool
-crb_upload_rewind(struct crb_upload *upload)
-{
-	if (upload->passed == 0)
-		return true;
-	if (upload->start == NULL)
-		return false;
-	upload->in_hand += (size_t)(upload->at - upload->start);
-	upload->at = upload->start;
-	upload->passed = 0;
-	return true;
 }
 
 bool

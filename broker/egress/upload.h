@@ -9,8 +9,9 @@
 
 /*
  * The request's body on its way from a stream to libcurl.  Nothing is read
- * from the stream before libcurl asks, which is the back-pressure.  Every
- * request ends with REQUEST_END, one without a body too.
+ * from the stream before libcurl asks, which is the back-pressure, and nothing
+ * is kept: a body is never sent twice, since nobody knows what the first time
+ * did.  Every request ends with REQUEST_END, one without a body too.
  */
 struct crb_upload {
 	int fd; /* of the stream, borrowed */
@@ -21,9 +22,8 @@ struct crb_upload {
 	uint8_t *spare;  /* CRB_STREAM_PACKET_MAX, borrowed, shared */
 	const char *at;
 	size_t in_hand;
-	const char *start; /* of the first packet's data, NULL when gone */
-	bool paused;       /* libcurl waits for more */
-	bool ended;        /* REQUEST_END came */
+	bool paused; /* libcurl waits for more */
+	bool ended;  /* REQUEST_END came */
 };
 
 CRB_NODISCARD enum crb_status crb_upload_init(struct crb_upload *upload, int fd,
@@ -35,9 +35,6 @@ void crb_upload_clear(struct crb_upload *upload);
  */
 CRB_NODISCARD enum crb_status crb_upload_read(struct crb_upload *upload,
     char *to, size_t size, size_t *len, struct crb_err *err);
-
-/* From the start again; false when that is gone. */
-bool crb_upload_rewind(struct crb_upload *upload);
 
 /* The whole body was passed on, so that only REQUEST_END may come. */
 bool crb_upload_passed(const struct crb_upload *upload);

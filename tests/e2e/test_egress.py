@@ -36,12 +36,12 @@ pytestmark = pytest.mark.skipif(not EGRESS.exists(),
 # --- The process under test -------------------------------------------------
 
 class Egress:
-    def __init__(self, *args):
+    def __init__(self, *args, wrapper=()):
         ours, theirs = bus.pair()
         environment = {"ASAN_OPTIONS": "quarantine_size_mb=1:"
                        + os.environ.get("ASAN_OPTIONS", "")}
         self.process = subprocess.Popen(
-            [str(EGRESS), *args], env=environment, pass_fds=(3,),
+            [*wrapper, str(EGRESS), *args], env=environment, pass_fds=(3,),
             stdin=subprocess.DEVNULL,
             preexec_fn=lambda: os.dup2(theirs.fileno(), 3))
         theirs.close()
@@ -286,8 +286,9 @@ def certificates(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificates")
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
            "-nodes", "-days", "2")
-    openssl(folder, "req", "-x509", *key, "-keyout", "ca.key", "-out",
-            "ca.pem", "-subj", "/CN=Test CA")
+    for name in ("ca", "other"):
+        openssl(folder, "req", "-x509", *key, "-keyout", f"{name}.key", "-out",
+                f"{name}.pem", "-subj", f"/CN=Test {name}")
     for name, host in (("right", "localhost"), ("wrong", "other.example"),
                        ("telltale", TELLTALE)):
         openssl(folder, "req", *key, "-keyout", f"{name}.key", "-out",
@@ -427,6 +428,29 @@ def test_a_kept_connection_that_closed_is_opened_again(egress, upstream):
     assert second.status == 200 and server.accepted == 2
 
 
+def test_a_body_is_not_sent_twice(egress, upstream):
+    """A kept connection may close when a request is on its way already."""
+    def serve(connection):
+        for answer in (reply(), None):
+            request = Request(connection)
+            if not request.line:
+                return
+            request.body()
+            methods.append(request.line.split()[0])
+            if answer is not None:
+                connection.sendall(answer)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    methods = []
+    server = upstream(serve)
+    assert egress.exchange(server).status == 200
+    egress.exchange(server, body=[b"abc"]).failed(502, "closed")
+    assert methods == ["GET", "POST"]
+    assert egress.exchange(server).status == 200
+    assert egress.exchange(server).status == 200
+    assert methods == ["GET", "POST", "GET", "GET", "GET"]
+
+
 @pytest.mark.parametrize("headers", [
     "authorization: Bearer mine\n", "host: evil.example\n",
     "content-length: 5\n", "transfer-encoding: chunked\n", "cookie: a=b\n",
@@ -445,7 +469,7 @@ def test_headers_that_are_not_on_the_list_end_the_job(egress, upstream,
     {"target": "no-slash"}, {"target": "/a b"}, {"target": "/a\tb"},
     {"target": "/a#b"}, {"target": "/\u00e9"}, {"method": "GE T"},
     {"method": "CONNECT"}, {"host": "a@b"}, {"host": "a/b"}, {"port": 0},
-    {"tls": 2}, {"network": 9}, {"backend": "nonesuch"}, {"params": {
+    {"tls": 2}, {"network": 9}, {"content_type": "a/b\r\nx: y"}, {"backend": "nonesuch"}, {"params": {
         "auth": "nonesuch"}}, {"secret": b"short"}, {"secret": b"a\nb\ncdef"}])
 def test_a_job_that_makes_no_sense_is_refused(egress, upstream, change):
     server = upstream(reply())
@@ -570,6 +594,35 @@ def test_a_client_that_does_not_read_holds_the_upstream_back(
     assert egress.done(job)["clean"] == 1
 
 
+def test_a_stream_that_has_room_again_costs_nothing(egress, upstream):
+    """While the upstream thinks, there is nothing to do."""
+    total, taken, ticks = 4 * MIB, threading.Event(), []
+
+    def serve(connection):
+        Request(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+                           % (total + 1) + bytes(total))
+        assert taken.wait(60)
+        ticks.append(egress.processor_ticks())
+        connection.settimeout(2)
+        with contextlib.suppress(TimeoutError):
+            connection.recv(1)
+        ticks.append(egress.processor_ticks())
+        connection.sendall(b"x")
+
+    job, stream = egress.job(upstream(serve))
+    send_request(job, stream, "", [])
+    got = 0
+    while got < total:
+        name, fields = stream.receive()
+        got += len(fields["data"]) if name == "RESPONSE_BODY" else 0
+    taken.set()
+    assert stream.receive() == ("RESPONSE_BODY", {"data": b"x"})
+    assert stream.receive()[0] == "RESPONSE_END"
+    assert egress.done(job)["clean"] == 1
+    assert ticks[1] - ticks[0] < 50
+
+
 # --- TLS --------------------------------------------------------------------
 
 def test_a_private_ca_is_enough(egress, upstream, certificates):
@@ -578,6 +631,22 @@ def test_a_private_ca_is_enough(egress, upstream, certificates):
     answer = egress.exchange(server)
     assert answer.status == 200
     assert server.seen[0].header("authorization") == f"Bearer {SECRET.decode()}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="binds a file as root")
+def test_the_systems_certificates_are_trusted(upstream, certificates):
+    bundle = "/etc/ssl/certs/ca-certificates.crt"
+    egress = Egress(wrapper=[
+        "/usr/bin/unshare", "--mount", "/bin/sh", "-c",
+        f'/usr/bin/mount --bind "$0" {bundle} && exec "$@"',
+        str(certificates / "ca.pem")])
+    server = upstream(reply(), tls_context(certificates, "right"))
+    assert egress.exchange(server).status == 200
+    # A credential's own CA stands in their place, not beside them.
+    other = upstream(reply(), tls_context(certificates, "right"),
+                     (certificates / "other.pem").read_bytes())
+    egress.exchange(other).failed(502, "not trusted")
+    egress.stop()
 
 
 def test_an_unknown_issuer_is_not_trusted(egress, upstream, certificates):
