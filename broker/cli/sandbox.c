@@ -104,6 +104,37 @@ judge_workspace(const struct crb_sandbox *sandbox,
 	return CRB_OK;
 }
 
+/*
+ * What lies in a broker's folder is not for a sandbox, and a read-only mount
+ * would not keep it from the sockets there.
+ */
+static enum crb_status
+hide(struct crb_sandbox *sandbox, const struct crb_sandbox_forbidden *forbidden,
+    struct crb_err *err)
+{
+	const char *const paths[CRB_SANDBOX_HIDDEN] = { forbidden->state,
+		forbidden->runtime };
+	struct crb_err missing;
+
+	for (size_t i = 0; i < CRB_SANDBOX_HIDDEN; i++) {
+		char *real = sandbox->hidden[i];
+
+		if (real_path(paths[i], real, &missing) != CRB_OK) {
+			real[0] = '\0';
+			continue;
+		}
+		if (contains(real, sandbox->workspace))
+			return crb_err_set(err, CRB_ERR_USAGE,
+			    "the workspace %s is in the broker's own folder "
+			    "%s: go to the project's folder, or name it with "
+			    "--workspace",
+			    sandbox->workspace, real);
+		if (!crb_sandbox_shows(real))
+			real[0] = '\0';
+	}
+	return CRB_OK;
+}
+
 enum crb_status
 crb_sandbox_prepare(const char *workspace,
     const struct crb_sandbox_forbidden *forbidden, struct crb_sandbox *out,
@@ -116,6 +147,7 @@ crb_sandbox_prepare(const char *workspace,
 	    real_path(workspace != NULL ? workspace : ".", out->workspace,
 		err) != CRB_OK ||
 	    judge_workspace(out, forbidden, err) != CRB_OK ||
+	    hide(out, forbidden, err) != CRB_OK ||
 	    crb_libexec_find(libexec, err) != CRB_OK ||
 	    crb_path_join(out->shim, libexec, "credbroker-shim", err) != CRB_OK)
 		return err->status;
@@ -169,14 +201,17 @@ read_inner_pid(int info)
 		    json_object_get(json, "child-pid"));
 }
 
-/* In the child: nothing of ours is left open but what bubblewrap is told of. */
+/*
+ * In the child: nothing of ours is left open but what bubblewrap is told of,
+ * and nothing of our caller's: a folder's descriptor would lead out.
+ */
 static void
 exec_bwrap(const struct crb_sandbox *sandbox, struct crb_args *args,
     struct crb_args *environment, int seccomp, int info)
 {
-	(void)fcntl(seccomp, F_SETFD, 0);
-	(void)fcntl(info, F_SETFD, 0);
-	(void)execve(sandbox->bwrap, args->at, environment->at);
+	if (close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
+	    fcntl(seccomp, F_SETFD, 0) == 0 && fcntl(info, F_SETFD, 0) == 0)
+		(void)execve(sandbox->bwrap, args->at, environment->at);
 	(void)dprintf(STDERR_FILENO, "credbroker: %s: %s\n", sandbox->bwrap,
 	    strerror(errno));
 	_exit(127);

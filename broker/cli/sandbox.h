@@ -16,14 +16,17 @@
  * workspace writable, the session's folder at /run/credbroker, and the shim's
  * forwarder inside.  The environment is an allow-list plus the session's.
  */
+#define CRB_SANDBOX_HIDDEN 2
 struct crb_sandbox {
 	char bwrap[CRB_PATH_MAX];
 	char shim[CRB_PATH_MAX];
 	char home[CRB_PATH_MAX];
 	char workspace[CRB_PATH_MAX];
+	/* Folders of the broker below what is shown; "": not there. */
+	char hidden[CRB_SANDBOX_HIDDEN][CRB_PATH_MAX];
 };
 
-/* Folders of the broker, which no workspace may contain. */
+/* Folders of the broker, which no workspace may contain, or be in. */
 struct crb_sandbox_forbidden {
 	const char *state;
 	const char *runtime;

@@ -17,10 +17,12 @@ static const char *const etc_files[] = { "alternatives", "bash.bashrc",
 	"ca-certificates", "ca-certificates.conf", "fonts", "group",
 	"host.conf", "inputrc", "ld.so.cache", "ld.so.conf", "ld.so.conf.d",
 	"locale.alias", "locale.conf", "localtime", "magic", "mime.types",
-	"nsswitch.conf", "os-release", "passwd", "pki", "profile", "protocols",
-	"services", "shells", "ssl/certs", "ssl/openssl.cnf", "terminfo",
-	"timezone", NULL };
+	"nsswitch.conf", "os-release", "passwd", "pki/ca-trust/extracted",
+	"pki/tls/cert.pem", "pki/tls/certs", "profile", "protocols", "services",
+	"shells", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
+	NULL };
 
+static const char *const shown_folders[] = { "/usr", "/opt", NULL };
 static const char *const root_folders[] = { "/bin", "/sbin", "/lib", "/lib32",
 	"/lib64", "/libx32", NULL };
 
@@ -30,8 +32,8 @@ static const char *const kept_variables[] = { "TERM", "LANG", "TZ", NULL };
 void
 crb_args_add(struct crb_args *args, const char *text)
 {
-	if (args->count == CRB_ARGS_MAX ||
-	    (args->at[args->count] = strdup(text)) == NULL)
+	args->at = reallocarray(args->at, args->count + 2, sizeof(*args->at));
+	if (args->at == NULL || (args->at[args->count] = strdup(text)) == NULL)
 		abort();
 	args->at[++args->count] = NULL;
 }
@@ -41,7 +43,8 @@ crb_args_clear(struct crb_args *args)
 {
 	for (size_t i = 0; i < args->count; i++)
 		free(args->at[i]);
-	args->count = 0;
+	free(args->at);
+	*args = (struct crb_args){ .count = 0 };
 }
 
 static void
@@ -96,25 +99,52 @@ add_root_folder(struct crb_args *args, const char *path)
 	}
 }
 
+/*
+ * A sandbox of root's is root to the kernel's settings too, without any
+ * capability: core_pattern alone would give it the host.
+ */
+static void
+add_proc(struct crb_args *args)
+{
+	add2(args, "--proc", "/proc");
+	add3(args, "--ro-bind", "/proc/sys", "/proc/sys");
+	add3(args, "--ro-bind-try", "/proc/sysrq-trigger",
+	    "/proc/sysrq-trigger");
+}
+
 static void
 add_system(struct crb_args *args)
 {
 	char path[CRB_PATH_MAX];
 
-	add3(args, "--ro-bind", "/usr", "/usr");
+	for (size_t i = 0; shown_folders[i] != NULL; i++)
+		add3(args, "--ro-bind-try", shown_folders[i], shown_folders[i]);
 	for (size_t i = 0; root_folders[i] != NULL; i++)
 		add_root_folder(args, root_folders[i]);
-	add3(args, "--ro-bind-try", "/opt", "/opt");
 	for (size_t i = 0; etc_files[i] != NULL; i++) {
 		(void)snprintf(path, sizeof(path), "/etc/%s", etc_files[i]);
 		add3(args, "--ro-bind-try", path, path);
 	}
 	add2(args, "--dev", "/dev");
-	add2(args, "--proc", "/proc");
+	add_proc(args);
 	add2(args, "--tmpfs", "/tmp");
 	add2(args, "--tmpfs", "/run");
 	add2(args, "--tmpfs", "/var/tmp");
 	add3(args, "--symlink", "../run", "/var/run");
+}
+
+bool
+crb_sandbox_shows(const char *path)
+{
+	size_t len;
+
+	for (size_t i = 0; shown_folders[i] != NULL; i++) {
+		len = strlen(shown_folders[i]);
+		if (strncmp(path, shown_folders[i], len) == 0 &&
+		    path[len] == '/')
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -146,6 +176,9 @@ crb_sandbox_args(const struct crb_sandbox *sandbox, const char *folder,
 	add_number(args, "--seccomp", seccomp_fd);
 	add_number(args, "--info-fd", info_fd);
 	add_system(args);
+	for (size_t i = 0; i < CRB_SANDBOX_HIDDEN; i++)
+		if (sandbox->hidden[i][0] != '\0')
+			add2(args, "--tmpfs", sandbox->hidden[i]);
 	add2(args, "--perms", "0700");
 	add2(args, "--tmpfs", sandbox->home);
 	add3(args, "--bind", sandbox->workspace, sandbox->workspace);

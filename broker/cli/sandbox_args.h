@@ -5,14 +5,19 @@
 
 #include "broker/cli/sandbox.h"
 
-/* A NULL-terminated list of strings that it owns; out of memory aborts. */
-#define CRB_ARGS_MAX 512
+/*
+ * A NULL-terminated list of strings that it owns, once there is one in it;
+ * out of memory aborts.  Starts as all zeros.
+ */
 struct crb_args {
 	size_t count;
-	char *at[CRB_ARGS_MAX + 1];
+	char **at;
 };
 void crb_args_add(struct crb_args *args, const char *text);
 void crb_args_clear(struct crb_args *args);
+
+/* Is this real path in a folder of the host's that a sandbox sees? */
+bool crb_sandbox_shows(const char *path);
 
 /* bubblewrap's command line up to the command itself. */
 void crb_sandbox_args(const struct crb_sandbox *sandbox, const char *folder,
