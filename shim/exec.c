@@ -261,6 +261,9 @@ run_pair(int listener, const struct crb_options *options)
 	pid_t self = getpid();
 	int status;
 
+	/* The command must not trace us; what it executes can be traced again.
+	 */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	hold_signals(&pair, &inherited);
 	pair.forwarder = fork();
 	if (pair.forwarder == 0)
