@@ -23,7 +23,7 @@ class Mapping:
     def __init__(self, line):
         span, self.mode, _, _, inode = line.split()[:5]
         self.first, self.last = (int(x, 16) for x in span.split("-"))
-        self.name = line.split(maxsplit=5)[5:]
+        self.name = "".join(line.split(maxsplit=5)[5:]).strip()
         self.file = inode != "0"
         self.flags = set()
 
@@ -57,13 +57,16 @@ def pieces(secret):
     return [part for form in forms for part in (form[:16], form[-16:])]
 
 
-def places(pid, *wanted):
-    """The mappings of a process in which one of the secrets is."""
+def places(pid, *wanted, within=""):
+    """The mappings of a process in which one of the secrets is; all of them,
+    or those of a name."""
     parts = [part for secret in wanted for part in pieces(secret)]
     found = []
     with open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for mapping in mappings(pid):
             if mapping.file and "w" not in mapping.mode:
+                continue
+            if within not in mapping.name:
                 continue
             if mapping.last - mapping.first > LARGEST:
                 continue
@@ -170,6 +173,8 @@ def test_a_secret_in_a_request_that_fails_is_gone(broker):
             ask(text)
             answer = admin.recv(65536).decode()
             assert '"error"' in answer and held[-1] not in answer, text
+            # At once: the next request would write over it.
+            assert not places(pids["core"], held[-1], within="[stack]"), text
     # A line that never ends.
     with socket.socket(socket.AF_UNIX) as admin:
         admin.connect(str(broker.runtime / "admin.sock"))
