@@ -121,6 +121,10 @@ class Gateway:
         stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
         return sum(int(f) for f in stat.rsplit(")", 1)[1].split()[11:13])
 
+    def state(self):
+        stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
+        return stat.rsplit(")", 1)[1].split()[0]
+
     def settle(self, session="s1"):
         """Everything sent so far has been taken, and the process is warm."""
         client = self.connect(session)
@@ -1109,6 +1113,7 @@ def test_reason_that_egress_left_behind_is_read(gateway):
     stream = gateway.allow(gateway.expect("EXCHANGE"))
     assert stream.receive()[0] == "REQUEST_HEAD"
     gateway.process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: gateway.state() == "T", "stopped")
     stream.send("RESPONSE_FAIL", job=stream.job, status=502,
                 code="upstream_failed", detail="example.com is not there")
     stream.close()
