@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, CREDBROKER, PATH, ROOT
+from conftest import BUILD, CREDBROKER, PATH, ROOT, wait_until
 
 GRANT = "forge:repository=acme/api"
 
@@ -182,11 +182,15 @@ def test_processes_have_clean_environments_and_no_dump(broker):
 
 
 def documented_commands():
-    for page in ("README.md", "docs/man/credbroker.1"):
+    for page in ("README.md", "docs/man/credbroker.1", "docs/sandboxes.md"):
         text = (ROOT / page).read_text().replace("\\e\n", " ")
         text = re.sub(r"\\\n\s*", " ", text)
         for line in text.splitlines():
-            line = line.strip().removeprefix("$ ").strip("`")
+            if page.endswith(".md") and not line.startswith("    "):
+                continue   # prose
+            line = line.strip().removeprefix("$ ")
+            for inner in re.findall(r"\$\((credbroker [^|)]*)", line):
+                yield page, inner
             if line.startswith("credbroker "):
                 yield page, line
 
@@ -209,4 +213,56 @@ def test_the_commands_in_the_documents_exist():
                 assert re.search(rf"(^|[ ,]){word}\b", text, re.M), \
                     f"{page}: {word} in {line}"
         seen += 1
-    assert seen >= 12
+    assert seen >= 17
+
+
+def documented_script(section, broker):
+    """The first block of a section of docs/sandboxes.md, for this broker."""
+    text = (ROOT / "docs" / "sandboxes.md").read_text()
+    text = text.split(f"\n## {section}\n")[1]
+    block = re.search(r"\n\n((?:    .*\n)+)", text).group(1)
+    return (f'credbroker() {{ verb=$1; shift; "{CREDBROKER}" $verb --config '
+            f'"{broker.config}" "$@"; }}\n' +
+            block.replace("github:repository", "forge:repository"))
+
+
+def run_script(script, words, broker, tmp_path):
+    path = tmp_path / "sandbox.sh"
+    path.write_text(script)
+    env = dict(broker.environment(), SHIM=str(
+        BUILD / "libexec" / "credbroker" / "credbroker-shim"))
+    return subprocess.run(["sh", "-eu", str(path), *words], env=env,
+                          cwd=tmp_path, capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=60)
+
+
+def test_the_bubblewrap_of_the_documents_is_a_sandbox(forge, git_server,
+                                                      folder):
+    workspace = folder / "workspace"
+    workspace.mkdir()
+    script = documented_script("Bubblewrap", forge)
+    done = run_script(script, ["git", "ls-remote",
+                               f"{git_server.url}/acme/api.git"],
+                      forge, workspace)
+    assert "refs/heads/main" in done.stdout, done.stderr
+    done = run_script(script, ["sh", "-c", "ls -A ~; ls /run; pwd"],
+                      forge, workspace)
+    assert done.stdout.split() == ["credbroker", "credbroker-bin",
+                                   str(workspace)], done.stderr
+    # The sessions have ended with their sandboxes.
+    wait_until(lambda: forge.json("session", "list")["sessions"] == [],
+               "no session is live")
+
+
+def test_the_docker_of_the_documents_gets_its_arguments(forge, folder):
+    words = folder / "words"
+    script = (f"docker() {{ printf '%s\\n' \"$@\" >{words}; }}\n" +
+              documented_script("Docker, Podman", forge))
+    done = run_script(script, [], forge, folder)
+    assert done.returncode == 0, done.stderr
+    given = words.read_text().splitlines()
+    assert given[:4] == ["run", "--rm", "--network", "none"]
+    assert sum("target=/run/credbroker" in word for word in given) == 2
+    assert "CREDBROKER_TASK=ci-991" in given
+    assert given[-4:] == ["IMAGE", "exec", "--", "COMMAND"]
+    assert forge.json("session", "list")["sessions"] == []
