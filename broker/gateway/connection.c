@@ -194,6 +194,7 @@ crb_connection_notify(void *ctx, struct MHD_Connection *mhd,
 	struct crb_connection *connection = *socket_context;
 	const union MHD_ConnectionInfo *info;
 
+	gateway->calls++;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
 		if (connection != NULL)
 			free_connection(connection);

@@ -235,6 +235,7 @@ read_body(void *ctx, uint64_t position, char *buffer, size_t room)
 	struct piece piece = { buffer, room, 0 };
 
 	(void)position;
+	exchange->gateway->calls++;
 	if (exchange->dead)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (!reply->broken)

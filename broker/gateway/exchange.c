@@ -74,6 +74,7 @@ crb_exchange_target(void *ctx, const char *target, struct MHD_Connection *mhd)
 	size_t len = strnlen(target, CRB_REQUEST_TARGET_MAX + 1);
 	struct crb_exchange *exchange;
 
+	((struct crb_gateway *)ctx)->calls++;
 	if (connection == NULL ||
 	    (exchange = calloc(1, sizeof(*exchange) + len + 1)) == NULL)
 		return NULL;
@@ -272,9 +273,9 @@ crb_exchange_access(void *ctx, struct MHD_Connection *mhd, const char *url,
 {
 	struct crb_exchange *exchange = *request;
 
-	(void)ctx;
 	(void)mhd;
 	(void)url;
+	((struct crb_gateway *)ctx)->calls++;
 	if (exchange == NULL || exchange->dead)
 		return MHD_NO;
 	if (exchange->phase == CRB_PHASE_HEAD)
@@ -297,8 +298,8 @@ crb_exchange_completed(void *ctx, struct MHD_Connection *mhd, void **request,
 	struct crb_connection *connection;
 	const struct crb_reply *reply;
 
-	(void)ctx;
 	(void)mhd;
+	((struct crb_gateway *)ctx)->calls++;
 	if (exchange == NULL)
 		return;
 	*request = NULL;

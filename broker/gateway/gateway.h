@@ -28,6 +28,7 @@ struct crb_gateway {
 	struct crb_connections idle;
 	/* One packet of a stream at a time. */
 	uint8_t *packet;
+	unsigned long calls; /* that the HTTP server has made of us */
 	bool stopping;
 };
 

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include <sodium.h>
@@ -29,18 +28,6 @@ free_gateway(struct crb_gateway **gateway)
 	crb_gateway_free(*gateway);
 }
 
-/* A session costs a descriptor, and so does each connection. */
-static void
-raise_descriptor_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static enum crb_status
 prepare(struct crb_err *err)
 {
@@ -49,7 +36,8 @@ prepare(struct crb_err *err)
 	if (sodium_init() < 0)
 		return crb_err_set(
 		    err, CRB_ERR_SYSTEM, "libsodium does not start");
-	raise_descriptor_limit();
+	/* A session costs a descriptor, and so does each connection. */
+	crb_process_raise_files();
 	/* Read once, before the process is confined. */
 	tzset();
 	return crb_slab_open(SLAB_BYTES, err);

@@ -23,12 +23,20 @@
 #define STALL_SECONDS 120
 /* At most this many rounds a turn, so that the bus gets its share. */
 #define ROUNDS 4
+/*
+ * A buffer full of what is no body (an endless chunk extension) leaves
+ * libmicrohttpd with a connection that it can neither read nor serve, and that
+ * is always ready: so after so many rounds of nothing, it rests.
+ */
+#define IDLE_ROUNDS 32
+#define REST_MS 50
 
 struct crb_server {
 	struct crb_gateway *gateway;
 	struct MHD_Daemon *daemon;
 	int epoll;
-	bool due; /* run in this turn */
+	bool due;             /* run in this turn */
+	unsigned idle_rounds; /* in a row */
 	struct crb_timer timer;
 	int64_t timer_at; /* on the loop's clock; 0: not set */
 };
@@ -88,20 +96,34 @@ set_timer(struct crb_server *server, int64_t ms)
 }
 
 static void
+run(struct crb_server *server)
+{
+	unsigned long calls = server->gateway->calls;
+
+	server->due = false;
+	(void)MHD_run(server->daemon);
+	server->idle_rounds = calls == server->gateway->calls
+	    ? server->idle_rounds + 1
+	    : 0;
+}
+
+static void
 each_turn(void *ctx)
 {
 	struct crb_server *server = ctx;
 	MHD_UNSIGNED_LONG_LONG ms = 0;
-	bool waits = false;
+	bool waits = false, rests = false;
 
 	for (int round = 0; server->due && round < ROUNDS; round++) {
-		server->due = false;
-		(void)MHD_run(server->daemon);
+		run(server);
 		waits = MHD_get_timeout(server->daemon, &ms) == MHD_YES;
-		if (waits && ms == 0)
+		rests = waits && ms == 0 && server->idle_rounds >= IDLE_ROUNDS;
+		if (waits && ms == 0 && !rests)
 			server->due = true;
 	}
-	if (server->due)
+	if (rests)
+		set_timer(server, REST_MS);
+	else if (server->due)
 		set_timer(server, 0);
 	else if (waits)
 		set_timer(server, ms < INT32_MAX ? (int64_t)ms : INT32_MAX);

@@ -919,6 +919,49 @@ def test_body_and_listed_headers_reach_egress_unchanged(gateway):
         b"git-protocol: version=2"]
 
 
+def test_expectation_of_100_is_met(gateway):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "POST " + RECEIVE_PACK, HOST + "Content-Length: 4\r\n"
+        "Expect: 100-continue\r\n")
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.sendall(b"0000")
+    assert take_request(stream) == (b"", b"0000")
+    stream.send("RESPONSE_HEAD", job=stream.job, status=200, headers=RESULT)
+    stream.send("RESPONSE_END", clean=1)
+    assert Response(client).status == 200
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 0\r\n",
+                                     "Transfer-Encoding: chunked\r\n"])
+def test_empty_body_has_an_end(gateway, framing):
+    gateway.session()
+    client = gateway.connect()
+    ask(client, "POST " + RECEIVE_PACK, HOST + framing,
+        b"0\r\n\r\n" if "chunked" in framing else b"")
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    assert take_request(stream) == (b"", b"")
+
+
+def test_kept_stream_of_a_client_that_left_is_closed(gateway):
+    gateway.session()
+    client = gateway.connect()
+    stream = begin_fetch(gateway, client)
+    stream.send("RESPONSE_END", clean=1)
+    assert Response(client).body() == b""
+    assert gateway.expect("EXCHANGE_DONE")["clean"] == 1
+    before = gateway.descriptors()
+    ask(client, "GET " + REFS)
+    exchange = gateway.expect("EXCHANGE")
+    client.close()
+    wait_until(lambda: gateway.descriptors() < before, "closed")
+    gateway.allow(exchange, stream)
+    assert stream.receive()[0] is None
+    done = gateway.expect("EXCHANGE_DONE")
+    assert (done["job"], done["clean"]) == (stream.job, 0)
+
+
 def test_response_headers_are_listed_ones(gateway):
     gateway.session()
     client = gateway.connect()
