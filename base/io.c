@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/process.h"
 #include "base/text.h"
 
 #define READ_PIECE 16384u
@@ -24,10 +24,7 @@ struct deadline {
 static int64_t
 now_ms(void)
 {
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return crb_clock_ms(CLOCK_MONOTONIC);
 }
 
 static struct deadline

@@ -7,10 +7,10 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/process.h"
 
 #define EVENTS_A_TURN 64
 #define SIGNALS 65 /* 1 to 64 */
@@ -50,15 +50,6 @@ struct crb_loop {
 	void *each_turn_ctx;
 };
 
-static int64_t
-boottime_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 static void
 free_loop(struct crb_loop **loop)
 {
@@ -85,7 +76,7 @@ crb_loop_new(struct crb_loop **out, struct crb_err *err)
 	if ((loop = calloc(1, sizeof(*loop))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	loop->epoll = loop->clock = loop->signals = -1;
-	loop->now = boottime_ms();
+	loop->now = crb_clock_ms(CLOCK_BOOTTIME);
 	(void)sigemptyset(&loop->mask);
 	if ((loop->epoll = epoll_create1(EPOLL_CLOEXEC)) == -1 ||
 	    (loop->clock = timerfd_create(
@@ -254,7 +245,7 @@ crb_timer_set(struct crb_loop *loop, struct crb_timer *timer,
 
 	/* Before the first turn nobody has read the clock. */
 	if (!loop->running)
-		loop->now = boottime_ms();
+		loop->now = crb_clock_ms(CLOCK_BOOTTIME);
 	if (slot == 0) {
 		if (heap_grow(loop, err) != CRB_OK)
 			return err->status;
@@ -338,7 +329,9 @@ arm(struct crb_loop *loop, int *timeout, struct crb_err *err)
 	int64_t due = loop->timer_count > 0 ? loop->timers[1]->due : 0;
 	struct itimerspec at = { 0 };
 
-	*timeout = loop->timer_count > 0 && due <= boottime_ms() ? 0 : -1;
+	*timeout = loop->timer_count > 0 && due <= crb_clock_ms(CLOCK_BOOTTIME)
+	    ? 0
+	    : -1;
 	if (*timeout == 0 || due == loop->armed)
 		return CRB_OK;
 	at.it_value.tv_sec = (time_t)(due / 1000);
@@ -405,7 +398,7 @@ turn(struct crb_loop *loop, struct crb_err *err)
 	count = epoll_wait(loop->epoll, events, EVENTS_A_TURN, timeout);
 	if (count == -1 && errno != EINTR)
 		return crb_err_errno(err, "epoll_wait");
-	loop->now = boottime_ms();
+	loop->now = crb_clock_ms(CLOCK_BOOTTIME);
 	for (int i = 0; i < count; i++)
 		dispatch(loop, &events[i]);
 	run_timers(loop);

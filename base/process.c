@@ -146,17 +146,28 @@ crb_process_lives(const struct crb_process_id *id)
 	    now.start == id->start && strcmp(now.boot, id->boot) == 0;
 }
 
+void
+crb_process_raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int64_t
-crb_wall_milliseconds(void)
+crb_clock_ms(clockid_t clock)
 {
 	struct timespec ts;
 
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	(void)clock_gettime(clock, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 int64_t
 crb_wall_seconds(void)
 {
-	return crb_wall_milliseconds() / 1000;
+	return crb_clock_ms(CLOCK_REALTIME) / 1000;
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/err.h"
 
@@ -31,9 +32,12 @@ CRB_NODISCARD enum crb_status crb_process_identify(
 /* The very same process still runs. */
 bool crb_process_lives(const struct crb_process_id *id);
 
+/* As many descriptors as the hard limit allows, where it can be had. */
+void crb_process_raise_files(void);
+
+/* A clock of clock_gettime(), in milliseconds. */
+int64_t crb_clock_ms(clockid_t clock);
 /* Wall clock, seconds. */
 int64_t crb_wall_seconds(void);
-/* Wall clock, milliseconds. */
-int64_t crb_wall_milliseconds(void);
 
 #endif /* !CRB_PROCESS_H */

@@ -4,21 +4,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "broker/core/audit_impl.h"
-
-static int64_t
-wall_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void
 set_timer(struct crb_audit *audit, struct crb_timer *timer, int64_t ms)
@@ -111,7 +102,8 @@ write_own(struct crb_audit *audit, const struct crb_audit_event *event,
 	};
 
 	crb_buf_reset(&audit->fields);
-	crb_audit_line_fields(&audit->fields, wall_ms(), event);
+	crb_audit_line_fields(
+	    &audit->fields, crb_clock_ms(CLOCK_REALTIME), event);
 	line.fields = crb_buf_text(&audit->fields);
 	line.len = audit->fields.len;
 	return write_line(audit, &line, err);
@@ -203,7 +195,7 @@ crb_audit_record(struct crb_audit *audit, const struct crb_audit_event *event,
 	/* Not the scratch of the log's own lines, which may come before it. */
 	CRB_AUTO_BUF struct crb_buf fields = CRB_BUF_INIT(CRB_AUDIT_FIELDS_MAX);
 
-	crb_audit_line_fields(&fields, wall_ms(), event);
+	crb_audit_line_fields(&fields, crb_clock_ms(CLOCK_REALTIME), event);
 	if (crb_buf_check(&fields, "an audit event", err) != CRB_OK) {
 		err->status = CRB_ERR_UNRECORDED;
 		return err->status;
@@ -219,7 +211,7 @@ crb_audit_render(struct crb_audit *audit, const struct crb_audit_event *event,
 	enum crb_status status;
 
 	crb_buf_printf(&buf, "{\"seq\":%" PRIu64 ",", audit->next_seq);
-	crb_audit_line_fields(&buf, wall_ms(), event);
+	crb_audit_line_fields(&buf, crb_clock_ms(CLOCK_REALTIME), event);
 	crb_buf_char(&buf, '}');
 	if ((status = crb_buf_check(&buf, "an audit event", err)) != CRB_OK)
 		return status;

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <sodium.h>
 
@@ -38,18 +37,6 @@ static const struct crb_option options[] = {
 	CRB_OPTION_END,
 };
 
-/* A descriptor a session, and more. */
-static void
-raise_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static enum crb_status
 harden(struct crb_err *err)
 {
@@ -61,7 +48,8 @@ harden(struct crb_err *err)
 	if (status != CRB_OK)
 		return status;
 	crb_json_use_slab();
-	raise_limit();
+	/* A descriptor a session, and more. */
+	crb_process_raise_files();
 	if (sodium_init() < 0)
 		return crb_err_set(err, CRB_ERR_SYSTEM, "libsodium failed");
 	return CRB_OK;

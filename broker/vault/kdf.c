@@ -1,10 +1,8 @@
 #include "broker/vault/kdf.h"
-
-#include <time.h>
-
 #include <sodium.h>
 
 #include "base/cleanup.h"
+#include "base/process.h"
 
 #define OPERATIONS_MAX 64u
 #define MEMORY_MAX ((uint64_t)4 << 30)
@@ -56,15 +54,6 @@ crb_vault_kdf(const struct crb_kdf_request *request,
 	return crb_key_take(bytes, out, err);
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 enum crb_status
 crb_vault_kdf_tune(struct crb_kdf_cost *out, struct crb_err *err)
 {
@@ -79,10 +68,10 @@ crb_vault_kdf_tune(struct crb_kdf_cost *out, struct crb_err *err)
 
 	if ((status = crb_secret_copy("probe", 5, &probe, err)) != CRB_OK)
 		return status;
-	took = now_ms();
+	took = crb_clock_ms(CLOCK_MONOTONIC);
 	if ((status = crb_vault_kdf(&request, probe, &key, err)) != CRB_OK)
 		return status;
-	took = now_ms() - took;
+	took = crb_clock_ms(CLOCK_MONOTONIC) - took;
 	if (took < 1)
 		took = 1;
 	/* Time is proportional to the operations; more memory is not asked. */

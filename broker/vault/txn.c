@@ -1,10 +1,10 @@
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "broker/vault/impl.h"
 
 #define SYNC_EVERY_MS 1000
@@ -233,15 +233,6 @@ crb_txn_seal(struct crb_txn *txn, struct crb_err *err)
 	return CRB_OK;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /*
  * The commit stands whatever becomes of the copy, which may be behind: only
  * the protection against an older store is weaker then.
@@ -257,9 +248,9 @@ copy_generation(struct crb_vault *vault, const struct crb_txn *txn)
 		    CRB_GENERATION_FILE, CRB_LOG_END);
 		return;
 	}
-	if (now_ms() - vault->synced_ms >= SYNC_EVERY_MS) {
+	if (crb_clock_ms(CLOCK_BOOTTIME) - vault->synced_ms >= SYNC_EVERY_MS) {
 		(void)fdatasync(vault->generation_fd);
-		vault->synced_ms = now_ms();
+		vault->synced_ms = crb_clock_ms(CLOCK_BOOTTIME);
 	}
 }
 
