@@ -381,6 +381,26 @@ received_gather(struct msghdr *msg, struct received *out)
 	}
 }
 
+/*
+ * A peer that closed with something unread resets the connection, which is
+ * said once; what it had sent before can be read afterwards.
+ */
+static ssize_t
+receive_packet(int sock, struct msghdr *msg)
+{
+	bool reset = false;
+	ssize_t n;
+
+	for (;;) {
+		n = recvmsg(sock, msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		if (n != -1 || (errno != EINTR && errno != ECONNRESET))
+			return n;
+		if (errno == ECONNRESET && reset)
+			return n;
+		reset |= errno == ECONNRESET;
+	}
+}
+
 enum crb_status
 crb_io_receive(int sock, void *bytes, size_t cap, size_t *len, int *fd,
     int *closed, struct crb_err *err)
@@ -401,9 +421,7 @@ crb_io_receive(int sock, void *bytes, size_t cap, size_t *len, int *fd,
 	*len = 0;
 	*fd = -1;
 	*closed = 0;
-	do {
-		n = recvmsg(sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n == -1 && errno == EINTR);
+	n = receive_packet(sock, &msg);
 	if (n == -1 && errno == EAGAIN)
 		return CRB_OK;
 	if (n == -1 && errno != ECONNRESET)

@@ -446,6 +446,29 @@ a_packet_arrives_whole_with_its_descriptor(void **state)
 }
 
 static void
+what_was_sent_before_a_reset_is_received(void **state)
+{
+	AUTO_PAIR struct pair bus = make_sockets(SOCK_SEQPACKET);
+	struct crb_err err;
+	char got[16];
+	size_t len;
+	int fd, closed;
+
+	(void)state;
+	assert_ok(crb_io_send(bus.b, "unread", 6, -1, &err));
+	assert_ok(crb_io_send(bus.a, "last", 4, -1, &err));
+	crb_fd_cleanup(&bus.a);
+	bus.a = -1;
+	assert_ok(
+	    crb_io_receive(bus.b, got, sizeof(got), &len, &fd, &closed, &err));
+	assert_int_equal(closed, 0);
+	assert_int_equal(len, 4);
+	assert_ok(
+	    crb_io_receive(bus.b, got, sizeof(got), &len, &fd, &closed, &err));
+	assert_int_equal(closed, 1);
+}
+
+static void
 nothing_waiting_and_nobody_there_are_told_apart(void **state)
 {
 	AUTO_PAIR struct pair bus = make_sockets(SOCK_SEQPACKET);
@@ -593,6 +616,7 @@ main(void)
 		    a_packet_that_does_not_fit_is_refused_and_its_descriptor_closed),
 		cmocka_unit_test(
 		    more_than_one_descriptor_is_refused_and_all_are_closed),
+		cmocka_unit_test(what_was_sent_before_a_reset_is_received),
 		cmocka_unit_test(sending_never_blocks),
 		cmocka_unit_test(
 		    what_no_socket_takes_is_too_large_and_nothing_is_no_packet),
