@@ -21,9 +21,6 @@ void crb_rpc_lock_due(struct crb_core *core);
 /* The member `ttl`, within the ceiling; *ttl is its default before. */
 CRB_NODISCARD enum crb_status crb_rpc_ttl(
     const struct crb_call *call, int64_t *ttl, struct crb_err *err);
-/* The session that the member `session` names. */
-CRB_NODISCARD enum crb_status crb_rpc_session(
-    const struct crb_call *call, struct crb_session **out, struct crb_err *err);
 /* {KEY: [...]}: what `show` makes of each value of a map, sorted by key. */
 json_t *crb_rpc_sorted(const struct crb_map *map, const char *key,
     json_t *(*show)(const void *value));

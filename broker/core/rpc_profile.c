@@ -57,6 +57,8 @@ edit_new(struct crb_core *core, struct crb_profile *now,
 	if (before != NULL)
 		take(core, before);
 	if (now != NULL && put(core, now, err) != CRB_OK) {
+		if (before != NULL)
+			(void)!put(core, before, err);
 		free(edit);
 		return err->status;
 	}

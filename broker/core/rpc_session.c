@@ -10,9 +10,9 @@
 #include "broker/core/rpc.h"
 #include "broker/core/session_end.h"
 
-enum crb_status
-crb_rpc_session(
-    const struct crb_call *call, struct crb_session **out, struct crb_err *err)
+/* The session that the member `session` names. */
+static enum crb_status
+find(const struct crb_call *call, struct crb_session **out, struct crb_err *err)
 {
 	enum crb_status status;
 	const char *id;
@@ -29,7 +29,7 @@ crb_rpc_session_show(struct crb_call *call)
 	struct crb_session *session;
 	struct crb_err err;
 
-	if (crb_rpc_session(call, &session, &err) != CRB_OK)
+	if (find(call, &session, &err) != CRB_OK)
 		crb_call_fail(call, &err);
 	else
 		crb_call_reply(call,
@@ -141,7 +141,7 @@ static enum crb_status
 find_live(struct crb_call *call, struct crb_session **out, struct edit **edit,
     struct crb_err *err)
 {
-	enum crb_status status = crb_rpc_session(call, out, err);
+	enum crb_status status = find(call, out, err);
 
 	if (status != CRB_OK)
 		return status;
@@ -388,7 +388,7 @@ read_target(struct crb_call *call, struct target *target, struct crb_err *err)
 	    (status = crb_call_flag(call, "all", &target->all, err)))
 		return status;
 	if (json_object_get(call->params, "session") != NULL &&
-	    (status = crb_rpc_session(call, &session, err)) != CRB_OK)
+	    (status = find(call, &session, err)) != CRB_OK)
 		return status;
 	target->session = session;
 	if ((session != NULL) + (target->task != NULL) + target->all != 1)
