@@ -40,7 +40,8 @@ set(json_t *into, const char *option, const char *key, const char *value,
 static enum crb_status
 read_param(const char *item, json_t *into, struct crb_err *err)
 {
-	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(VALUE_FILE_MAX);
+	/* Wiped: by mistake it may be a private key. */
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT_WIPED(VALUE_FILE_MAX);
 	CRB_AUTO_FREE char *key = NULL;
 	const char *value;
 
