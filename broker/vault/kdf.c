@@ -1,4 +1,5 @@
 #include "broker/vault/kdf.h"
+
 #include <sodium.h>
 
 #include "base/cleanup.h"
