@@ -1,16 +1,13 @@
 #include "broker/vault/header.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <sodium.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "broker/vault/bytes.h"
+#include "broker/vault/file_start.h"
 #include "broker/vault/kdf.h"
 
 enum {
@@ -241,36 +238,16 @@ crb_header_unwrap(const struct crb_header *header, size_t i,
 	return crb_key_take(plain, root, err);
 }
 
-static enum crb_status
-read_some(const char *path, uint8_t *bytes, size_t cap, size_t *len,
-    struct crb_err *err)
-{
-	CRB_AUTO_FD int fd = -1;
-	struct stat st;
-	ssize_t n;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd == -1 && errno == ENOENT)
-		return crb_err_set(err, CRB_ERR_NOT_FOUND, "there is none");
-	if (fd == -1 || fstat(fd, &st) == -1)
-		return crb_err_errno(err, "cannot be read");
-	if (!S_ISREG(st.st_mode))
-		return crb_err_set(err, CRB_ERR_CORRUPT, "not a regular file");
-	/* A file this small is read at once or not at all. */
-	if ((n = pread(fd, bytes, cap, 0)) == -1)
-		return crb_err_errno(err, "cannot be read");
-	*len = (size_t)n;
-	return CRB_OK;
-}
-
 enum crb_status
 crb_header_read(const char *path, struct crb_header *out, struct crb_err *err)
 {
 	/* A byte more, so that one that is too long is seen to be. */
 	uint8_t bytes[CRB_HEADER_BYTES_MAX + 1];
 	size_t len = 0;
+	off_t size;
 
-	if (read_some(path, bytes, sizeof(bytes), &len, err) != CRB_OK ||
+	if (crb_file_start(path, bytes, sizeof(bytes), &len, &size, err) !=
+		CRB_OK ||
 	    crb_header_decode(bytes, len, out, err) != CRB_OK)
 		return crb_err_context(err, "%s", path);
 	return CRB_OK;

@@ -1,15 +1,14 @@
 #include "broker/vault/store_check.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/path.h"
+#include "broker/vault/file_start.h"
 
 /* https://www.sqlite.org/fileformat2.html, section 1.3; big-endian. */
 enum {
@@ -54,23 +53,13 @@ static enum crb_status
 read_header(const char *path, uint8_t head[HEADER_BYTES], off_t *size,
     struct crb_err *err)
 {
-	CRB_AUTO_FD int fd = -1;
-	struct stat st;
-	ssize_t n;
+	size_t len = 0;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd == -1 && errno == ENOENT)
-		return crb_err_set(err, CRB_ERR_NOT_FOUND, "there is none");
-	if (fd == -1 || fstat(fd, &st) == -1)
-		return crb_err_errno(err, "cannot be read");
-	if (!S_ISREG(st.st_mode))
-		return crb_err_set(err, CRB_ERR_CORRUPT, "not a regular file");
-	if ((n = pread(fd, head, HEADER_BYTES, 0)) == -1)
-		return crb_err_errno(err, "cannot be read");
-	if (n < HEADER_BYTES)
+	if (crb_file_start(path, head, HEADER_BYTES, &len, size, err) != CRB_OK)
+		return err->status;
+	if (len < HEADER_BYTES)
 		return crb_err_set(err, CRB_ERR_CORRUPT,
-		    "truncated: only %zd bytes are left", n);
-	*size = st.st_size;
+		    "truncated: only %zu bytes are left", len);
 	return CRB_OK;
 }
 
