@@ -36,7 +36,7 @@ class Recorder:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self.listener.getsockname()[1]
         self.authority = f"localhost:{self.port}"
-        self.requests = []      # (head, body) as bytes, one a request
+        self.requests = []      # [head, body] as bytes, those that were whole
         self.answer = None      # bytes, or a function of (head, connection)
         threading.Thread(target=self.run, daemon=True).start()
 
@@ -60,8 +60,8 @@ class Recorder:
                         return
                     head += line
                 entry = [head, b""]
-                self.requests.append(entry)
                 self.read_body(head.lower(), file, entry)
+                self.requests.append(entry)
                 answer = self.answer or reply()
                 if callable(answer):
                     if answer(head, connection) is False:
@@ -75,10 +75,12 @@ class Recorder:
             while size := int(file.readline(), 16):
                 entry[1] += file.read(size)
                 file.readline()
-            file.readline()
+            file.readline()     # it fails, when the body was cut off
         elif b"content-length:" in head:
             size = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
             entry[1] += file.read(size)
+            if len(entry[1]) < size:
+                raise ValueError("cut off")
 
     def taken(self):
         """What came since the last time."""
