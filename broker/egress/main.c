@@ -5,11 +5,11 @@
 #include <sodium.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/options.h"
 #include "base/process.h"
-#include "base/json.h"
 #include "base/slab.h"
 #include "broker/egress/egress.h"
 #include "broker/egress/memory.h"
