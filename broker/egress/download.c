@@ -160,7 +160,8 @@ take_header(
 		return err->status;
 	if (!crb_header_response_ok(name))
 		return CRB_OK;
-	if (crb_scrub_finds(download->scrub, value.p, value.len)) {
+	/* A name may hold it too, where only its beginning is listed. */
+	if (crb_scrub_finds(download->scrub, line.p, line.len)) {
 		download->dropped++;
 		return CRB_OK;
 	}
