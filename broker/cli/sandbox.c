@@ -23,7 +23,40 @@
 	"Install it: apt install bubblewrap (dnf install bubblewrap)"
 
 static enum crb_status
-find_bwrap(char out[CRB_PATH_MAX], struct crb_err *err)
+real_path(const char *path, char out[CRB_PATH_MAX], struct crb_err *err)
+{
+	CRB_AUTO_FREE char *real = realpath(path, NULL);
+
+	if (real == NULL)
+		return crb_err_errno(err, "%s", path);
+	return crb_path_join(out, real, "", err);
+}
+
+/* `folder` is `inner` or a folder above it. */
+static bool
+contains(const char *folder, const char *inner)
+{
+	size_t len = strlen(folder);
+
+	if (strcmp(folder, "/") == 0)
+		return true;
+	return strncmp(folder, inner, len) == 0 &&
+	    (inner[len] == '\0' || inner[len] == '/');
+}
+
+/* Not one that the last sandbox has put into its workspace. */
+static bool
+is_program(const char *path, const char *workspace)
+{
+	char real[CRB_PATH_MAX];
+	struct crb_err err;
+
+	return access(path, X_OK) == 0 &&
+	    real_path(path, real, &err) == CRB_OK && !contains(workspace, real);
+}
+
+static enum crb_status
+find_bwrap(const char *workspace, char out[CRB_PATH_MAX], struct crb_err *err)
 {
 	const char *path = getenv("PATH");
 	struct crb_slice rest, piece;
@@ -36,20 +69,10 @@ find_bwrap(char out[CRB_PATH_MAX], struct crb_err *err)
 		    out, CRB_PATH_MAX, "%.*s/bwrap", (int)piece.len, piece.p);
 
 		if (piece.len > 0 && piece.p[0] == '/' && n < CRB_PATH_MAX &&
-		    access(out, X_OK) == 0)
+		    is_program(out, workspace))
 			return CRB_OK;
 	}
 	return crb_err_set(err, CRB_ERR_NOT_FOUND, NO_BWRAP);
-}
-
-static enum crb_status
-real_path(const char *path, char out[CRB_PATH_MAX], struct crb_err *err)
-{
-	CRB_AUTO_FREE char *real = realpath(path, NULL);
-
-	if (real == NULL)
-		return crb_err_errno(err, "%s", path);
-	return crb_path_join(out, real, "", err);
 }
 
 static enum crb_status
@@ -65,18 +88,6 @@ find_home(char out[CRB_PATH_MAX], struct crb_err *err)
 		home = user->pw_dir;
 	}
 	return real_path(home, out, err);
-}
-
-/* `folder` is `inner` or a folder above it. */
-static bool
-contains(const char *folder, const char *inner)
-{
-	size_t len = strlen(folder);
-
-	if (strcmp(folder, "/") == 0)
-		return true;
-	return strncmp(folder, inner, len) == 0 &&
-	    (inner[len] == '\0' || inner[len] == '/');
 }
 
 static enum crb_status
@@ -142,12 +153,12 @@ crb_sandbox_prepare(const char *workspace,
 {
 	char libexec[CRB_PATH_MAX];
 
-	if (find_bwrap(out->bwrap, err) != CRB_OK ||
-	    find_home(out->home, err) != CRB_OK ||
+	if (find_home(out->home, err) != CRB_OK ||
 	    real_path(workspace != NULL ? workspace : ".", out->workspace,
 		err) != CRB_OK ||
 	    judge_workspace(out, forbidden, err) != CRB_OK ||
 	    hide(out, forbidden, err) != CRB_OK ||
+	    find_bwrap(out->workspace, out->bwrap, err) != CRB_OK ||
 	    crb_libexec_find(libexec, err) != CRB_OK ||
 	    crb_path_join(out->shim, libexec, "credbroker-shim", err) != CRB_OK)
 		return err->status;

@@ -247,6 +247,24 @@ def test_a_workspace_behind_a_link_is_judged_where_it_is(red):
     assert done.returncode == 2
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_bwrap_of_the_workspaces_is_not_run(red, linked):
+    """PATH holds the project's own programs (a virtual environment's, say),
+    and an agent can write there: for the next run."""
+    workspace = pathlib.Path(tempfile.mkdtemp(dir=red.folder))
+    planted = workspace / "bin" / "bwrap"
+    planted.parent.mkdir()
+    planted.write_text("#!/bin/sh\necho outside\n")
+    planted.chmod(0o755)
+    folder = planted.parent
+    if linked:
+        folder = pathlib.Path(tempfile.mkdtemp(dir=red.folder))
+        (folder / "bwrap").symlink_to(planted)
+    done = run(red, "echo inside", workspace=workspace,
+               extra={"PATH": f"{folder}:{os.environ['PATH']}"})
+    assert done.stdout == "inside\n"
+
+
 def test_a_command_of_many_arguments(red):
     words = [str(i) for i in range(3000)]
     workspace = tempfile.mkdtemp(dir=red.folder)
