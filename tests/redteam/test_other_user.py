@@ -122,6 +122,67 @@ def test_no_process_gains_privileges_or_leaves_a_core(shared):
         assert core.split()[4:6] == ["0", "0"]
 
 
+class HisBroker(conftest.e2e.Broker):
+    """As an ordinary user's, with programs that he can reach."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        build = conftest.e2e.BUILD
+        (folder / "usr" / "libexec").mkdir(parents=True)
+        shutil.copytree(build / "bin", folder / "usr" / "bin")
+        shutil.copytree(build / "libexec" / "credbroker", folder / "usr" /
+                        "libexec" / "credbroker", symlinks=True)
+        for path in (folder, self.home, self.config):
+            os.chown(path, OTHER, OTHER)
+
+    def command(self, *args):
+        words = super().command(*args)
+        return ["setpriv", f"--reuid={OTHER}", f"--regid={OTHER}",
+                "--clear-groups", "--",
+                str(self.folder / "usr/bin/credbroker"), *words[1:]]
+
+
+TRACE = """
+import ctypes, json, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+won = []
+for pid in sys.argv[1:]:
+    for name in ("mem", "environ", "maps", "auxv", "syscall", "io"):
+        try:
+            open(f"/proc/{pid}/{name}").read(1)
+            won.append(f"{pid} {name}")
+        except OSError:
+            pass
+    for name in ("fd", "map_files", "root", "cwd"):
+        try:
+            os.listdir(f"/proc/{pid}/{name}")
+            won.append(f"{pid} {name}")
+        except OSError:
+            pass
+    for request in (16, 0x4206):
+        if libc.ptrace(request, int(pid), None, None) == 0:
+            won.append(f"{pid} ptrace {request:x}")
+            libc.ptrace(17, int(pid), None, None)
+print(json.dumps(won))
+"""
+
+
+def test_his_own_programs_cannot_read_the_memory():
+    """Not dumpable: neither a debugger of his nor /proc gets at a secret."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="crb-"))
+    broker = HisBroker(path)
+    try:
+        broker.init()
+        broker.start()
+        pids = broker.pids()
+        assert all(os.stat(f"/proc/{p}").st_uid in (0, OTHER)
+                   for p in pids.values())
+        assert as_other(TRACE, *pids.values()) == []
+    finally:
+        broker.stop(check=False)
+        shutil.rmtree(path, ignore_errors=True)
+
+
 SPOIL = """
 import json, os, sys
 folder, kind, target = sys.argv[1:]
