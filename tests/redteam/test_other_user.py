@@ -149,7 +149,7 @@ won = []
 for pid in sys.argv[1:]:
     for name in ("mem", "environ", "maps", "auxv", "syscall", "io"):
         try:
-            open(f"/proc/{pid}/{name}").read(1)
+            open(f"/proc/{pid}/{name}", "rb").read(1)
             won.append(f"{pid} {name}")
         except OSError:
             pass
