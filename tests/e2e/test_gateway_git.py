@@ -34,7 +34,15 @@ class Forwarder:
         self.path = str(path)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        # Closed alone, it would go on accepting: the thread is in accept(),
+        # and the number soon is another test's listener.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
 
     def accept(self):
         with contextlib.suppress(OSError):
@@ -50,7 +58,11 @@ class Forwarder:
     def copy(source, to):
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
-                to.sendall(data)
+                # Read to the end all the same: who closes with bytes unread
+                # resets, and takes the answer along.
+                with contextlib.suppress(OSError):
+                    to.sendall(data)
+        with contextlib.suppress(OSError):
             to.shutdown(socket.SHUT_WR)
 
 
@@ -172,7 +184,7 @@ class Stage:
         run("git", "commit", "-qm", "b", cwd=work)
 
     def stop(self):
-        self.forwarder.listener.close()
+        self.forwarder.stop()
         self.gateway.core.sock.shutdown(socket.SHUT_RDWR)
         assert self.gateway.process.wait(timeout=30) == 0
 
