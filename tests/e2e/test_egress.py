@@ -203,6 +203,9 @@ class Upstream:
             self.serve(connection)
 
     def close(self):
+        # close() alone would not end a thread that is in accept().
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
 

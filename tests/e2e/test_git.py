@@ -1,8 +1,11 @@
 """The main job: an unchanged git in the sandbox, the real server behind."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -274,7 +277,6 @@ def test_expired_session_says_so(live, forge, git_server):
 
 
 def test_upstream_down_is_said_by_git(broker, folder, git_server):
-    import socket
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))     # bound, never listening
         port = held.getsockname()[1]
@@ -332,6 +334,44 @@ def test_loopback_is_refused_unless_the_credential_allows_it(broker,
     assert "network" in done.stderr and "loopback" in done.stderr
 
 
+class SlowProxy:
+    """Relays TCP a few bytes at a time."""
+
+    def __init__(self, authority):
+        host, port = authority.rsplit(":", 1)
+        self.target = host, int(port)
+
+    def __enter__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        # close() alone would not end a thread that is in accept().
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server = socket.create_connection(self.target)
+                for pair in ((client, server), (server, client)):
+                    threading.Thread(target=self.relay, args=pair,
+                                     daemon=True).start()
+
+    @staticmethod
+    def relay(source, to):
+        with contextlib.suppress(OSError):
+            while data := source.recv(256):
+                to.sendall(data)
+                time.sleep(0.005)   # what makes it slow; nothing waits on it
+        for end in (source, to):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
 def test_upstream_slow_is_waited_for(broker, git_server, folder):
     """A server that thinks before it answers is no error."""
     slow = SlowProxy(git_server.authority)
@@ -344,53 +384,3 @@ def test_upstream_slow_is_waited_for(broker, git_server, folder):
             f"git ls-remote https://localhost:{slow.port}/acme/api.git",
             grants=[API])
     assert "refs/heads/main" in done.stdout
-
-
-class SlowProxy:
-    """Relays TCP a few bytes at a time."""
-
-    def __init__(self, authority):
-        self.target = authority
-
-    def __enter__(self):
-        import socket
-        import threading
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(8)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
-
-    def serve(self):
-        import socket
-        import threading
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            host, port = self.target.rsplit(":", 1)
-            server = socket.create_connection((host, int(port)))
-            for a, b in ((client, server), (server, client)):
-                threading.Thread(target=self.relay, args=(a, b),
-                                 daemon=True).start()
-
-    @staticmethod
-    def relay(source, to):
-        import time
-        try:
-            while data := source.recv(256):
-                to.sendall(data)
-                time.sleep(0.005)   # what makes it slow; nothing waits on it
-        except OSError:
-            pass
-        finally:
-            for end in (source, to):
-                try:
-                    end.shutdown(2)
-                except OSError:
-                    pass
