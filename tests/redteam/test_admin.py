@@ -14,7 +14,7 @@ import tempfile
 
 import pytest
 
-from conftest import REFS, Endpoint, wait_until
+from attack import REFS, Endpoint, wait_until
 
 PARSE, REQUEST, METHOD, PARAMS, FAILED = -32700, -32600, -32601, -32602, -32000
 SECRET = "s3cr3t-that-no-answer-repeats"

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import HOST, REFS, SANITIZED, Endpoint, reply, wait_until
+from attack import HOST, REFS, SANITIZED, Endpoint, reply, wait_until
 
 MIB = 1 << 20
 # AddressSanitizer keeps up to 256 MiB of what was freed.

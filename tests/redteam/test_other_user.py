@@ -11,8 +11,8 @@ import tempfile
 
 import pytest
 
-import conftest
-from conftest import REFS, Endpoint, Recorder, add_credential
+import attack
+from attack import REFS, Endpoint, Recorder, add_credential
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="only root has other users to play")
@@ -24,7 +24,7 @@ def as_other(text, *args, uid=OTHER):
     """Run a script as the other user; what it printed as JSON."""
     done = subprocess.run(
         ["/usr/bin/python3", "-c", text, *map(str, args)], user=uid, group=uid,
-        extra_groups=[], cwd="/", env={"PATH": conftest.e2e.PATH},
+        extra_groups=[], cwd="/", env={"PATH": attack.e2e.PATH},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -35,7 +35,7 @@ def shared():
     """Root's broker where other users can get at it, as below /run."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="crb-"))
     path.chmod(0o755)
-    broker = conftest.e2e.Broker(path)
+    broker = attack.e2e.Broker(path)
     broker.init()
     broker.start()
     broker.upstream = Recorder()
@@ -122,12 +122,12 @@ def test_no_process_gains_privileges_or_leaves_a_core(shared):
         assert core.split()[4:6] == ["0", "0"]
 
 
-class HisBroker(conftest.e2e.Broker):
+class HisBroker(attack.e2e.Broker):
     """As an ordinary user's, with programs that he can reach."""
 
     def __init__(self, folder):
         super().__init__(folder)
-        build = conftest.e2e.BUILD
+        build = attack.e2e.BUILD
         (folder / "usr" / "libexec").mkdir(parents=True)
         shutil.copytree(build / "bin", folder / "usr" / "bin")
         shutil.copytree(build / "libexec" / "credbroker", folder / "usr" /

@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 
-import conftest
+import attack
 
 GRANT = "forge:repository=acme/api,git=fetch"
 
@@ -206,12 +206,12 @@ def test_only_the_workspace_is_written(red):
 def test_a_broker_below_a_shown_folder_is_hidden():
     """A read-only mount does not keep anybody from connecting to a socket."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="crb-", dir="/opt"))
-    broker = conftest.e2e.Broker(folder)
+    broker = attack.e2e.Broker(folder)
     try:
         broker.init()
         broker.start()
-        upstream = conftest.Recorder()
-        conftest.add_credential(broker, "forge", upstream, "secret-of-opt")
+        upstream = attack.Recorder()
+        attack.add_credential(broker, "forge", upstream, "secret-of-opt")
         with tempfile.TemporaryDirectory(prefix="crb-") as workspace:
             done = run(broker, f"ls -A {broker.state} {broker.runtime}; "
                        f"test -S {broker.runtime}/admin.sock && echo reached; "
@@ -289,4 +289,4 @@ def test_what_is_left_running_ends_with_the_command(red):
             except OSError:
                 pass
         return False
-    conftest.wait_until(lambda: not left(), "end")
+    attack.wait_until(lambda: not left(), "end")

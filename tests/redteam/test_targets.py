@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from conftest import REFS, Endpoint
+from attack import REFS, Endpoint
 
 # Status and code, and what gets them.  AUTH is the granted authority, PORT its
 # port, {R} discovery for a fetch.

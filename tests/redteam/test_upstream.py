@@ -12,7 +12,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import (REFS, SANITIZED, Endpoint, Recorder, add_credential,
+from attack import (REFS, SANITIZED, Endpoint, Recorder, add_credential,
                       reply)
 
 # AddressSanitizer keeps up to 256 MiB of what was freed.

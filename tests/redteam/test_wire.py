@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from conftest import REFS, wait_until
+from attack import REFS, wait_until
 
 R = b"/" + REFS.encode()
 H = b"Host: 127.0.0.1:9169\r\n"
