@@ -125,7 +125,7 @@ unknown_command(char **argv)
 }
 
 static void
-print_next_steps(const json_t *failure)
+print_next_steps(const json_t *failure, const char *said)
 {
 	const json_t *steps = json_object_get(failure, "next_steps");
 	size_t i;
@@ -133,7 +133,8 @@ print_next_steps(const json_t *failure)
 
 	json_array_foreach(steps, i, step)
 	{
-		if (!json_is_string(step))
+		if (!json_is_string(step) ||
+		    strstr(said, json_string_value(step)) != NULL)
 			continue;
 		fputs("  ", stderr);
 		crb_output_text(stderr, json_string_value(step));
@@ -158,7 +159,7 @@ report(const struct crb_cli *cli, const struct crb_err *err)
 		    stderr);
 		crb_output_text(stderr, err->msg);
 		fputc('\n', stderr);
-		print_next_steps(cli->failure);
+		print_next_steps(cli->failure, err->msg);
 	}
 	return info->exit;
 }
