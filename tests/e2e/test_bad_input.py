@@ -1,6 +1,7 @@
 """Bad input: a defined message, a defined exit status, nothing half done."""
 
 import contextlib
+import datetime
 import json
 import os
 import subprocess
@@ -45,6 +46,82 @@ def test_wrong_options_of_issue(forge, args, says):
     assert done.returncode in (2, 5), done.stderr
     assert says in done.stderr
     assert forge.json("session", "list", "--all")["sessions"] == []
+
+
+@pytest.mark.parametrize("args, exit, says", [
+    ([], 2, "--grant"),
+    (["-g", "nope:repository=acme/api"], 5, 'no credential "nope"'),
+    (["-g", "forge:repo=acme/api"], 2, 'did you mean "repository"'),
+    (["-g", API, "--ttl", "400d"], 5, "ttl_max"),
+    (["-g", API, "--ttl", "soon"], 2, "--ttl"),
+    (["-g", API, "-l", "novalue"], 2, "--label"),
+    (["-g", API, "-l", "a=1", "-l", "a=2"], 2, "given twice"),
+    (["-g", API, "another"], 2, "argument"),
+])
+def test_wrong_profiles(forge, args, exit, says):
+    done = forge.run("profile", "add", "web", *args, check=False)
+    assert done.returncode == exit, done.stderr
+    assert says in done.stderr
+    assert forge.json("profile", "list")["profiles"] == []
+
+
+@pytest.mark.parametrize("name", ["", "Web", "a b", "-", "a/b", "x" * 65])
+def test_wrong_names_of_profiles_and_credentials(forge, name):
+    for args in (["profile", "add", "-g", API, "--", name],
+                 ["credential", "add", "-p", "hosts=github.com", "--", name]):
+        done = forge.run(*args, check=False, input="x")
+        assert done.returncode == 2, done.stderr
+        assert "name" in done.stderr.lower()
+    assert forge.json("profile", "list")["profiles"] == []
+    assert len(forge.json("credential", "list")["credentials"]) == 1
+
+
+def test_a_profile_twice_and_one_whose_credential_is_gone(forge):
+    forge.run("profile", "add", "web", "-g", API)
+    done = forge.run("profile", "add", "web", "-g", API + ",git=fetch+push",
+                     check=False)
+    assert done.returncode == 5
+    assert "--replace" in done.stderr
+    grants = forge.json("profile", "show", "web")["profile"]["grants"]
+    assert "push" not in json.dumps(grants)
+    forge.run("credential", "remove", "forge", "--force")
+    done = forge.run("issue", "--task", "t", "--profile", "web", check=False)
+    assert done.returncode == 5
+    assert "profile web" in done.stderr and '"forge"' in done.stderr
+
+
+@pytest.mark.parametrize("args, exit, says", [
+    (["extend", "--ttl", "9d"], 5, "ttl_max"),
+    (["extend", "--ttl", "0"], 2, "--ttl"),
+    (["extend", "--ttl", "-5m"], 2, "--ttl"),
+    (["extend"], 2, "--ttl"),
+    (["grant", "-g", "forge:repo=1"], 2, "repository"),
+    (["grant", "-g", "nope:repository=a/b"], 5, "nope"),
+    (["drop", "-g", "9"], 5, "no such grant"),
+    (["drop", "-g", "nope"], 5, "no such grant"),
+])
+def test_wrong_changes_of_a_session(forge, args, exit, says):
+    issued = forge.json("issue", "--task", "t", "--grant", API)["session"]
+    done = forge.run("session", args[0], issued["id"], *args[1:], check=False)
+    assert done.returncode == exit, done.stderr
+    assert says in done.stderr
+    assert forge.json("session", "show", issued["id"])["session"] == issued
+
+
+@pytest.mark.parametrize("config, args, lasts", [
+    ({}, [], 8 * 3600), ({}, ["--ttl", "7d"], 7 * 86400),
+    ({"ttl": "20m"}, [], 1200), ({"ttl_max": "1h", "ttl": "1h"}, [], 3600),
+])
+def test_a_session_lasts_as_asked_up_to_the_ceiling(bare, config, args, lasts):
+    bare.configure(config)
+    bare.init()
+    bare.start()
+    bare.run("credential", "add", "c", "-p", "hosts=github.com", input="x")
+    session = bare.json("issue", "--task", "t", "-g", "c:repository=a/b",
+                        *args)["session"]
+    created, expires = (datetime.datetime.fromisoformat(session[key])
+                        for key in ("created", "expires"))
+    assert (expires - created).total_seconds() == lasts
 
 
 def test_issue_without_grants_or_task(forge):
@@ -193,6 +270,50 @@ def test_a_key_file_that_others_can_read(folder):
     done = broker.run("serve", "--key-file", broker.key, check=False)
     assert done.returncode != 0
     assert str(broker.key) in done.stderr
+
+
+LOCKED_OUT = [
+    ["credential", "list"], ["credential", "show", "c"],
+    ["credential", "add", "x", "-p", "hosts=github.com"],
+    ["credential", "set", "c"], ["credential", "remove", "c"],
+    ["profile", "list"], ["profile", "show", "p"], ["profile", "remove", "p"],
+    ["profile", "add", "p", "-g", "c:repository=a/b"],
+    ["issue", "--task", "t", "-g", "c:repository=a/b"],
+    ["run", "--task", "t", "-g", "c:repository=a/b", "--", "true"],
+    ["session", "list"], ["session", "show", "abc"],
+    ["session", "extend", "abc", "--ttl", "1h"],
+    ["session", "grant", "abc", "-g", "c:repository=a/b"],
+    ["session", "drop", "abc", "-g", "1"], ["revoke", "--all"],
+    ["audit", "show"], ["audit", "verify"],
+]
+
+
+def test_a_locked_vault(bare):
+    bare.init()
+    bare.start(unlock=False)
+    before = files_of(bare.state)
+    for args in LOCKED_OUT:
+        done = bare.run(*args, check=False, input="x\n")
+        assert done.returncode == 3, (args, done.stderr)
+        assert done.stderr == ("credbroker: the vault is locked; unlock it: "
+                               "credbroker unlock\n"), args
+    assert bare.json("status")["state"] == "locked"
+    assert list((bare.runtime / "sessions").iterdir()) == []
+    assert files_of(bare.state) == before
+    bare.run("unlock", "--key-file", bare.key)
+    assert bare.json("credential", "list")["credentials"] == []
+
+
+def test_an_unlock_with_the_wrong_kind_of_key(bare):
+    bare.init()
+    bare.start(unlock=False)
+    done = bare.run("unlock", check=False, input="a passphrase\n")
+    assert done.returncode == 5
+    assert "no key slot for a passphrase" in done.stderr
+    done = bare.run("unlock", "--key-file", bare.folder / "none", check=False)
+    assert done.returncode == 5
+    assert str(bare.folder / "none") in done.stderr
+    assert bare.state_is("locked")
 
 
 def test_a_wrong_key_file(folder):
