@@ -86,6 +86,14 @@ const struct crb_option crb_config_options[] = {
 	    .preset = "32",
 	    .value = "COUNT",
 	    .help = "most requests of a session that are served at once" },
+	{ .name = "requests_per_minute",
+	    .type = CRB_OPTION_NUMBER,
+	    AT(requests_per_minute),
+	    .min = 1,
+	    .max = 6000000,
+	    .preset = "3000",
+	    .value = "COUNT",
+	    .help = "most requests of a session in a minute" },
 	CRB_OPTION_END,
 };
 

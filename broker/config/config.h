@@ -21,9 +21,10 @@ struct crb_config {
 	int64_t ttl;          /* of a session, seconds: default */
 	int64_t ttl_max;
 	int64_t sessions_max;
-	int64_t connections_max; /* a session */
-	int64_t exchanges_max;   /* a session, at once */
-	json_t *json;            /* owns the strings */
+	int64_t connections_max;     /* a session */
+	int64_t exchanges_max;       /* a session, at once */
+	int64_t requests_per_minute; /* a session; each leaves audit lines */
+	json_t *json;                /* owns the strings */
 	char places[4][CRB_PATH_MAX];
 };
 

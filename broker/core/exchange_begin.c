@@ -11,7 +11,7 @@
 #define REQUEST_TEXT_MAX 2048
 /* Refusals of a session in the log: so many at once, and one each so often. */
 #define REFUSALS_MOST 100
-#define REFUSAL_MS 200
+#define REFUSAL_US 200000
 
 /* "GET github.com/acme/api.git/info/refs?service=git-upload-pack" */
 static void
@@ -110,23 +110,11 @@ send_refusal(struct crb_core *core, const struct crb_msg_exchange *msg,
 static bool
 record_each(struct crb_core *core, struct crb_session *session)
 {
-	int64_t now = crb_loop_now(core->loop);
-	int64_t more = (now - session->refusals_since) / REFUSAL_MS;
-
-	if (more > 0 || session->refusals_since == 0) {
-		session->refusals_left = more > REFUSALS_MOST ||
-			session->refusals_since == 0 ||
-			session->refusals_left + more > REFUSALS_MOST
-		    ? REFUSALS_MOST
-		    : session->refusals_left + (unsigned)more;
-		session->refusals_since = now;
-	}
-	if (session->refusals_left == 0) {
-		session->unrecorded++;
-		return false;
-	}
-	session->refusals_left--;
-	return true;
+	if (crb_rate_take(&session->refusals, crb_loop_now(core->loop),
+		REFUSAL_US, REFUSALS_MOST))
+		return true;
+	session->unrecorded++;
+	return false;
 }
 
 static enum crb_status

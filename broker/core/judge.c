@@ -58,11 +58,17 @@ within_limits(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *judgement)
 {
 	unsigned most = (unsigned)core->config.exchanges_max;
+	int64_t a_minute = core->config.requests_per_minute;
 	struct crb_err err;
 
 	(void)msg;
 	if (judgement->session->exchange_count >= most) {
 		crb_denial_busy(&judgement->denial, most);
+		return false;
+	}
+	if (!crb_rate_take(&judgement->session->rate, crb_loop_now(core->loop),
+		60000000 / a_minute, a_minute)) {
+		crb_denial_rate(&judgement->denial, a_minute);
 		return false;
 	}
 	if (crb_link_open(&core->egress))

@@ -14,6 +14,7 @@
 #include "broker/bus/messages.h"
 #include "broker/core/core.h"
 #include "broker/core/grant.h"
+#include "broker/core/rate.h"
 
 /* A session: one issue of a task to one sandbox. */
 enum crb_session_state {
@@ -74,8 +75,8 @@ struct crb_session {
 	uint64_t requests, refused, up, down;
 	/* Refusals that may still be recorded one by one, and those that were
 	 * not. */
-	unsigned refusals_left;
-	int64_t refusals_since; /* the loop's clock, ms */
+	struct crb_rate refusals;
+	struct crb_rate rate; /* of requests */
 	uint64_t unrecorded;
 	uint64_t kept; /* requests, as the record has them */
 	struct crb_exchange_list exchanges;

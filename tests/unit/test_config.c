@@ -44,6 +44,7 @@ an_empty_object_gives_the_defaults(void **state)
 	assert_int_equal(config.sessions_max, 4096);
 	assert_int_equal(config.connections_max, 64);
 	assert_int_equal(config.exchanges_max, 32);
+	assert_int_equal(config.requests_per_minute, 3000);
 }
 
 static void
@@ -55,7 +56,8 @@ every_key_is_read(void **state)
 		  "\"key_file\": \"/k\", \"ca_file\": \"/c\", "
 		  "\"proxy\": \"http://127.0.0.1:3128\", \"ttl\": \"1h30m\", "
 		  "\"ttl_max\": \"2d\", \"sessions_max\": 10, "
-		  "\"connections_max\": 11, \"exchanges_max\": 12}"),
+		  "\"connections_max\": 11, \"exchanges_max\": 12, "
+		  "\"requests_per_minute\": 13}"),
 	    CRB_OK);
 	assert_string_equal(config.state, "/s");
 	assert_string_equal(config.runtime, "/r");
@@ -67,6 +69,7 @@ every_key_is_read(void **state)
 	assert_int_equal(config.sessions_max, 10);
 	assert_int_equal(config.connections_max, 11);
 	assert_int_equal(config.exchanges_max, 12);
+	assert_int_equal(config.requests_per_minute, 13);
 }
 
 /* What is wrong, where it is, and which words the message must have. */

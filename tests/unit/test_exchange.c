@@ -310,6 +310,31 @@ a_session_has_so_many_at_once_and_no_more(void **state)
 	world_stop(&world);
 }
 
+/* Each leaves lines in the audit log: one sandbox must not fill the disk. */
+static void
+a_session_has_so_many_a_minute_and_no_more(void **state)
+{
+	const struct crb_msg *msg;
+	struct world world;
+
+	(void)state;
+	world_start(&world, "{\"requests_per_minute\": 2}");
+	world_add_credential(&world, "gh");
+	world_issue(&world, "gh:repository=acme/api", session);
+	for (unsigned i = 0; i < 2; i++) {
+		(void)world_git(&world, session, "GET",
+		    "git.test/acme/api/info/refs", FETCH);
+		assert_int_equal(
+		    world_hear(&world, CRB_MSG_VERDICT)->verdict.allowed, 1);
+	}
+	(void)world_git(
+	    &world, session, "GET", "git.test/acme/api/info/refs", FETCH);
+	msg = world_hear(&world, CRB_MSG_VERDICT);
+	assert_int_equal(msg->verdict.allowed, 0);
+	assert_int_equal(msg->verdict.status, 429);
+	world_stop(&world);
+}
+
 static void
 a_revoke_cuts_off_what_is_under_way(void **state)
 {
@@ -607,6 +632,7 @@ main(void)
 		cmocka_unit_test(
 		    a_clean_stream_is_used_again_and_another_is_not),
 		cmocka_unit_test(a_job_says_what_the_body_is),
+		cmocka_unit_test(a_session_has_so_many_a_minute_and_no_more),
 		cmocka_unit_test(a_session_has_so_many_at_once_and_no_more),
 		cmocka_unit_test(a_revoke_cuts_off_what_is_under_way),
 		cmocka_unit_test(a_dropped_grant_gives_nothing_any_more),
