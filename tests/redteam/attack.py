@@ -155,7 +155,8 @@ def add_credential(broker, name, upstream, secret, *params):
 def red():
     """One broker and one recording upstream for a file's attacks."""
     path = pathlib.Path(tempfile.mkdtemp(prefix="crb-"))
-    broker = e2e.Broker(path)
+    # Its rate would end most attacks before they begin.
+    broker = e2e.Broker(path, {"requests_per_minute": 6000000})
     broker.init()
     broker.start()
     broker.upstream = Recorder()
