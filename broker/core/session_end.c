@@ -203,9 +203,10 @@ crb_session_end(struct crb_session *session, enum crb_session_state state,
 	session->state = state;
 	session->ended = crb_wall_seconds();
 	unwatch_process(session);
+	/* Before its requests are cut, so that the sandbox is told why. */
+	crb_session_send_end(session, ending);
 	cut = crb_exchange_cut(session, 0, NULL);
 	session->idle_count = 0;
-	crb_session_send_end(session, ending);
 	send_drop(session, ending);
 	record_end(session, who, ending);
 	crb_timer_clear(loop, &session->timer);
