@@ -37,6 +37,75 @@ def test_clone_commit_push_by_the_ordinary_url(forge, git_server):
     assert remote == f"{api}.git"
 
 
+def owner(git_server, name):
+    """Commands in a clone of somebody who works at the server itself."""
+    work = git_server.folder / f"owner-{name.replace('/', '-')}"
+    environment = dict(os.environ, GIT_AUTHOR_NAME="O",
+                       GIT_AUTHOR_EMAIL="o@localhost", GIT_COMMITTER_NAME="O",
+                       GIT_COMMITTER_EMAIL="o@localhost")
+
+    def git(*args):
+        return subprocess.run(["git", "-C", str(work), *args], check=True,
+                              env=environment, capture_output=True,
+                              text=True).stdout
+    if not work.exists():
+        work.mkdir()
+        git("clone", "--quiet", str(git_server.repository(name)), ".")
+    return git
+
+
+def test_fetch_brings_what_another_has_pushed(live, forge, git_server):
+    sandbox = live("forge:repository=acme/web")
+    assert sandbox(clone(f"{git_server.url}/acme/web"))[0] == 0
+    git = owner(git_server, "acme/web")
+    git("pull", "--quiet")
+    git("commit", "--quiet", "--allow-empty", "-m", "by another")
+    git("push", "--quiet", "origin", "HEAD:main")
+    status, output = sandbox(
+        "cd web && git pull --quiet && git log -1 --format='%H %s'")
+    assert status == 0, output
+    assert output.split(maxsplit=1) == [git_server.head("acme/web"),
+                                        "by another\n"]
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_a_fetch_whose_request_git_compresses(forge, git_server, version):
+    git = owner(git_server, "acme/web")
+    for number in range(60):
+        git("commit", "--quiet", "--allow-empty", "-m", f"n{number}")
+        git("branch", "--force", f"many/{number}")
+    git("push", "--quiet", "--force", "origin", "refs/heads/many/*")
+    done = forge.sandbox(
+        f"GIT_TRACE_CURL=$PWD/curl git -c protocol.version={version} clone "
+        f"--quiet {git_server.url}/acme/web.git",
+        "grep -ci 'send header: content-encoding: gzip' curl",
+        "git -C web branch -r --list 'origin/many/*' | wc -l",
+        grants=["forge:repository=acme/web"])
+    compressed, branches = map(int, done.stdout.split())
+    assert compressed >= 1
+    assert branches == 60
+
+
+def test_a_redirect_is_passed_on_and_not_followed_with_the_credential(
+        forge, git_server):
+    """It leads to what was not granted; the broker does not go there."""
+    before = git_server.requests()
+    done = forge.sandbox(
+        "curl -s -o /dev/null -w '%{http_code} %{redirect_url}' "
+        f"'http://127.0.0.1:9169/git/{git_server.authority}/redirect/acme/"
+        "infra.git/info/refs?service=git-upload-pack'; echo",
+        f"git ls-remote {git_server.url}/redirect/acme/infra.git",
+        grants=["forge:repository=redirect/acme/infra"], check=False)
+    assert done.returncode != 0
+    status, where = done.stdout.split()
+    assert status == "302"
+    assert "/acme/infra.git/info/refs" in where
+    assert "redirect" not in where
+    log = (git_server.folder / "access.log").read_text().splitlines()
+    assert all("/redirect/" in line for line in log[before:])
+    assert "acme/infra" in done.stderr and "not granted" in done.stderr
+
+
 def test_protocol_version_2_reaches_the_server(forge, git_server):
     done = forge.sandbox(
         f"GIT_TRACE_PACKET=1 git -c protocol.version=2 ls-remote "
@@ -262,6 +331,36 @@ def test_revoked_in_mid_clone_is_said_by_git(live, forge, git_server,
     status, output = sandbox(f"git ls-remote {git_server.url}/acme/api.git")
     assert status != 0
     assert "revoked" in output
+
+
+@pytest.mark.limit(400)
+def test_revoked_in_mid_push_is_said_by_git(live, forge, git_server,
+                                            big_repository):
+    sandbox = live(PUSH)
+    before = git_server.head(big_repository)
+    status, output = sandbox(
+        clone(f"{git_server.url}/acme/api", "mid-push") + " && cd mid-push && "
+        "head -c 104857600 /dev/urandom >more.bin && "
+        f"git {STORED} add -A && git {IDENTITY} commit --quiet -m more")
+    assert status == 0, output
+    # Stopped when some of the pack has left it.
+    sandbox.start(
+        f"cd mid-push; git {STORED} -c http.postBuffer=65536 push "
+        f"{git_server.url}/acme/big.git HEAD:refs/heads/mid-push & pid=$!; "
+        "for i in $(seq 1000); do sender=$(pgrep -x git-remote-http) && "
+        "[ $(sed -n 's/rchar: //p' /proc/$sender/io) -gt 4000000 ] && break; "
+        "sleep 0.01; done; kill -STOP $sender; touch ../started; "
+        "while [ ! -e ../go ]; do sleep 0.05; done; kill -CONT $sender; "
+        "wait $pid")
+    wait_until(lambda: (sandbox.workspace / "started").exists(), "push begun")
+    revoked = forge.json("revoke", sandbox.session)
+    (sandbox.workspace / "go").touch()
+    status, output = sandbox.finish()
+    assert revoked["cancelled"] == 1
+    assert status != 0
+    assert "credbroker" in output and "revoked" in output, output
+    assert git_server.head(big_repository, "mid-push") is None
+    assert git_server.head(big_repository) == before
 
 
 def test_expired_session_says_so(live, forge, git_server):
