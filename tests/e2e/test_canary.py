@@ -4,7 +4,10 @@ sweep finds one that is planted.  test_memory.py sweeps the memory."""
 import base64
 import os
 import pathlib
+import subprocess
 import urllib.parse
+
+from conftest import wait_until
 
 GRANT = "forge:repository=acme/api,git=fetch+push"
 
@@ -52,6 +55,28 @@ def test_the_sweep_finds_what_is_planted(folder):
     for number, form in enumerate(forms(secret)):
         (folder / f"plant-{number}").write_bytes(b"before" + form + b"after")
     assert len(sweep_files(folder, secret)) == len(forms(secret))
+    sleeper = subprocess.Popen(["sh", "-c", "read line", secret],
+                               env={"PLANTED": f"x{secret}x"},
+                               stdin=subprocess.PIPE)
+    try:
+        # Popen() is back a moment before the kernel shows them.
+        wait_until(lambda: sweep_processes([sleeper.pid], secret) == [
+            f"{sleeper.pid}/cmdline", f"{sleeper.pid}/environ"], "both hits")
+    finally:
+        sleeper.communicate(b"\n")
+
+
+def test_the_sweep_finds_a_response_that_holds_it(live, forge, git_server):
+    """What goes through the broker unsealed is seen by the same eyes."""
+    planted = "planted-0123456789-secret"
+    sandbox = live("forge:repository=acme/web,git=fetch+push")
+    status, output = sandbox(
+        f"git clone --quiet {git_server.url}/acme/web.git && cd web && "
+        f"echo {planted[:12]}''{planted[12:]} >README.md && git -c "
+        "user.name=a -c user.email=a@b commit -qam x && git show HEAD")
+    assert status == 0, output
+    assert hits(output.encode(), planted)
+    assert sweep_files(sandbox.workspace, planted)
 
 
 def test_the_password_is_nowhere(live, forge, git_server):
@@ -71,6 +96,17 @@ def test_the_password_is_nowhere(live, forge, git_server):
                 "/; do credbroker-shim get $p; done"),
         sandbox("printf 'protocol=https\\nhost=" + git_server.authority +
                 "\\n\\n' | /run/credbroker-bin/git-credential-credbroker get"),
+        # Every byte of answers, heads included.
+        *(sandbox("curl -sik -H 'Credbroker-Session: 1' -H 'Authorization: "
+                  "Bearer '$(cat /run/credbroker/token) "
+                  f"'http://127.0.0.1:9169{path}'")
+          for path in ("/v1/session", "/v1/credentials",
+                       f"/git/{git_server.authority}/acme/api.git/info/refs"
+                       "?service=git-upload-pack",
+                       f"/git/{git_server.authority}/acme/api.git/HEAD",
+                       f"/git/{git_server.authority}/acme/infra.git/info/refs"
+                       "?service=git-upload-pack",
+                       f"/git/{git_server.authority}/nothing", "/../..")),
     ]
     assert outputs[0][0] == 0, outputs[0][1]
     for _, output in outputs:
