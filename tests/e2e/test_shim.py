@@ -829,12 +829,13 @@ class Terminal:
 
 
 COUNTER = """
-import signal, sys, time
+import os, signal, sys, time
 count = 0
 def note(*_):
     global count
     count += 1
-    print("interrupt %d." % count, flush=True)
+    # Not print(), which the signal may have come in the middle of.
+    os.write(1, b"interrupt %d." % count)
 signal.signal(signal.SIGINT, note)
 print("ready", flush=True)
 sys.stdin.readline()
