@@ -144,7 +144,9 @@
 	F(TEXT, proxy, 512) /* URL, or empty */ \
 	F(U8, body, 0) /* enum crb_body */ \
 	F(U64, length, 0)
-#define CRB_FIELDS_JOB_CANCEL(F) F(U64, job, 0)
+#define CRB_FIELDS_JOB_CANCEL(F) \
+	F(U64, job, 0) \
+	F(TEXT, detail, 512) /* what the sandbox is told; may be empty */
 #define CRB_FIELDS_JOB_DONE(F) \
 	F(U64, job, 0) \
 	F(U8, clean, 0) \

@@ -167,9 +167,10 @@ finish_when_done(struct crb_exchange *exchange)
 }
 
 static void
-cancel_job(const struct crb_exchange *exchange)
+cancel_job(const struct crb_exchange *exchange, const char *why)
 {
-	const struct crb_msg_job_cancel cancel = { .job = exchange->job };
+	const struct crb_msg_job_cancel cancel = { .job = exchange->job,
+		.detail = { .p = why, .len = strnlen(why, 512) } };
 	struct crb_err err;
 
 	(void)!crb_link_send(&exchange->session->core->egress,
@@ -198,7 +199,7 @@ crb_exchange_served(
 	exchange->clean = exchange->clean && msg->clean != 0;
 	exchange->status = msg->status;
 	if (msg->clean == 0 && !exchange->egress_done)
-		cancel_job(exchange);
+		cancel_job(exchange, "");
 	finish_when_done(exchange);
 }
 
@@ -260,7 +261,7 @@ gateway_lost(struct crb_exchange *exchange)
 	exchange->gateway_done = true;
 	set_outcome(exchange, "gateway_lost");
 	if (!exchange->egress_done)
-		cancel_job(exchange);
+		cancel_job(exchange, "");
 	finish_when_done(exchange);
 }
 
@@ -300,8 +301,8 @@ crb_exchange_egress_lost(struct crb_core *core)
 }
 
 unsigned
-crb_exchange_cut(
-    struct crb_session *session, unsigned grant, const char *credential)
+crb_exchange_cut(struct crb_session *session, unsigned grant,
+    const char *credential, const char *why)
 {
 	struct crb_exchange *exchange;
 	unsigned count = 0;
@@ -316,7 +317,7 @@ crb_exchange_cut(
 		exchange->clean = false;
 		set_outcome(exchange, "cancelled");
 		if (!exchange->egress_done)
-			cancel_job(exchange);
+			cancel_job(exchange, why);
 	}
 	return count;
 }

@@ -54,10 +54,11 @@ void crb_exchange_egress_lost(struct crb_core *core);
 
 /*
  * Cut off those of a session: all (grant 0, credential NULL), those that a
- * grant allowed, or those of a credential.  Returns how many there were.
+ * grant allowed, or those of a credential.  The sandbox is told why.  Returns
+ * how many there were.
  */
-unsigned crb_exchange_cut(
-    struct crb_session *session, unsigned grant, const char *credential);
+unsigned crb_exchange_cut(struct crb_session *session, unsigned grant,
+    const char *credential, const char *why);
 /* Forget those of a session that is freed. */
 void crb_exchange_forget(struct crb_session *session);
 

@@ -329,7 +329,8 @@ remove_it(struct crb_call *call, struct edit **out, struct crb_err *err)
 	if (status != CRB_OK)
 		return status;
 	TAILQ_FOREACH(session, &core->list, link)
-	(void)crb_exchange_cut(session, 0, credential->name);
+	(void)crb_exchange_cut(
+	    session, 0, credential->name, "the credential was removed");
 	return CRB_OK;
 }
 

@@ -83,7 +83,8 @@ drop_grant(struct crb_session *session, size_t index)
 {
 	struct crb_session_grant *at = &session->grants[index];
 
-	(void)crb_exchange_cut(session, at->number, NULL);
+	(void)crb_exchange_cut(
+	    session, at->number, NULL, "the grant was taken from the session");
 	crb_grant_release(at->grant);
 	memmove(at, at + 1, (session->grant_count - index - 1) * sizeof(*at));
 	session->grant_count--;

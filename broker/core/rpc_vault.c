@@ -149,7 +149,8 @@ shut_sessions(struct crb_core *core)
 	core->locked_ids = json_array();
 	TAILQ_FOREACH(session, &core->list, link)
 	{
-		(void)crb_exchange_cut(session, 0, NULL);
+		(void)crb_exchange_cut(
+		    session, 0, NULL, "the broker was locked");
 		crb_exchange_forget(session);
 		(void)json_array_append_new(
 		    core->locked_ids, json_string(session->id));

@@ -196,6 +196,7 @@ crb_session_end(struct crb_session *session, enum crb_session_state state,
 {
 	struct crb_loop *loop = session->core->loop;
 	struct crb_err err;
+	struct crb_denial denial;
 	unsigned cut;
 
 	if (session->state != CRB_SESSION_LIVE)
@@ -203,9 +204,9 @@ crb_session_end(struct crb_session *session, enum crb_session_state state,
 	session->state = state;
 	session->ended = crb_wall_seconds();
 	unwatch_process(session);
-	/* Before its requests are cut, so that the sandbox is told why. */
+	crb_denial_ended(&denial, session);
 	crb_session_send_end(session, ending);
-	cut = crb_exchange_cut(session, 0, NULL);
+	cut = crb_exchange_cut(session, 0, NULL, denial.detail);
 	session->idle_count = 0;
 	send_drop(session, ending);
 	record_end(session, who, ending);

@@ -160,8 +160,7 @@ take_cancel(struct crb_egress *egress, struct crb_msg *msg)
 	for (size_t i = 0; i < BUCKETS; i++) {
 		for (struct entry *at = egress->buckets[i]; at != NULL;
 		     at = at->next) {
-			if (crb_session_cancel(
-				at->session, msg->job_cancel.job))
+			if (crb_session_cancel(at->session, &msg->job_cancel))
 				return;
 		}
 	}

@@ -299,15 +299,19 @@ crb_session_start(
 }
 
 bool
-crb_session_cancel(struct crb_session *session, uint64_t job)
+crb_session_cancel(
+    struct crb_session *session, const struct crb_msg_job_cancel *msg)
 {
 	struct crb_err why;
 
 	for (struct stream *at = session->streams; at != NULL; at = at->next) {
-		if (at->job == NULL || at->job_id != job)
+		if (at->job == NULL || at->job_id != msg->job)
 			continue;
-		(void)crb_err_set(
-		    &why, CRB_ERR_DENIED, "the request was cancelled");
+		(void)crb_err_set(&why, CRB_ERR_DENIED, "%.*s",
+		    (int)msg->detail.len, msg->detail.p);
+		if (msg->detail.len == 0)
+			(void)crb_err_set(
+			    &why, CRB_ERR_DENIED, "the request was cancelled");
 		crb_job_stop(at->job, &why);
 		return true;
 	}

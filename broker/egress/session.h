@@ -42,6 +42,7 @@ void crb_session_start(
     struct crb_session *session, const struct crb_msg_job *msg, int fd);
 
 /* Whether there was such a job. */
-bool crb_session_cancel(struct crb_session *session, uint64_t job);
+bool crb_session_cancel(
+    struct crb_session *session, const struct crb_msg_job_cancel *msg);
 
 #endif /* !CRB_EGRESS_SESSION_H */

@@ -1021,8 +1021,10 @@ def test_a_cancelled_job_ends_and_its_connection_is_closed(egress, upstream):
     job, stream = egress.job(upstream(serve))
     send_request(job, stream, "", [])
     assert started.wait(30)
-    egress.core.send("JOB_CANCEL", job=job)
-    assert stream.receive()[0] == "RESPONSE_FAIL"
+    egress.core.send("JOB_CANCEL", job=job, detail="for a reason")
+    name, fields = stream.receive()
+    assert name == "RESPONSE_FAIL"
+    assert fields["detail"] == b"for a reason"
     assert egress.done(job)["clean"] == 0
     assert gone.wait(30)
 
