@@ -16,7 +16,7 @@ import threading
 
 import pytest
 
-from conftest import BUILD, wait_until
+from conftest import BUILD, descriptors, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 import bus  # noqa: E402
@@ -55,8 +55,7 @@ class Egress:
         return int(line.split()[1]) << 10
 
     def descriptors(self):
-        folder = f"/proc/{self.process.pid}/fd"
-        return sorted(os.readlink(f"{folder}/{n}") for n in os.listdir(folder))
+        return descriptors(self.process.pid)
 
     def processor_ticks(self):
         stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()

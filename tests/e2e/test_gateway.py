@@ -18,7 +18,7 @@ import time
 
 import pytest
 
-from conftest import BUILD, wait_until
+from conftest import BUILD, descriptors, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 import bus  # noqa: E402
@@ -115,7 +115,7 @@ class Gateway:
         return int(line.split()[1]) << 10
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return len(descriptors(self.process.pid))
 
     def ticks(self):
         stat = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
@@ -1700,9 +1700,7 @@ def test_gateway_opens_and_connects_nothing(gateway):
     ask(client, "GET /v1/session", V1)
     answer(gateway, gateway.expect("QUERY"))
     assert Response(client).status == 200
-    folder = f"/proc/{gateway.process.pid}/fd"
-    kinds = {os.readlink(f"{folder}/{n}").split(":")[0]
-             for n in os.listdir(folder)}
+    kinds = {path.split(":")[0] for path in descriptors(gateway.process.pid)}
     assert kinds <= {"socket", "anon_inode", "/dev/null", "pipe"} | {
         k for k in kinds if k.startswith("/tmp") or k.startswith("/dev/pts")}
 

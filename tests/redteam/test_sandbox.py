@@ -38,7 +38,11 @@ DESCRIPTORS = """
 import json, os
 seen = []
 for pid in filter(str.isdigit, os.listdir("/proc")):
-    for fd in os.listdir(f"/proc/{pid}/fd"):
+    try:
+        fds = os.listdir(f"/proc/{pid}/fd")
+    except PermissionError:
+        continue
+    for fd in fds:
         try:
             at = os.readlink(f"/proc/{pid}/fd/{fd}")
         except OSError:
