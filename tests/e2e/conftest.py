@@ -441,4 +441,8 @@ def descriptors(pid):
         names = os.listdir(folder)
     except PermissionError:
         pytest.skip("only root sees descriptors of what is not dumpable")
-    return sorted(os.readlink(f"{folder}/{name}") for name in names)
+    paths = []
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):    # closed meanwhile
+            paths.append(os.readlink(f"{folder}/{name}"))
+    return sorted(paths)
