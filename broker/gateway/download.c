@@ -125,6 +125,22 @@ take_pending(struct crb_reply *reply, struct piece *piece)
 	pending->len -= len;
 }
 
+/* Of what waits, no more goes out than ends the line that is under way. */
+static void
+end_line(struct crb_reply *reply)
+{
+	struct crb_slice *pending = &reply->pending;
+
+	if (reply->gather.bytes == NULL) {
+		pending->len = 0;
+		return;
+	}
+	pending->len = crb_pktline_rest(&reply->line, pending->p, pending->len);
+	crb_buf_add(&reply->tail, pending->p, pending->len);
+	crb_pktline_feed(&reply->line, pending->p, pending->len);
+	pending->len = 0;
+}
+
 /* What is said in the place of the rest: something that git shows, or none. */
 static void
 write_cut(struct crb_exchange *exchange, const struct crb_refusal *refusal)
@@ -133,7 +149,7 @@ write_cut(struct crb_exchange *exchange, const struct crb_refusal *refusal)
 	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(4096);
 
 	reply->cut = true;
-	reply->pending.len = 0;
+	end_line(reply);
 	crb_problem_line(refusal, &line);
 	if (reply->framed &&
 	    crb_pktline_cut(&reply->line, crb_buf_text(&line), &reply->tail))
@@ -169,10 +185,14 @@ pull(struct crb_exchange *exchange)
 	if (!receive(exchange, reply->packet, &msg, &closed))
 		return false;
 	if (!closed && msg.type == CRB_MSG_RESPONSE_BODY) {
-		reply->pending = msg.response_body.data;
+		reply->pending = reply->gather.bytes != NULL
+		    ? crb_gather_add(&reply->gather, msg.response_body.data)
+		    : msg.response_body.data;
 	} else if (!closed && msg.type == CRB_MSG_RESPONSE_END) {
 		reply->ended = true;
 		reply->clean = msg.response_end.clean != 0;
+		if (reply->gather.bytes != NULL)
+			reply->pending = crb_gather_rest(&reply->gather);
 	} else {
 		if (!closed && msg.type == CRB_MSG_RESPONSE_FAIL)
 			failed(&refusal, &msg.response_fail);
@@ -356,6 +376,9 @@ queue(struct crb_exchange *exchange, const char *data, size_t *size)
 	struct crb_refusal refusal;
 
 	judge_framing(exchange);
+	/* Without memory for it, a cut pads the line that is under way. */
+	if (reply->framed)
+		(void)crb_gather_open(&reply->gather);
 	reply->packet = malloc(CRB_STREAM_PACKET_MAX);
 	if (reply->packet != NULL)
 		response = new_response(exchange);

@@ -62,6 +62,7 @@ crb_exchange_free(struct crb_exchange *exchange)
 	crb_buf_clear(&exchange->body);
 	crb_buf_clear(&exchange->reply.tail);
 	free(exchange->reply.packet);
+	crb_gather_close(&exchange->reply.gather);
 	free(exchange->reply.headers);
 	free(exchange->origin);
 	free(exchange);

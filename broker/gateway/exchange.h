@@ -9,8 +9,8 @@
 
 #include "base/buf.h"
 #include "broker/bus/messages.h"
+#include "broker/gateway/gather.h"
 #include "broker/gateway/git_commands.h"
-#include "broker/gateway/pktline.h"
 #include "broker/gateway/problem.h"
 #include "broker/gateway/request_check.h"
 #include "broker/gateway/routes.h"
@@ -41,10 +41,11 @@ struct crb_reply {
 	bool framed; /* in pkt-lines */
 	unsigned status;
 	uint64_t length;
-	char *headers; /* a block of lines */
-	struct crb_pktline line;
+	char *headers;            /* a block of lines */
+	struct crb_pktline line;  /* as the client has it */
+	struct crb_gather gather; /* open: for its whole lines */
 	uint8_t *packet;          /* the last one of the stream */
-	struct crb_slice pending; /* of it, or of the two below */
+	struct crb_slice pending; /* of these, or of the two below */
 	struct crb_buf tail;      /* what is said when it is cut short */
 	char last;                /* byte of a known length */
 	/* Cut short: `tail` still goes out, or it just breaks off. */

@@ -128,6 +128,27 @@ crb_pktline_feed(struct crb_pktline *line, const void *bytes, size_t len)
 	}
 }
 
+size_t
+crb_pktline_under_way(const struct crb_pktline *line)
+{
+	if (line->lost)
+		return 0;
+	if (line->head_len < HEAD)
+		return line->head_len;
+	return HEAD + (size_t)(line->size - line->left);
+}
+
+size_t
+crb_pktline_rest(const struct crb_pktline *line, const void *bytes, size_t len)
+{
+	struct crb_pktline copy = *line;
+	size_t count = 0;
+
+	while (count < len && crb_pktline_under_way(&copy) > 0)
+		crb_pktline_feed(&copy, (const char *)bytes + count++, 1);
+	return count;
+}
+
 /*
  * The digits that are missing, for a line as short as can be, and its payload.
  * At least one digit has gone out.

@@ -50,6 +50,12 @@ struct crb_pktline {
 
 void crb_pktline_feed(struct crb_pktline *line, const void *bytes, size_t len);
 
+/* How many bytes of a line that is not yet whole were fed. */
+size_t crb_pktline_under_way(const struct crb_pktline *line);
+/* How many of these bytes, which come next, end the line that is under way. */
+size_t crb_pktline_rest(
+    const struct crb_pktline *line, const void *bytes, size_t len);
+
 /*
  * Append what ends the response from here: the rest of the line that is under
  * way, and `message` as an error.  False, with nothing appended, when that
