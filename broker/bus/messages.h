@@ -52,7 +52,11 @@
 #define CRB_FIELDS_FOLDER_REMOVED(F) CRB_FIELDS_FOLDER_OPENED(F)
 #define CRB_FIELDS_KDF_START(F) F(U32, request, 0)
 #define CRB_FIELDS_KDF_STARTED(F) CRB_FIELDS_FOLDER_OPENED(F)
+/* Said at start, and again whenever it is locked or unlocked. */
 #define CRB_FIELDS_READY(F) F(U8, locked, 0)
+/* Read the configuration again: the file comes along, when there is one. */
+#define CRB_FIELDS_RELOAD(F)
+#define CRB_FIELDS_RELOADED(F) F(U8, ok, 0) /* the core logs why not */
 
 /* Core and gateway. */
 #define CRB_FIELDS_SESSION_OPEN(F) \
@@ -163,6 +167,20 @@
 #define CRB_FIELDS_SESSION_DROPPED(F) \
 	F(U32, request, 0) \
 	F(TEXT, session, CRB_SESSION_ID_MAX)
+/* Whether an upstream can be reached, without any secret. */
+#define CRB_FIELDS_PROBE(F) \
+	F(U32, request, 0) \
+	F(U8, tls, 0) \
+	F(TEXT, host, 256) \
+	F(U16, port, 0) \
+	F(U8, network, 0) /* enum crb_network */ \
+	F(BYTES, ca, 65536) /* PEM; empty: the system's */ \
+	F(TEXT, proxy, 512)
+#define CRB_FIELDS_PROBED(F) \
+	F(U32, request, 0) \
+	F(U8, ok, 0) \
+	F(U32, ms, 0) \
+	F(TEXT, detail, 512)
 
 /* Gateway and egress, on a stream. */
 #define CRB_FIELDS_REQUEST_HEAD(F) \
@@ -221,7 +239,11 @@
 	M(RESPONSE_HEAD, response_head, EGRESS, GATEWAY, NO) \
 	M(RESPONSE_BODY, response_body, EGRESS, GATEWAY, NO) \
 	M(RESPONSE_END, response_end, EGRESS, GATEWAY, NO) \
-	M(RESPONSE_FAIL, response_fail, EGRESS, GATEWAY, NO)
+	M(RESPONSE_FAIL, response_fail, EGRESS, GATEWAY, NO) \
+	M(RELOAD, reload, SUPERVISOR, CORE, MAYBE) \
+	M(RELOADED, reloaded, CORE, SUPERVISOR, NO) \
+	M(PROBE, probe, CORE, EGRESS, NO) \
+	M(PROBED, probed, EGRESS, CORE, NO)
 /* clang-format on */
 
 enum crb_role {
