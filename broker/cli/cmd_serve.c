@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,14 +36,37 @@ need_vault(const char *state, struct crb_err *err)
 	return crb_err_errno(err, "%s", path);
 }
 
+/* What a service manager says in the environment, which we clear. */
+static const char *
+variable(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && value[0] != '\0' ? value : otherwise;
+}
+
+/* The watchdog may be meant for another process of the service. */
+static const char *
+watchdog(void)
+{
+	char self[24];
+
+	(void)snprintf(self, sizeof(self), "%ld", (long)getpid());
+	if (strcmp(variable("WATCHDOG_PID", self), self) != 0)
+		return "0";
+	return variable("WATCHDOG_USEC", "0");
+}
+
 static enum crb_status
-exec_supervisor(const struct crb_config *config, const char *config_file,
-    const char *key_file, struct crb_err *err)
+exec_supervisor(
+    const struct crb_config *config, const char *key_file, struct crb_err *err)
 {
 	char libexec[CRB_PATH_MAX], program[CRB_PATH_MAX];
 	const char *const argv[] = { "credbroker-supervisor", "--state",
 		config->state, "--runtime", config->runtime, "--config",
-		config_file, "--libexec", libexec, "--key-file", key_file,
+		config->file != NULL ? config->file : "", "--libexec", libexec,
+		"--key-file", key_file, "--notify",
+		variable("NOTIFY_SOCKET", ""), "--watchdog-usec", watchdog(),
 		NULL };
 	const char *const envp[] = { "LANG=C", NULL };
 
@@ -74,9 +98,7 @@ serve_run(struct crb_cli *cli, const void *opaque,
 	if (key_file != NULL && *key_file != '\0' &&
 	    crb_path_private(key_file, geteuid(), err) != CRB_OK)
 		return err->status;
-	return exec_supervisor(config,
-	    cli->common->config != NULL ? cli->common->config : "",
-	    key_file != NULL ? key_file : "", err);
+	return exec_supervisor(config, key_file != NULL ? key_file : "", err);
 }
 
 const struct crb_command crb_command_serve = {
@@ -85,7 +107,9 @@ const struct crb_command crb_command_serve = {
 	.details =
 	    "Starts the broker's four processes and stays. The vault is locked\n"
 	    "until credbroker unlock, or a key file, opens it. Stop it with\n"
-	    "SIGTERM or Ctrl-C; sessions come back at the next start.\n",
+	    "SIGTERM or Ctrl-C; sessions come back at the next start. SIGHUP\n"
+	    "lets it read the configuration again. Tells a service manager\n"
+	    "(NOTIFY_SOCKET) when it is ready.\n",
 	.options = serve_options,
 	.options_size = sizeof(struct serve_options),
 	.run = serve_run,

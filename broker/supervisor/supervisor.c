@@ -10,6 +10,8 @@
 #include "base/path.h"
 #include "broker/bus/bus.h"
 #include "broker/supervisor/child.h"
+#include "broker/supervisor/notify.h"
+#include "broker/supervisor/reload.h"
 #include "broker/supervisor/requests.h"
 #include "broker/supervisor/runtime.h"
 
@@ -43,8 +45,12 @@ struct supervisor {
 	struct crb_requests requests;
 	enum phase phase;
 	struct crb_timer phase_timer;
-	bool served; /* the core came up once */
-	bool failed; /* and never will, as it is */
+	struct crb_notify notify;
+	struct crb_timer watchdog;
+	struct crb_hangup hangup;
+	bool reloading, reload_due; /* the core is at it; once more then */
+	bool served;                /* the core came up once */
+	bool failed;                /* and never will, as it is */
 };
 
 static void child_start(void *ctx);
@@ -192,6 +198,8 @@ drop_core(struct supervisor *supervisor)
 {
 	crb_bus_free(supervisor->bus);
 	supervisor->bus = NULL;
+	/* The next one reads the configuration as it starts. */
+	supervisor->reloading = supervisor->reload_due = false;
 	for (unsigned i = GATEWAY; i < CHILDREN; i++) {
 		crb_timer_clear(
 		    supervisor->loop, &supervisor->children[i].timer);
@@ -211,6 +219,8 @@ on_gone(void *ctx, const struct crb_err *why)
 	}
 	crb_log(
 	    CRB_LOG_WARN, "core lost", CRB_LOG_REASON, why->msg, CRB_LOG_END);
+	crb_notify_say(
+	    &supervisor->notify, "STATUS=The core is being started again");
 	child_kill(&supervisor->children[CORE], SIGKILL);
 	drop_core(supervisor);
 }
@@ -275,15 +285,69 @@ on_drained(void *ctx)
 }
 
 static void
+on_ready(struct supervisor *supervisor, bool locked)
+{
+	supervisor->served = true;
+	crb_log(CRB_LOG_INFO, locked ? "serving, locked" : "serving, unlocked",
+	    CRB_LOG_END);
+	crb_notify_say(&supervisor->notify, "READY=1\nSTATUS=%s",
+	    locked ? "Serving, locked: credbroker unlock"
+		   : "Serving, unlocked");
+}
+
+static enum crb_status
+send_reload(struct supervisor *supervisor, struct crb_err *err)
+{
+	const char *config = supervisor->options->config;
+	CRB_AUTO_FD int fd = -1;
+
+	if (config[0] != '\0' && crb_reload_open(config, &fd, err) != CRB_OK)
+		return err->status;
+	return crb_bus_send(supervisor->bus, CRB_MSG_RELOAD,
+	    &(struct crb_msg_reload){ 0 }, fd, err);
+}
+
+static void
+reload(struct supervisor *supervisor)
+{
+	struct crb_err err;
+
+	if (supervisor->bus == NULL || !supervisor->served)
+		return;
+	supervisor->reload_due = supervisor->reloading;
+	if (supervisor->reloading)
+		return;
+	crb_notify_reloading(&supervisor->notify);
+	supervisor->reloading = true;
+	if (send_reload(supervisor, &err) == CRB_OK)
+		return;
+	crb_log(CRB_LOG_ERROR, "configuration not taken", CRB_LOG_REASON,
+	    err.msg, CRB_LOG_END);
+	supervisor->reloading = false;
+	crb_notify_say(&supervisor->notify,
+	    "READY=1\nSTATUS=Serving; the new configuration was not taken");
+}
+
+static void
+on_reloaded(struct supervisor *supervisor, bool ok)
+{
+	supervisor->reloading = false;
+	crb_notify_say(&supervisor->notify, "READY=1\nSTATUS=%s",
+	    ok ? "Serving, with the configuration read again"
+	       : "Serving; the new configuration was not taken");
+	if (supervisor->reload_due)
+		reload(supervisor);
+}
+
+static void
 on_message(void *ctx, struct crb_msg *msg)
 {
 	struct supervisor *supervisor = ctx;
 
 	if (msg->type == CRB_MSG_READY) {
-		supervisor->served = true;
-		crb_log(CRB_LOG_INFO,
-		    msg->ready.locked ? "serving, locked" : "serving, unlocked",
-		    CRB_LOG_END);
+		on_ready(supervisor, msg->ready.locked != 0);
+	} else if (msg->type == CRB_MSG_RELOADED) {
+		on_reloaded(supervisor, msg->reloaded.ok != 0);
 	} else {
 		crb_requests_answer(
 		    &supervisor->requests, supervisor->bus, msg);
@@ -316,6 +380,7 @@ stop(struct supervisor *supervisor)
 	struct crb_err err;
 
 	crb_log(CRB_LOG_INFO, "stopping", CRB_LOG_END);
+	crb_notify_say(&supervisor->notify, "STOPPING=1\nSTATUS=Stopping");
 	for (unsigned i = 0; i < CHILDREN; i++)
 		crb_timer_clear(
 		    supervisor->loop, &supervisor->children[i].timer);
@@ -357,21 +422,48 @@ on_stop_signal(void *ctx, int signal)
 	}
 }
 
+static void
+on_hangup_signal(void *ctx, int signal)
+{
+	struct supervisor *supervisor = ctx;
+
+	if (crb_hangup_stops(&supervisor->hangup))
+		on_stop_signal(ctx, signal);
+	else if (supervisor->phase == SERVING)
+		reload(supervisor);
+}
+
 static enum crb_status
 watch_signals(struct supervisor *supervisor, struct crb_err *err)
 {
-	static const int child[] = { SIGCHLD };
-	/* The last only where it was not ignored (nohup). */
-	static const int stops[] = { SIGTERM, SIGINT, SIGHUP };
-	struct sigaction hup;
+	static const int child[] = { SIGCHLD }, hangup[] = { SIGHUP };
+	static const int stops[] = { SIGTERM, SIGINT };
 
-	if (sigaction(SIGHUP, NULL, &hup) != 0)
-		return crb_err_errno(err, "signals");
-	if (crb_loop_signals(supervisor->loop, child, 1, on_child, supervisor,
-		err) != CRB_OK)
+	if (crb_hangup_init(&supervisor->hangup, err) != CRB_OK ||
+	    crb_loop_signals(supervisor->loop, child, 1, on_child, supervisor,
+		err) != CRB_OK ||
+	    crb_loop_signals(supervisor->loop, hangup, 1, on_hangup_signal,
+		supervisor, err) != CRB_OK)
 		return err->status;
-	return crb_loop_signals(supervisor->loop, stops,
-	    hup.sa_handler == SIG_IGN ? 2 : 3, on_stop_signal, supervisor, err);
+	return crb_loop_signals(
+	    supervisor->loop, stops, 2, on_stop_signal, supervisor, err);
+}
+
+/* While the loop turns; twice as often as is asked for. */
+static void
+on_watchdog(void *ctx)
+{
+	struct supervisor *supervisor = ctx;
+	int64_t ms = supervisor->options->watchdog_usec / 2000;
+	struct crb_err err;
+
+	if (ms == 0)
+		return;
+	crb_notify_say(&supervisor->notify, "WATCHDOG=1");
+	if (crb_timer_set(supervisor->loop, &supervisor->watchdog, ms, &err) !=
+	    CRB_OK)
+		crb_log(CRB_LOG_ERROR, "watchdog", CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
 }
 
 /* Told here rather than by a child that never comes up. */
@@ -409,7 +501,8 @@ init(
 	};
 
 	*supervisor = (struct supervisor){ .options = options,
-		.runtime = CRB_RUNTIME_NONE };
+		.runtime = CRB_RUNTIME_NONE,
+		.notify = CRB_NOTIFY_NONE };
 	for (unsigned i = 0; i < CHILDREN; i++) {
 		struct child *child = &supervisor->children[i];
 
@@ -418,6 +511,7 @@ init(
 		crb_timer_init(&child->timer, child_start, child);
 	}
 	crb_timer_init(&supervisor->phase_timer, on_phase_end, supervisor);
+	crb_timer_init(&supervisor->watchdog, on_watchdog, supervisor);
 }
 
 static void
@@ -426,6 +520,7 @@ clear(struct supervisor *supervisor)
 	crb_bus_free(supervisor->bus);
 	crb_loop_free(supervisor->loop);
 	crb_runtime_close(&supervisor->runtime);
+	crb_notify_close(&supervisor->notify);
 }
 
 enum crb_status
@@ -436,6 +531,8 @@ crb_supervisor_run(
 
 	init(&supervisor, options);
 	if (check_programs(&supervisor, err) != CRB_OK ||
+	    crb_notify_open(options->notify, &supervisor.notify, err) !=
+		CRB_OK ||
 	    crb_runtime_open(options->runtime, &supervisor.runtime, err) !=
 		CRB_OK ||
 	    crb_loop_new(&supervisor.loop, err) != CRB_OK ||
@@ -444,6 +541,7 @@ crb_supervisor_run(
 	supervisor.requests.libexec = options->libexec;
 	supervisor.requests.sessions = supervisor.runtime.sessions;
 	child_start(&supervisor.children[CORE]);
+	on_watchdog(&supervisor);
 	if (crb_loop_run(supervisor.loop, err) != CRB_OK)
 		return err->status;
 	if (supervisor.failed)

@@ -1,6 +1,8 @@
 #ifndef CRB_SUPERVISOR_H
 #define CRB_SUPERVISOR_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 
 /*
@@ -14,10 +16,14 @@ struct crb_supervisor_options {
 	const char *config;   /* a file, or "" */
 	const char *key_file; /* or "" */
 	const char *libexec;
+	const char *notify;    /* NOTIFY_SOCKET, or "" */
+	int64_t watchdog_usec; /* WATCHDOG_USEC; 0: none */
 };
 
 /*
- * Serve until SIGTERM, SIGINT or SIGHUP, and then until the children are gone.
+ * Serve until SIGTERM, SIGINT or the terminal's end, and then until the
+ * children are gone.  Any other SIGHUP lets the core read the configuration
+ * again.
  * CRB_ERR_EXISTS when another broker has the runtime folder.
  */
 CRB_NODISCARD enum crb_status crb_supervisor_run(

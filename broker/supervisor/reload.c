@@ -1,0 +1,63 @@
+#include "broker/supervisor/reload.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/path.h"
+
+enum crb_status
+crb_reload_open(const char *config, int *out, struct crb_err *err)
+{
+	CRB_AUTO_FD int fd = -1;
+	struct stat st;
+
+	if (crb_path_secure(config, geteuid(), err) != CRB_OK)
+		return err->status;
+	/* Not to wait for the writer of a pipe. */
+	if ((fd = open(config, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) ==
+		-1 ||
+	    fstat(fd, &st) != 0)
+		return crb_err_errno(err, "%s", config);
+	if (!S_ISREG(st.st_mode))
+		return crb_err_set(
+		    err, CRB_ERR_INVALID, "%s: not a regular file", config);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "%s: belongs to uid %u; it must be yours or root's", config,
+		    (unsigned)st.st_uid);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "%s: others can write it; chmod go-w %s", config, config);
+	*out = CRB_STEAL_FD(fd);
+	return CRB_OK;
+}
+
+static bool
+have_terminal(void)
+{
+	CRB_AUTO_FD int fd = open(
+	    "/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd != -1;
+}
+
+enum crb_status
+crb_hangup_init(struct crb_hangup *hangup, struct crb_err *err)
+{
+	struct sigaction action;
+
+	if (sigaction(SIGHUP, NULL, &action) != 0)
+		return crb_err_errno(err, "signals");
+	/* nohup ignores it. */
+	hangup->terminal = action.sa_handler != SIG_IGN && have_terminal();
+	return CRB_OK;
+}
+
+bool
+crb_hangup_stops(const struct crb_hangup *hangup)
+{
+	return hangup->terminal && !have_terminal();
+}

@@ -1,0 +1,28 @@
+#ifndef CRB_RELOAD_H
+#define CRB_RELOAD_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/*
+ * The configuration file as it is now, for the core, which may not be allowed
+ * to open it.  Nothing of it is read here: only that nobody else could have
+ * written it.  The caller owns *out.
+ */
+CRB_NODISCARD enum crb_status crb_reload_open(
+    const char *config, int *out, struct crb_err *err);
+
+/*
+ * SIGHUP has two meanings: from a terminal that was closed, and from somebody
+ * who wants the configuration read again.
+ */
+struct crb_hangup {
+	bool terminal; /* there was one at start, and its end is to stop us */
+};
+CRB_NODISCARD enum crb_status crb_hangup_init(
+    struct crb_hangup *hangup, struct crb_err *err);
+/* The terminal is gone. */
+bool crb_hangup_stops(const struct crb_hangup *hangup);
+
+#endif /* !CRB_RELOAD_H */
