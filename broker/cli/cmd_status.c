@@ -37,6 +37,24 @@ print_memory(const json_t *memory)
 	crb_output_pair("memory", text);
 }
 
+/* Nothing, while the file is what the broker goes by. */
+static void
+print_config(const json_t *config)
+{
+	const json_t *restart = json_object_get(config, "restart");
+	char text[96];
+	size_t i;
+	json_t *key;
+
+	crb_output_pair("config", crb_member(config, "problem"));
+	json_array_foreach(restart, i, key)
+	{
+		(void)snprintf(text, sizeof(text), "%s waits for a restart",
+		    json_string_value(key));
+		crb_output_pair("config", text);
+	}
+}
+
 static void
 print_status(const json_t *status)
 {
@@ -65,6 +83,7 @@ print_status(const json_t *status)
 	print_memory(json_object_get(status, "memory"));
 	json_array_foreach(notes, i, note)
 	    crb_output_pair("confinement", json_string_value(note));
+	print_config(json_object_get(status, "config"));
 	crb_output_pair("state in", crb_member(status, "state_folder"));
 	crb_output_pair("runtime in", crb_member(status, "runtime_folder"));
 }

@@ -97,6 +97,9 @@ const struct crb_option crb_config_options[] = {
 	CRB_OPTION_END,
 };
 
+const char *const crb_config_at_start[] = { "state", "runtime", "key_file",
+	NULL };
+
 /* The file's text is kept while it is judged, to find lines in. */
 struct reader {
 	const char *file;
@@ -391,6 +394,52 @@ crb_config_load(const char *path, struct crb_config *out, struct crb_err *err)
 		return CRB_OK;
 	crb_config_clear(out);
 	return err->status;
+}
+
+enum crb_status
+crb_config_load_fd(
+    int fd, const char *path, struct crb_config *out, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(FILE_MAX);
+
+	*out = (struct crb_config){ 0 };
+	if (crb_io_read_all(fd, &text, CRB_FOREVER, err) != CRB_OK)
+		return crb_err_context(err, "%s", path);
+	if (crb_config_parse(crb_buf_text(&text), text.len, path, out, err) !=
+	    CRB_OK)
+		return err->status;
+	out->file = out->places[CONFIG];
+	if (crb_path_join(out->places[CONFIG], "", path, err) == CRB_OK &&
+	    fill_places(out, false, err) == CRB_OK)
+		return CRB_OK;
+	crb_config_clear(out);
+	return err->status;
+}
+
+void
+crb_config_take(struct crb_config *to, struct crb_config *from)
+{
+	const char **const members[] = { &to->file, &to->state, &to->runtime };
+	const char *const given[] = { from->file, from->state, from->runtime };
+
+	json_decref(to->json);
+	*to = *from;
+	/* What pointed into *from points into *to. */
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		for (size_t at = 0; at < sizeof(to->places) / CRB_PATH_MAX;
+		     at++)
+			if (given[i] == from->places[at])
+				*members[i] = to->places[at];
+	*from = (struct crb_config){ 0 };
+}
+
+bool
+crb_config_differs(const json_t *a, const json_t *b, const char *key)
+{
+	const json_t *was = json_object_get(a, key);
+	const json_t *is = json_object_get(b, key);
+
+	return was == NULL || is == NULL ? was != is : !json_equal(was, is);
 }
 
 void

@@ -42,7 +42,23 @@ extern const struct crb_option crb_config_options[];
  */
 CRB_NODISCARD enum crb_status crb_config_load(
     const char *path, struct crb_config *out, struct crb_err *err);
+/*
+ * The same from `fd`, which whoever opened `path` has vetted: for a process
+ * that may not open it.
+ */
+CRB_NODISCARD enum crb_status crb_config_load_fd(
+    int fd, const char *path, struct crb_config *out, struct crb_err *err);
 void crb_config_clear(struct crb_config *config);
+/* *to is cleared and becomes *from, which is empty then. */
+void crb_config_take(struct crb_config *to, struct crb_config *from);
+
+/*
+ * The keys that a running broker does not read again; ends with NULL.  All
+ * others take effect at a reload.
+ */
+extern const char *const crb_config_at_start[];
+/* Whether two files (their JSON, or NULL) say something else of a key. */
+bool crb_config_differs(const json_t *a, const json_t *b, const char *key);
 
 /* What a file says; `file` is what errors call it.  Places stay NULL. */
 CRB_NODISCARD enum crb_status crb_config_parse(const char *text, size_t len,

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "backends/backend.h"
 #include "base/cleanup.h"
@@ -98,10 +99,12 @@ crb_core_say_ready(struct crb_core *core)
 						 core) };
 	struct crb_err err;
 
-	if (core->ready_said || core->admin == NULL)
+	if (core->admin == NULL ||
+	    (core->ready_said && core->ready_locked == (ready.locked != 0)))
 		return;
 	core->ready_said = crb_link_send(&core->supervisor, CRB_MSG_READY,
 			       &ready, -1, &err) == CRB_OK;
+	core->ready_locked = ready.locked != 0;
 }
 
 static void
@@ -113,21 +116,26 @@ end_of_turn(void *ctx)
 		crb_rpc_lock_due(core);
 	if (core->commit != NULL)
 		crb_commit_turn(core->commit);
+	if (core->ready_said)
+		crb_core_say_ready(core);
 }
 
 /* It travels with each job, whose size bounds it. */
-static enum crb_status
-load_ca(struct crb_core *core, struct crb_err *err)
+enum crb_status
+crb_core_load_ca(
+    const struct crb_config *config, char **out, struct crb_err *err)
 {
 	CRB_AUTO_BUF struct crb_buf pem = CRB_BUF_INIT(CRB_CA_MAX);
 	enum crb_status status;
 
-	if (core->config.ca_file == NULL)
+	if (config->ca_file == NULL) {
+		*out = NULL;
 		return CRB_OK;
-	status = crb_io_read_file(core->config.ca_file, &pem, err);
+	}
+	status = crb_io_read_file(config->ca_file, &pem, err);
 	if (status != CRB_OK)
 		return crb_err_context(err, "ca_file");
-	if ((core->ca = crb_buf_steal(&pem)) == NULL)
+	if ((*out = crb_buf_steal(&pem)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	return CRB_OK;
 }
@@ -141,7 +149,10 @@ load_config(struct crb_core *core, const char *path, struct crb_err *err)
 		return crb_options_defaults(
 		    crb_config_options, &core->config, err);
 	status = crb_config_load(path, &core->config, err);
-	return status == CRB_OK ? load_ca(core, err) : status;
+	if (status != CRB_OK)
+		return status;
+	core->reload.first = json_incref(core->config.json);
+	return crb_core_load_ca(&core->config, &core->ca, err);
 }
 
 static void
@@ -204,6 +215,17 @@ start(struct crb_core *core, const struct crb_core_options *options,
 	return crb_timer_set(core->loop, &core->keep, KEEP_MS, err);
 }
 
+static int64_t
+limit_of(int resource)
+{
+	struct rlimit limit;
+
+	if (getrlimit((__rlimit_resource_t)resource, &limit) != 0 ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return -1;
+	return (int64_t)limit.rlim_cur;
+}
+
 enum crb_status
 crb_core_new(const struct crb_core_options *options, struct crb_core **out,
     struct crb_err *err)
@@ -218,6 +240,9 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	core->runtime_folder = options->runtime_folder;
 	core->key_file = options->key_file;
 	core->started = crb_loop_now(core->loop);
+	core->reload.loaded = crb_wall_seconds();
+	core->limits.descriptors = limit_of(RLIMIT_NOFILE);
+	core->limits.locked_memory = limit_of(RLIMIT_MEMLOCK);
 	core->last_job = (uint64_t)crb_wall_seconds() * JOBS_PER_SECOND;
 	TAILQ_INIT(&core->list);
 	TAILQ_INIT(&core->works);
@@ -256,6 +281,8 @@ crb_core_free(struct crb_core *core)
 	crb_vault_free(core->vault);
 	crb_config_clear(&core->config);
 	json_decref(core->locked_ids);
+	json_decref(core->reload.first);
+	json_decref(core->reload.restart);
 	free(core->ca);
 	free(core);
 }

@@ -23,6 +23,15 @@ TAILQ_HEAD(crb_session_list, crb_session);
 struct crb_work;
 TAILQ_HEAD(crb_work_list, crb_work);
 
+/* What the last look at the configuration came to. */
+struct crb_reload_state {
+	int64_t loaded;                /* wall seconds */
+	char problem[CRB_ERR_MSG_MAX]; /* why the last one was not taken, or ""
+					*/
+	json_t *first;   /* the file, as it was at start; or NULL */
+	json_t *restart; /* keys that wait for a restart; NULL: none */
+};
+
 struct crb_core {
 	struct crb_loop *loop;
 	struct crb_config config;
@@ -66,7 +75,11 @@ struct crb_core {
 
 	uint64_t last_job;
 	uint32_t last_stream;
-	bool ready_said;
+	bool ready_said, ready_locked;
+	struct crb_reload_state reload; /* of the configuration */
+	struct {
+		int64_t descriptors, locked_memory; /* -1: none */
+	} limits; /* of every process, as the supervisor raised them */
 	bool stopping;
 };
 
@@ -96,7 +109,14 @@ CRB_NODISCARD enum crb_status crb_core_need_record(
 /* How a commit went: a failure stops everything until one works again. */
 void crb_core_committed(struct crb_core *core, const struct crb_err *why);
 
-/* Tell the supervisor, once, that requests can be served. */
+/*
+ * Tell the supervisor that requests can be served: once, and again whenever
+ * the vault is locked or unlocked.
+ */
 void crb_core_say_ready(struct crb_core *core);
+
+/* The certificates of a configuration's ca_file; NULL for none. */
+CRB_NODISCARD enum crb_status crb_core_load_ca(
+    const struct crb_config *config, char **out, struct crb_err *err);
 
 #endif /* !CRB_CORE_H */

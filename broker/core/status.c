@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "base/slab.h"
+#include "broker/core/reload.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session.h"
 
@@ -54,6 +55,25 @@ memory(void)
 	    (json_int_t)stats.used, "peak", (json_int_t)stats.peak);
 }
 
+/* Counts only: what a slot is called is for `key list`. */
+static json_t *
+vault(const struct crb_core *core)
+{
+	const struct crb_slot *slots;
+
+	return json_pack(
+	    "{s:I}", "slots", (json_int_t)crb_vault_slots(core->vault, &slots));
+}
+
+static json_t *
+limits(const struct crb_core *core)
+{
+	return json_pack("{s:I, s:I, s:I}", "descriptors",
+	    (json_int_t)core->limits.descriptors, "locked_memory",
+	    (json_int_t)core->limits.locked_memory, "sessions",
+	    (json_int_t)core->config.sessions_max);
+}
+
 static size_t
 live_sessions(const struct crb_core *core)
 {
@@ -73,7 +93,7 @@ crb_rpc_status(struct crb_call *call)
 
 	crb_call_reply(call,
 	    json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:[s], s:s, "
-		      "s:s}",
+		      "s:s, s:o, s:o, s:o}",
 		"version", CRB_VERSION, "state",
 		crb_core_unlocked(core) ? "unlocked" : "locked", "uptime",
 		(json_int_t)((crb_loop_now(core->loop) - core->started) / 1000),
@@ -84,5 +104,6 @@ crb_rpc_status(struct crb_call *call)
 		"processes run without a seccomp filter or namespaces of "
 		"their own",
 		"state_folder", core->state_folder, "runtime_folder",
-		core->runtime_folder));
+		core->runtime_folder, "config", crb_reload_shown(core), "vault",
+		vault(core), "limits", limits(core)));
 }

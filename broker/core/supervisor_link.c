@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "broker/core/admin.h"
 #include "broker/core/core_link.h"
+#include "broker/core/reload.h"
 
 static void
 peer(struct crb_core *core, struct crb_msg *msg)
@@ -48,6 +49,8 @@ message(void *ctx, struct crb_msg *msg)
 		listen_admin(core, msg);
 	else if (msg->type == CRB_MSG_STOP)
 		crb_loop_stop(core->loop);
+	else if (msg->type == CRB_MSG_RELOAD)
+		crb_reload(core, CRB_STEAL_FD(msg->fd));
 	/* All replies start with the number of their request. */
 	else
 		(void)crb_pending_reply(
