@@ -17,6 +17,8 @@ enum crb_status {
 	CRB_ERR_INVALID, /* the input is malformed */
 	CRB_ERR_USAGE,   /* the command line is */
 	CRB_ERR_DENIED,  /* policy says no */
+	CRB_ERR_ROLE,    /* this user may not do that */
+	CRB_ERR_OUTSIDE, /* the client is not on the broker's host */
 	CRB_ERR_NOT_FOUND,
 	CRB_ERR_EXISTS,      /* there is one already, or it has changed */
 	CRB_ERR_LOCKED,      /* the vault is locked */
