@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
-#include "broker/cli/secret_input.h"
+#include "broker/cli/looks_secret.h"
 
 #define VALUE_FILE_MAX (64u << 10)
 

@@ -37,10 +37,4 @@ CRB_NODISCARD enum crb_status crb_secret_input(
     const struct crb_secret_source *source, const char *what, bool confirm,
     struct crb_secret **out, struct crb_err *err);
 
-/*
- * Text on a command line that is, or may well be, a secret: a known token
- * prefix, a private key, or long random-looking characters.
- */
-bool crb_looks_secret(const char *text);
-
 #endif /* !CRB_SECRET_INPUT_H */
