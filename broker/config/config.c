@@ -15,6 +15,7 @@
 
 #define FILE_MAX (64u << 10)
 #define DAY ((int64_t)24 * 60 * 60)
+#define ROLES "roles" /* the one key that is no option: it has a structure */
 
 enum { STATE, RUNTIME, CONFIG };
 
@@ -98,7 +99,7 @@ const struct crb_option crb_config_options[] = {
 };
 
 const char *const crb_config_at_start[] = { "state", "runtime", "key_file",
-	NULL };
+	ROLES, NULL };
 
 /* The file's text is kept while it is judged, to find lines in. */
 struct reader {
@@ -141,6 +142,7 @@ refuse_unknown(
 	for (const struct crb_option *option = crb_config_options;
 	     option->name != NULL; option++)
 		names[count++] = option->name;
+	names[count++] = ROLES;
 	nearest = crb_text_nearest(key, names, count);
 	where_is(reader, key, &where);
 	crb_text_escape(&shown, key, strlen(key), 64);
@@ -167,6 +169,16 @@ read_member(const struct reader *reader, const struct crb_option *option,
 }
 
 static enum crb_status
+read_roles(
+    const struct reader *reader, const json_t *value, struct crb_err *err)
+{
+	const struct crb_roles_source source = { reader->file,
+		reader->text.data, reader->text.len };
+
+	return crb_roles_parse(value, &source, &reader->out->roles, err);
+}
+
+static enum crb_status
 read_members(const struct reader *reader, json_t *object, struct crb_err *err)
 {
 	const struct crb_option *option;
@@ -175,6 +187,11 @@ read_members(const struct reader *reader, json_t *object, struct crb_err *err)
 
 	json_object_foreach(object, key, value)
 	{
+		if (strcmp(key, ROLES) == 0) {
+			if (read_roles(reader, value, err) != CRB_OK)
+				return err->status;
+			continue;
+		}
 		option = crb_options_find(crb_config_options, key);
 		if (option == NULL)
 			return refuse_unknown(reader, key, err);
@@ -423,6 +440,7 @@ crb_config_take(struct crb_config *to, struct crb_config *from)
 	const char *const given[] = { from->file, from->state, from->runtime };
 
 	json_decref(to->json);
+	crb_roles_free(to->roles);
 	*to = *from;
 	/* What pointed into *from points into *to. */
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
@@ -446,6 +464,7 @@ void
 crb_config_clear(struct crb_config *config)
 {
 	json_decref(config->json);
+	crb_roles_free(config->roles);
 	*config = (struct crb_config){ 0 };
 }
 

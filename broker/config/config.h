@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/options.h"
 #include "base/path.h"
+#include "broker/config/roles.h"
 
 /*
  * Places and settings.  /etc/credbroker/credbroker.json, /var/lib/credbroker
@@ -24,6 +25,7 @@ struct crb_config {
 	int64_t connections_max;     /* a session */
 	int64_t exchanges_max;       /* a session, at once */
 	int64_t requests_per_minute; /* a session; each leaves audit lines */
+	struct crb_roles *roles;     /* NULL: the key is not there */
 	json_t *json;                /* owns the strings */
 	char places[4][CRB_PATH_MAX];
 };
