@@ -6,7 +6,7 @@
 #include "base/cleanup.h"
 
 #define EVENTS 16
-#define IDLE_CONNECTIONS_MAX 8L
+#define KEPT_LEAST 8
 
 /*
  * libcurl's sockets are in an epoll of their own, which the loop watches: they
@@ -18,6 +18,8 @@ struct crb_client {
 	struct crb_client_options options;
 	CURLM *multi;
 	int epoll;
+	long transfers; /* under way */
+	long kept;      /* connections, at most */
 	struct crb_timer timer;
 };
 
@@ -80,7 +82,7 @@ settle(struct crb_client *client)
 		CURL *easy = msg->easy_handle;
 		CURLcode code = msg->data.result;
 
-		(void)curl_multi_remove_handle(client->multi, easy);
+		crb_client_remove(client, easy);
 		client->options.done(client->options.ctx, easy, code);
 	}
 	client->options.settled(client->options.ctx);
@@ -135,8 +137,7 @@ set_up(struct crb_client *client, struct crb_err *err)
 	    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, want_timer) ||
 	    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client) ||
 	    curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING) ||
-	    curl_multi_setopt(
-		multi, CURLMOPT_MAXCONNECTS, IDLE_CONNECTIONS_MAX))
+	    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, client->kept))
 		return crb_err_set(
 		    err, CRB_ERR_SYSTEM, "libcurl does not take its options");
 	return CRB_OK;
@@ -151,6 +152,7 @@ crb_client_new(const struct crb_client_options *options,
 	if ((client = calloc(1, sizeof(*client))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "no memory to connect");
 	client->options = *options;
+	client->kept = KEPT_LEAST;
 	crb_timer_init(&client->timer, time_came, client);
 	if ((client->epoll = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		return crb_err_errno(err, "epoll");
@@ -177,6 +179,20 @@ crb_client_free(struct crb_client *client)
 	free(client);
 }
 
+/*
+ * As many as there were transfers at once: with fewer, each transfer of a busy
+ * session would pay for a handshake.
+ */
+static void
+keep_connections(struct crb_client *client)
+{
+	if (client->transfers <= client->kept)
+		return;
+	client->kept = client->transfers;
+	(void)curl_multi_setopt(
+	    client->multi, CURLMOPT_MAXCONNECTS, client->kept);
+}
+
 enum crb_status
 crb_client_add(struct crb_client *client, CURL *easy, struct crb_err *err)
 {
@@ -185,11 +201,14 @@ crb_client_add(struct crb_client *client, CURL *easy, struct crb_err *err)
 	if (code != CURLM_OK)
 		return crb_err_set(err, CRB_ERR_SYSTEM, "libcurl: %s",
 		    curl_multi_strerror(code));
+	client->transfers++;
+	keep_connections(client);
 	return CRB_OK;
 }
 
 void
 crb_client_remove(struct crb_client *client, CURL *easy)
 {
-	(void)curl_multi_remove_handle(client->multi, easy);
+	if (curl_multi_remove_handle(client->multi, easy) == CURLM_OK)
+		client->transfers--;
 }
