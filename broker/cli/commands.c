@@ -13,6 +13,8 @@ extern const struct crb_command crb_command_init, crb_command_serve,
     crb_command_audit_verify;
 
 const struct crb_command *const crb_commands[] = {
+extern const struct crb_command crb_command_credential_test;
+
 	&crb_command_init,
 	&crb_command_serve,
 	&crb_command_unlock,
@@ -25,6 +27,7 @@ const struct crb_command *const crb_commands[] = {
 	&crb_command_credential_remove,
 	&crb_command_backend_list,
 	&crb_command_backend_show,
+	&crb_command_credential_test,
 	&crb_command_profile_add,
 	&crb_command_profile_list,
 	&crb_command_profile_show,

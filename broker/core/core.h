@@ -68,6 +68,7 @@ struct crb_core {
 	size_t reopening;             /* folders asked for and not there yet */
 	struct crb_session *reopen;   /* the next one to reopen */
 	struct crb_session *announce; /* the next one to announce */
+	unsigned testing;             /* calls of credential.test under way */
 	json_t *locked_ids;           /* told the gateway that it is locked */
 
 	struct crb_work_list works; /* on threads of their own */

@@ -11,6 +11,9 @@ message(void *ctx, struct crb_msg *msg)
 	else if (msg->type == CRB_MSG_SESSION_DROPPED)
 		(void)crb_pending_reply(
 		    &core->egress.pending, msg->session_dropped.request, msg);
+	else if (msg->type == CRB_MSG_PROBED)
+		(void)crb_pending_reply(
+		    &core->egress.pending, msg->probed.request, msg);
 }
 
 static void

@@ -24,6 +24,8 @@ const struct crb_method crb_methods[] = {
 	    crb_rpc_credential_show },
 	{ "credential.remove", CRB_PERMIT_ADMIN, true, PARAMS("name", "force"),
 	    crb_rpc_credential_remove },
+	{ "credential.test", CRB_PERMIT_ADMIN, true, PARAMS("name"),
+	    crb_rpc_credential_test },
 	{ "profile.add", CRB_PERMIT_ADMIN, true,
 	    PARAMS("name", "grants", "labels", "ttl", "replace"),
 	    crb_rpc_profile_add },

@@ -7,7 +7,8 @@
 crb_method_fn crb_rpc_status;
 crb_method_fn crb_rpc_unlock, crb_rpc_lock;
 crb_method_fn crb_rpc_credential_add, crb_rpc_credential_set,
-    crb_rpc_credential_list, crb_rpc_credential_show, crb_rpc_credential_remove;
+    crb_rpc_credential_list, crb_rpc_credential_show, crb_rpc_credential_remove,
+    crb_rpc_credential_test;
 crb_method_fn crb_rpc_profile_add, crb_rpc_profile_list, crb_rpc_profile_show,
     crb_rpc_profile_remove;
 crb_method_fn crb_rpc_session_issue, crb_rpc_session_list, crb_rpc_session_show,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "broker/bus/bus.h"
 #include "broker/bus/stream.h"
+#include "broker/egress/probe.h"
 #include "broker/egress/session.h"
 #include "broker/egress/trust.h"
 
@@ -23,6 +24,7 @@ struct crb_egress {
 	struct crb_bus *bus;
 	struct entry *buckets[BUCKETS];
 	size_t jobs;
+	struct crb_probes *probes;
 };
 
 #define AUTO_EGRESS __attribute__((cleanup(egress_cleanup)))
@@ -181,12 +183,25 @@ take_drop(struct crb_egress *egress, struct crb_msg *msg)
 	report(egress, CRB_MSG_SESSION_DROPPED, &dropped);
 }
 
+static void
+take_probe(struct crb_egress *egress, struct crb_msg *msg)
+{
+	crb_probes_start(egress->probes, &msg->probe);
+}
+
+static void
+probed(void *ctx, const struct crb_msg_probed *msg)
+{
+	report(ctx, CRB_MSG_PROBED, msg);
+}
+
 typedef void take_fn(struct crb_egress *egress, struct crb_msg *msg);
 
 static take_fn *const takers[CRB_MSG_COUNT_] = {
 	[CRB_MSG_JOB] = take_job,
 	[CRB_MSG_JOB_CANCEL] = take_cancel,
 	[CRB_MSG_SESSION_DROP] = take_drop,
+	[CRB_MSG_PROBE] = take_probe,
 };
 
 static void
@@ -223,6 +238,11 @@ crb_egress_new(struct crb_loop *loop, int bus,
 	egress->world.loop = loop;
 	egress->world.limits = *limits;
 	if (crb_trust_new(&egress->world.trust, err) != CRB_OK ||
+	    crb_probes_new(&(struct crb_probes_options){ .loop = loop,
+			       .trust = egress->world.trust,
+			       .probed = probed,
+			       .ctx = egress },
+		&egress->probes, err) != CRB_OK ||
 	    crb_bus_new(CRB_STEAL_FD(owned),
 		&(struct crb_bus_options){ .loop = loop,
 		    .self = CRB_ROLE_EGRESS,
@@ -245,6 +265,7 @@ crb_egress_free(struct crb_egress *egress)
 		while (egress->buckets[i] != NULL)
 			remove_entry(&egress->buckets[i]);
 	}
+	crb_probes_free(egress->probes);
 	crb_bus_free(egress->bus);
 	crb_trust_free(egress->world.trust);
 	free(egress->world.spare);

@@ -348,6 +348,58 @@ crb_request_init(struct crb_request *request, const struct crb_msg_job *job,
 	return inject(request, injection, err);
 }
 
+/* libcurl connects, and agrees on TLS, and is done. */
+static enum crb_status
+set_probe(struct crb_request *request, const struct crb_request_limits *limits,
+    struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf url = CRB_BUF_INIT(URL_MAX_BYTES);
+	CURL *easy = request->easy;
+	bool failed = false;
+
+	crb_buf_printf(
+	    &url, "http%s://%s/", request->tls ? "s" : "", request->host);
+	if (crb_buf_check(&url, "the origin", err) != CRB_OK)
+		return err->status;
+	SET(URL, crb_buf_text(&url));
+	SET(CONNECT_ONLY, 1L);
+	SET(TIMEOUT_MS, limits->connect_ms);
+	return taken(failed, err);
+}
+
+enum crb_status
+crb_request_init_probe(struct crb_request *request,
+    const struct crb_msg_probe *probe, struct crb_trust *trust,
+    const struct crb_request_limits *limits, struct crb_err *err)
+{
+	/* Vetted and set up as a request there would be. */
+	const struct crb_msg_job job = {
+		.method = CRB_SLICE("GET"),
+		.target = CRB_SLICE("/"),
+		.content_type = CRB_SLICE(""),
+		.tls = probe->tls,
+		.host = probe->host,
+		.port = probe->port,
+		.network = probe->network,
+		.ca = probe->ca,
+		.proxy = probe->proxy,
+	};
+
+	*request = (struct crb_request){ .tls = probe->tls,
+		.network = (enum crb_network)probe->network };
+	if (check_job(&job, err) != CRB_OK)
+		return err->status;
+	name_host(request, &job);
+	if ((request->easy = curl_easy_init()) == NULL)
+		return crb_err_set(
+		    err, CRB_ERR_NOMEM, "no memory for a request");
+	if (set_fixed(request, limits, err) != CRB_OK ||
+	    set_trust(request, &job, trust, err) != CRB_OK ||
+	    set_proxy(request, &job, err) != CRB_OK)
+		return err->status;
+	return set_probe(request, limits, err);
+}
+
 void
 crb_request_clear(struct crb_request *request)
 {

@@ -47,6 +47,11 @@ CRB_NODISCARD enum crb_status crb_request_init(struct crb_request *request,
     const struct crb_msg_job *job, const struct crb_injection *injection,
     struct crb_trust *trust, const struct crb_request_limits *limits,
     struct crb_err *err);
+/* The same up to where a request would be sent: nothing is. */
+CRB_NODISCARD enum crb_status crb_request_init_probe(
+    struct crb_request *request, const struct crb_msg_probe *probe,
+    struct crb_trust *trust, const struct crb_request_limits *limits,
+    struct crb_err *err);
 void crb_request_clear(struct crb_request *request);
 
 /* Add the client's headers; strict.  Once, before the transfer starts. */
