@@ -15,19 +15,21 @@ extern const struct crb_command crb_command_init, crb_command_serve,
 const struct crb_command *const crb_commands[] = {
 extern const struct crb_command crb_command_credential_test;
 
+const struct crb_command *const crb_commands[] = {
 	&crb_command_init,
 	&crb_command_serve,
 	&crb_command_unlock,
 	&crb_command_lock,
 	&crb_command_status,
 	&crb_command_credential_add,
+	&crb_command_credential_import,
 	&crb_command_credential_set,
 	&crb_command_credential_list,
 	&crb_command_credential_show,
 	&crb_command_credential_remove,
+	&crb_command_credential_test,
 	&crb_command_backend_list,
 	&crb_command_backend_show,
-	&crb_command_credential_test,
 	&crb_command_profile_add,
 	&crb_command_profile_list,
 	&crb_command_profile_show,

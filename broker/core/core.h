@@ -63,12 +63,12 @@ struct crb_core {
 	struct crb_map exchanges;     /* by the gateway's number */
 	struct crb_map jobs;          /* the same, by the egress's */
 	unsigned issuing;             /* calls of session.issue under way */
+	unsigned testing;             /* calls of credential.test under way */
 	struct crb_timer poll;        /* for processes without a pidfd */
 	unsigned polled;
 	size_t reopening;             /* folders asked for and not there yet */
 	struct crb_session *reopen;   /* the next one to reopen */
 	struct crb_session *announce; /* the next one to announce */
-	unsigned testing;             /* calls of credential.test under way */
 	json_t *locked_ids;           /* told the gateway that it is locked */
 
 	struct crb_work_list works; /* on threads of their own */
