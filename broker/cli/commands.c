@@ -12,7 +12,6 @@ extern const struct crb_command crb_command_init, crb_command_serve,
     crb_command_session_extend, crb_command_revoke, crb_command_audit_show,
     crb_command_audit_verify;
 
-const struct crb_command *const crb_commands[] = {
 extern const struct crb_command crb_command_credential_test;
 
 const struct crb_command *const crb_commands[] = {
@@ -22,7 +21,6 @@ const struct crb_command *const crb_commands[] = {
 	&crb_command_lock,
 	&crb_command_status,
 	&crb_command_credential_add,
-	&crb_command_credential_import,
 	&crb_command_credential_set,
 	&crb_command_credential_list,
 	&crb_command_credential_show,
