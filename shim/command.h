@@ -24,6 +24,7 @@ struct crb_options {
 	const char *listen; /* ADDRESS:PORT */
 	int retry_ms;       /* how long to wait for a broker that restarts */
 	bool interrupts;    /* exec: INT and QUIT as they are by default */
+	int listen_fd;      /* exec: listens already, on a host's port; or -1 */
 	char **args;        /* what follows the options; NULL-terminated */
 	int arg_count;
 };

@@ -291,8 +291,10 @@ crb_exec_run(const struct crb_options *options)
 	static const char scheme[] = "http://";
 	char url[sizeof(scheme) + CRB_LISTEN_TEXT];
 	char text[CRB_LISTEN_TEXT];
-	int listener = -1;
-	int code = crb_listen_open(options->listen, &listener, text);
+	int listener = options->listen_fd;
+	int code = listener != -1
+	    ? crb_listen_adopt(listener, text)
+	    : crb_listen_open(options->listen, &listener, text);
 
 	if (code != CRB_EXIT_DONE)
 		return code;

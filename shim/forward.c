@@ -17,6 +17,7 @@
 #include "shim/flow.h"
 #include "shim/forward.h"
 #include "shim/listen.h"
+#include "shim/peer.h"
 #include "shim/say.h"
 
 #define LINKS_MAX 512
@@ -77,6 +78,7 @@ struct forwarder {
 	int retry_ms;
 	int epoll;
 	struct end listener;
+	bool strangers; /* others than ours can reach the listener */
 	struct link *links;
 	struct link *dead;
 	size_t link_count;
@@ -302,6 +304,8 @@ accept_all(struct forwarder *forwarder)
 			return;
 		if (fd == -1 && (errno == ECONNABORTED || errno == EINTR))
 			continue;
+		if (fd != -1 && forwarder->strangers && !crb_peer_is_ours(fd))
+			continue;
 		if (fd == -1 || !link_new(forwarder, fd)) {
 			forwarder->paused_until = crb_connect_now() + PAUSE_MS;
 			return;
@@ -427,6 +431,7 @@ crb_forward_serve(int listener, const struct crb_options *options)
 		.socket = options->socket,
 		.retry_ms = options->retry_ms,
 		.listener = { .fd = listener },
+		.strangers = options->listen_fd != -1,
 	};
 
 	harden();

@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,11 +64,40 @@ open_at(int fd, struct sockaddr_in *address)
 	    getsockname(fd, (struct sockaddr *)address, &len) == 0;
 }
 
+static void
+write_text(const struct sockaddr_in *address, char text[CRB_LISTEN_TEXT])
+{
+	char host[INET_ADDRSTRLEN] = "";
+
+	(void)inet_ntop(AF_INET, &address->sin_addr, host, sizeof(host));
+	(void)snprintf(text, CRB_LISTEN_TEXT, "%.15s:%u", host,
+	    (unsigned)ntohs(address->sin_port));
+}
+
+int
+crb_listen_adopt(int fd, char text[CRB_LISTEN_TEXT])
+{
+	struct sockaddr_in address = { .sin_family = AF_UNSPEC };
+	socklen_t len = sizeof(address), size = sizeof(int);
+	int listens = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == -1 ||
+	    listens == 0 ||
+	    getsockname(fd, (struct sockaddr *)&address, &len) == -1 ||
+	    address.sin_family != AF_INET ||
+	    ntohl(address.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET ||
+	    fcntl(fd, F_SETFL, O_NONBLOCK) == -1 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
+		return crb_say_fail(CRB_EXIT_USAGE,
+		    "--listen-fd %d does not listen on a loopback address", fd);
+	write_text(&address, text);
+	return CRB_EXIT_DONE;
+}
+
 int
 crb_listen_open(const char *where, int *fd, char text[CRB_LISTEN_TEXT])
 {
 	struct sockaddr_in address;
-	char host[INET_ADDRSTRLEN] = "";
 	CRB_AUTO_FD int opened = -1;
 
 	if (!parse_address(where, &address))
@@ -79,9 +109,7 @@ crb_listen_open(const char *where, int *fd, char text[CRB_LISTEN_TEXT])
 	if (opened == -1 || !open_at(opened, &address))
 		return crb_say_fail(CRB_EXIT_OTHER, "cannot listen on %s: %s",
 		    where, strerror(errno));
-	(void)inet_ntop(AF_INET, &address.sin_addr, host, sizeof(host));
-	(void)snprintf(text, CRB_LISTEN_TEXT, "%.15s:%u", host,
-	    (unsigned)ntohs(address.sin_port));
+	write_text(&address, text);
 	*fd = CRB_STEAL_FD(opened);
 	return CRB_EXIT_DONE;
 }

@@ -14,4 +14,10 @@
  */
 int crb_listen_open(const char *where, int *fd, char text[CRB_LISTEN_TEXT]);
 
+/*
+ * Take over `fd`, which somebody made to listen on a loopback address; gives
+ * the same, or says what is wrong.
+ */
+int crb_listen_adopt(int fd, char text[CRB_LISTEN_TEXT]);
+
 #endif /* !CRB_SHIM_LISTEN_H */

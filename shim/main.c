@@ -13,7 +13,7 @@ static const struct crb_command commands[] = {
 	    "relay the loopback address to the endpoint", 15000, 0, 0, true,
 	    false, crb_forward_run },
 	{ "exec",
-	    "[--listen ADDRESS:PORT] [--interrupts default] [--] COMMAND [ARGUMENT...]",
+	    "[--listen ADDRESS:PORT | --listen-fd N] [--interrupts default] [--] COMMAND [ARGUMENT...]",
 	    "run a command with a forwarder beside it", 15000, 1, ARGS_ANY,
 	    true, false, crb_exec_run },
 	{ "get", "PATH", "print what the endpoint answers to GET PATH", 15000,

@@ -46,6 +46,17 @@ set_interrupts(struct crb_options *options, const char *value)
 	return options->interrupts || strcmp(value, "inherit") == 0;
 }
 
+/* Not one of the standard three. */
+static bool
+set_listen_fd(struct crb_options *options, const char *value)
+{
+	options->listen_fd = 0;
+	for (; *value >= '0' && *value <= '9' && options->listen_fd < 1 << 20;
+	     value++)
+		options->listen_fd = options->listen_fd * 10 + (*value - '0');
+	return *value == '\0' && options->listen_fd > 2;
+}
+
 static const struct option {
 	const char *name;
 	bool (*set)(struct crb_options *options, const char *value);
@@ -54,6 +65,7 @@ static const struct option {
 	{ "--listen", set_listen },
 	{ "--retry", set_retry },
 	{ "--interrupts", set_interrupts },
+	{ "--listen-fd", set_listen_fd },
 };
 
 /* The option that `word` is or begins; *value is what follows its "=". */
@@ -68,7 +80,8 @@ option_find(
 
 		if (option->set == set_listen && !command->listens)
 			continue;
-		if (option->set == set_interrupts &&
+		if ((option->set == set_interrupts ||
+			option->set == set_listen_fd) &&
 		    command->run != crb_exec_run)
 			continue;
 		if (strncmp(word, option->name, len) != 0)
@@ -91,6 +104,7 @@ crb_options_parse(struct crb_options *options,
 		.socket = CRB_SHIM_SOCKET,
 		.listen = CRB_SHIM_LISTEN,
 		.retry_ms = command->retry_ms,
+		.listen_fd = -1,
 	};
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		const struct option *option;
