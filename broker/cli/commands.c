@@ -12,7 +12,7 @@ extern const struct crb_command crb_command_init, crb_command_serve,
     crb_command_session_extend, crb_command_revoke, crb_command_audit_show,
     crb_command_audit_verify;
 
-extern const struct crb_command crb_command_credential_test;
+extern const struct crb_command crb_command_credential_test, crb_command_doctor;
 
 const struct crb_command *const crb_commands[] = {
 	&crb_command_init,
@@ -20,6 +20,7 @@ const struct crb_command *const crb_commands[] = {
 	&crb_command_unlock,
 	&crb_command_lock,
 	&crb_command_status,
+	&crb_command_doctor,
 	&crb_command_credential_add,
 	&crb_command_credential_set,
 	&crb_command_credential_list,
