@@ -191,6 +191,10 @@ check_segment(struct crb_slice segment, struct crb_err *err)
 	if (segment.len == 0)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "the repository's path has an empty segment");
+	/* What is left of "/...git" when ".git" is taken off. */
+	if (crb_slice_is(segment, ".") || crb_slice_is(segment, ".."))
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "the repository's path has a segment \".\" or \"..\"");
 	if (segment.p[0] == '-')
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "the repository's path has a segment that starts with "
