@@ -136,6 +136,48 @@ crb_process_identify(pid_t pid, struct crb_process_id *out, struct crb_err *err)
 	return CRB_OK;
 }
 
+/* The line "Uid:\t1000\t1000\t1000\t1000" of /proc/PID/status, its first. */
+static bool
+find_user(struct crb_slice text, uid_t *out)
+{
+	struct crb_slice line, field;
+	struct crb_err ignored;
+	uint64_t uid;
+
+	while (crb_slice_cut(&text, '\n', &line)) {
+		if (!crb_slice_starts(line, "Uid:\t"))
+			continue;
+		line.p += 5;
+		line.len -= 5;
+		if (!crb_slice_cut(&line, '\t', &field) ||
+		    crb_number_parse(field.p, field.len, UINT32_MAX, &uid,
+			&ignored) != CRB_OK)
+			return false;
+		*out = (uid_t)uid;
+		return true;
+	}
+	return false;
+}
+
+enum crb_status
+crb_process_user(pid_t pid, uid_t *out, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(65536);
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%lld/status", (long long)pid);
+	CRB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1 && errno == ENOENT)
+		return no_process(pid, err);
+	if (fd == -1)
+		return crb_err_errno(err, "%s", path);
+	if (crb_io_read_all(fd, &text, CRB_FOREVER, err) != CRB_OK)
+		return errno == ESRCH ? no_process(pid, err) : err->status;
+	if (!find_user((struct crb_slice){ text.data, text.len }, out))
+		return crb_err_set(err, CRB_ERR_SYSTEM, "%s: no Uid", path);
+	return CRB_OK;
+}
+
 bool
 crb_process_lives(const struct crb_process_id *id)
 {

@@ -29,6 +29,9 @@ struct crb_process_id {
 /* CRB_ERR_NOT_FOUND when there is no such process (or it is a zombie). */
 CRB_NODISCARD enum crb_status crb_process_identify(
     pid_t pid, struct crb_process_id *out, struct crb_err *err);
+/* The real uid of a process; CRB_ERR_NOT_FOUND when there is none. */
+CRB_NODISCARD enum crb_status crb_process_user(
+    pid_t pid, uid_t *out, struct crb_err *err);
 /* The very same process still runs. */
 bool crb_process_lives(const struct crb_process_id *id);
 

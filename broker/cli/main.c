@@ -154,8 +154,8 @@ report(const struct crb_cli *cli, const struct crb_err *err)
 		(void)json_dumpf(json, stderr, JSON_INDENT(2));
 		fputc('\n', stderr);
 	} else {
-		fputs(err->status == CRB_ERR_DENIED ? "credbroker: refused: "
-						    : "credbroker: ",
+		fputs(
+		    info->exit == 1 ? "credbroker: refused: " : "credbroker: ",
 		    stderr);
 		crb_output_text(stderr, err->msg);
 		fputc('\n', stderr);

@@ -369,20 +369,42 @@ crb_roles_parse(const json_t *value, const struct crb_roles_source *source,
 	return CRB_OK;
 }
 
+/*
+ * From the files alone: what asks for the names of a directory service loads
+ * and calls much that has no place beside keys.
+ */
+static bool
+find_user(const char *name, uint32_t *id)
+{
+	CRB_AUTO_FILE FILE *file = fopen("/etc/passwd", "re");
+	const struct passwd *entry;
+
+	while (file != NULL && (entry = fgetpwent(file)) != NULL)
+		if (strcmp(entry->pw_name, name) == 0) {
+			*id = entry->pw_uid;
+			return true;
+		}
+	return false;
+}
+
+static bool
+find_group(const char *name, uint32_t *id)
+{
+	CRB_AUTO_FILE FILE *file = fopen("/etc/group", "re");
+	const struct group *entry;
+
+	while (file != NULL && (entry = fgetgrent(file)) != NULL)
+		if (strcmp(entry->gr_name, name) == 0) {
+			*id = entry->gr_gid;
+			return true;
+		}
+	return false;
+}
+
 static bool
 look_up(bool group, const char *name, uint32_t *id)
 {
-	const struct passwd *user;
-	const struct group *entry;
-
-	if (group) {
-		if ((entry = getgrnam(name)) != NULL)
-			*id = entry->gr_gid;
-		return entry != NULL;
-	}
-	if ((user = getpwnam(name)) != NULL)
-		*id = user->pw_uid;
-	return user != NULL;
+	return group ? find_group(name, id) : find_user(name, id);
 }
 
 static enum crb_status
@@ -396,8 +418,11 @@ resolve(const struct crb_members *members, const char *file, const char *role,
 		    lookup(member->group, member->name, &member->id))
 			continue;
 		return crb_err_set(err, CRB_ERR_INVALID,
-		    "%s:%u: roles.%s: there is no %s of this name", file,
-		    member->line, role, member->group ? "group" : "user");
+		    "%s:%u: roles.%s: no %s has this name in /etc/%s; one of a "
+		    "directory service is named by its number: %s:N",
+		    file, member->line, role, member->group ? "group" : "user",
+		    member->group ? "group" : "passwd",
+		    member->group ? "gid" : "uid");
 	}
 	return CRB_OK;
 }

@@ -71,7 +71,7 @@ CRB_NODISCARD enum crb_status crb_roles_parse(const json_t *value,
 void crb_roles_free(struct crb_roles *roles);
 
 /*
- * Numbers for names, from the system's users and groups, or, in tests, from
+ * Numbers for names, from /etc/passwd and /etc/group, or, in tests, from
  * `lookup`.  CRB_ERR_INVALID names file and line of one that is not there.
  */
 typedef bool crb_lookup_fn(bool group, const char *name, uint32_t *id);

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/slab.h"
 #include "broker/core/admin_client.h"
+#include "broker/core/proof.h"
 
 static void drop(struct crb_admin_client *client);
 static void serve_lines(struct crb_admin_client *client);
@@ -23,20 +23,35 @@ disown(struct crb_admin_client *client)
 	client->call = NULL;
 }
 
+static bool
+is_admin(const struct crb_admin_client *client)
+{
+	return (client->peer.access.may & CRB_MAY_ADMIN) != 0;
+}
+
+/* `junk` came over it, or NULL. */
 static void
-drop(struct crb_admin_client *client)
+drop_with(struct crb_admin_client *client, const int junk[CRB_NAMESPACES])
 {
 	struct crb_admin *admin = client->admin;
 
 	disown(client);
 	TAILQ_REMOVE(&admin->clients, client, link);
 	admin->count--;
+	if (!is_admin(client))
+		admin->others--;
 	crb_timer_clear(admin->core->loop, &client->deadline);
 	crb_loop_unwatch(admin->core->loop, client->fd);
-	(void)close(client->fd);
+	crb_discard(admin->discards, client->fd, junk);
 	crb_buf_clear(&client->in);
 	crb_buf_clear(&client->out);
 	free(client);
+}
+
+static void
+drop(struct crb_admin_client *client)
+{
+	drop_with(client, NULL);
 }
 
 static void
@@ -45,7 +60,7 @@ too_slow(void *ctx)
 	struct crb_admin_client *client = ctx;
 
 	crb_log(CRB_LOG_INFO, "admin client too slow", CRB_LOG_UID,
-	    (int64_t)client->uid, CRB_LOG_END);
+	    (int64_t)client->peer.uid, CRB_LOG_END);
 	drop(client);
 }
 
@@ -104,22 +119,74 @@ flush(struct crb_admin_client *client)
 	return true;
 }
 
+/*
+ * Not served, and told so.  Nothing is under way: it is read from only while
+ * there is no call and no answer.
+ */
+static void
+turn_away(struct crb_admin_client *client, const int junk[CRB_NAMESPACES],
+    const struct crb_err *why)
+{
+	struct crb_admin *admin = client->admin;
+	const struct crb_refusal refusal = {
+		.uid = client->peer.uid, .who = client->peer.who, .why = why
+	};
+
+	crb_refusal_record(admin->core, &admin->refusals, &refusal);
+	crb_admin_refusal(client->fd, why, NULL);
+	drop_with(client, junk);
+}
+
+/* False when the client is gone. */
+static bool
+take_proof(struct crb_admin_client *client)
+{
+	int junk[CRB_NAMESPACES];
+	struct crb_err why;
+	char first;
+
+	switch (crb_proof_take(
+	    client->fd, &client->admin->host, &first, junk, &why)) {
+	case CRB_PROOF_WAIT:
+		return true;
+	case CRB_PROOF_GIVEN:
+		client->proven = true;
+		crb_buf_char(&client->in, first);
+		return true;
+	case CRB_PROOF_FAILED:
+		turn_away(client, junk, &why);
+		return false;
+	case CRB_PROOF_GONE:
+	default:
+		drop(client);
+		return false;
+	}
+}
+
+/* False when the client is gone. */
 static bool
 receive(struct crb_admin_client *client)
 {
 	char *room = crb_buf_room(&client->in, ADMIN_READ);
-	ssize_t got;
+	ssize_t got = room != NULL
+	    ? crb_proof_read(client->fd, room, ADMIN_READ)
+	    : 0;
+	struct crb_err why;
 
-	if (room == NULL)
-		return false;
-	got = recv(client->fd, room, ADMIN_READ, MSG_DONTWAIT);
-	if (got < 0)
-		return errno == EAGAIN || errno == EWOULDBLOCK ||
-		    errno == EINTR;
-	if (got == 0)
-		return false;
-	crb_buf_grew(&client->in, (size_t)got);
-	return true;
+	if (got > 0) {
+		crb_buf_grew(&client->in, (size_t)got);
+		return true;
+	}
+	if (got < 0 &&
+	    (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return true;
+	if (got < 0 && errno == EBADMSG) {
+		(void)crb_err_set(&why, CRB_ERR_INVALID,
+		    "descriptors came behind the first byte of the connection");
+		turn_away(client, NULL, &why);
+	} else
+		drop(client);
+	return false;
 }
 
 static void
@@ -133,10 +200,10 @@ on_client(void *ctx, int fd, unsigned events)
 		return;
 	}
 	if ((events & CRB_READABLE) != 0) {
-		if (!receive(client)) {
-			drop(client);
+		if (!client->proven && !take_proof(client))
 			return;
-		}
+		if (client->proven && !receive(client))
+			return;
 	} else if ((events & CRB_HANGUP) != 0) {
 		drop(client);
 		return;
@@ -168,7 +235,7 @@ serve_lines(struct crb_admin_client *client)
 		if (line.failed)
 			crb_admin_too_long(client);
 		else
-			crb_admin_line(client->admin, client, client->uid,
+			crb_admin_line(client->admin, client, client->peer.uid,
 			    crb_buf_text(&line), line.len);
 		if (!flush(client)) {
 			drop(client);
@@ -209,24 +276,42 @@ client_cleanup(struct crb_admin_client **client)
 	free(*client);
 }
 
-enum crb_status
-crb_admin_serve(struct crb_admin *admin, int fd, uid_t uid, struct crb_err *err)
+static enum crb_status
+check_room(const struct crb_admin *admin, const struct crb_peer *peer,
+    struct crb_err *err)
+{
+	const struct crb_admin_client *client;
+	unsigned each = 0;
+
+	TAILQ_FOREACH(client, &admin->clients, link)
+	if (client->peer.uid == peer->uid)
+		each++;
+	if (admin->count < CRB_ADMIN_CLIENTS_MAX &&
+	    ((peer->access.may & CRB_MAY_ADMIN) != 0 ||
+		(admin->others < CRB_ADMIN_OTHERS_MAX &&
+		    each < CRB_ADMIN_EACH_MAX)))
+		return CRB_OK;
+	return crb_err_set(err, CRB_ERR_LIMIT,
+	    "too many connections to the admin socket are open; try again");
+}
+
+/* `fd` is taken on success. */
+static enum crb_status
+serve(struct crb_admin *admin, int fd, const struct crb_peer *peer,
+    struct crb_err *err)
 {
 	__attribute__((
 	    cleanup(client_cleanup))) struct crb_admin_client *client = NULL;
-	CRB_AUTO_FD int taken = fd;
 	enum crb_status status;
 
-	if (admin->count >= CRB_ADMIN_CLIENTS_MAX)
-		return crb_err_set(err, CRB_ERR_LIMIT,
-		    "%d admin connections are open already",
-		    CRB_ADMIN_CLIENTS_MAX);
+	if ((status = check_room(admin, peer, err)) != CRB_OK)
+		return status;
 	if ((client = calloc(1, sizeof(*client))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	*client = (struct crb_admin_client){
 		.admin = admin,
 		.fd = fd,
-		.uid = uid,
+		.peer = *peer,
 		.in = CRB_BUF_INIT_WIPED(CRB_ADMIN_LINE_MAX + ADMIN_READ),
 		.out = CRB_BUF_INIT(ADMIN_OUT_MAX),
 	};
@@ -235,65 +320,107 @@ crb_admin_serve(struct crb_admin *admin, int fd, uid_t uid, struct crb_err *err)
 	    admin->core->loop, fd, CRB_READABLE, on_client, client, err);
 	if (status != CRB_OK)
 		return status;
-	taken = -1;
 	TAILQ_INSERT_TAIL(&admin->clients, client, link);
 	admin->count++;
+	if (!is_admin(client))
+		admin->others++;
 	set_deadline(CRB_STEAL(client));
 	return CRB_OK;
 }
 
-bool
-crb_admin_admits(uid_t uid)
+static void
+refuse_connection(struct crb_admin *admin, int fd, const struct crb_peer *peer,
+    const struct crb_err *why)
 {
-	return uid == 0 || uid == geteuid();
+	const struct crb_refusal refusal = {
+		.uid = peer->uid, .who = peer->who, .why = why
+	};
+
+	crb_refusal_record(admin->core, &admin->refusals, &refusal);
+	crb_admin_refusal(fd, why, NULL);
+	crb_discard(admin->discards, fd, NULL);
+}
+
+static void
+resume(void *ctx)
+{
+	struct crb_admin *admin = ctx;
+
+	crb_loop_want(admin->core->loop, admin->listener, CRB_READABLE);
+}
+
+/* Nobody can be closed without waiting, so nobody is let in for a while. */
+static void
+pause_accepting(struct crb_admin *admin)
+{
+	struct crb_err err;
+
+	if (crb_timer_set(admin->core->loop, &admin->pause, ADMIN_PAUSE_MS,
+		&err) != CRB_OK)
+		return;
+	crb_loop_want(admin->core->loop, admin->listener, 0);
+	crb_log(CRB_LOG_ERROR, "admin socket paused", CRB_LOG_REASON,
+	    "descriptors that clients sent do not close", CRB_LOG_END);
 }
 
 static void
 on_listener(void *ctx, int listener, unsigned events)
 {
 	struct crb_admin *admin = ctx;
-	struct ucred peer = { .uid = (uid_t)-1 };
-	socklen_t len = sizeof(peer);
-	struct crb_err err;
+	struct crb_peer peer;
+	struct crb_err why;
 	int fd;
 
 	(void)events;
+	if (crb_discards_full(admin->discards)) {
+		pause_accepting(admin);
+		return;
+	}
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd == -1)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 ||
-	    !crb_admin_admits(peer.uid)) {
-		crb_log(CRB_LOG_WARN, "admin client refused", CRB_LOG_UID,
-		    (int64_t)peer.uid, CRB_LOG_END);
-		(void)close(fd);
-		return;
-	}
-	if (crb_admin_serve(admin, fd, peer.uid, &err) != CRB_OK)
-		crb_log(CRB_LOG_WARN, "admin client refused", CRB_LOG_REASON,
-		    err.msg, CRB_LOG_END);
+	if (crb_peer_read(admin->core, fd, &peer, &why) != CRB_OK ||
+	    serve(admin, fd, &peer, &why) != CRB_OK)
+		refuse_connection(admin, fd, &peer, &why);
+}
+
+static enum crb_status
+listen_on(struct crb_admin *admin, int listener, struct crb_err *err)
+{
+	CRB_AUTO_FD int taken = listener;
+	enum crb_status status;
+
+	if ((status = crb_host_open(&admin->host, err)) ||
+	    (status = crb_discards_new(&admin->discards, err)))
+		return status;
+	if (listener == -1)
+		return CRB_OK;
+	status = crb_loop_watch(
+	    admin->core->loop, listener, CRB_READABLE, on_listener, admin, err);
+	if (status == CRB_OK)
+		admin->listener = CRB_STEAL_FD(taken);
+	return status;
 }
 
 enum crb_status
 crb_admin_new(struct crb_core *core, int listener, struct crb_admin **out,
     struct crb_err *err)
 {
-	CRB_AUTO_FD int taken = listener;
-	struct crb_admin *admin;
+	struct crb_admin *admin = calloc(1, sizeof(*admin));
 	enum crb_status status;
 
-	if ((admin = calloc(1, sizeof(*admin))) == NULL)
+	if (admin == NULL) {
+		crb_fd_cleanup(&listener);
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	}
 	admin->core = core;
 	admin->listener = -1;
+	admin->host = (struct crb_host)CRB_HOST_NONE;
 	TAILQ_INIT(&admin->clients);
-	if (listener != -1) {
-		status = crb_loop_watch(core->loop, listener, CRB_READABLE,
-		    on_listener, admin, err);
-		if (status != CRB_OK) {
-			free(admin);
-			return status;
-		}
-		admin->listener = CRB_STEAL_FD(taken);
+	crb_timer_init(&admin->pause, resume, admin);
+	if ((status = listen_on(admin, listener, err)) != CRB_OK) {
+		crb_admin_free(admin);
+		return status;
 	}
 	*out = admin;
 	return CRB_OK;
@@ -308,9 +435,12 @@ crb_admin_free(struct crb_admin *admin)
 		return;
 	while ((client = TAILQ_FIRST(&admin->clients)) != NULL)
 		drop(client);
+	crb_timer_clear(admin->core->loop, &admin->pause);
 	if (admin->listener != -1) {
 		crb_loop_unwatch(admin->core->loop, admin->listener);
 		(void)close(admin->listener);
 	}
+	crb_host_close(&admin->host);
+	crb_discards_free(admin->discards);
 	free(admin);
 }

@@ -8,6 +8,8 @@
 
 #include "broker/core/core.h"
 #include "broker/core/denial.h"
+#include "broker/core/roles.h"
+#include "broker/core/users.h"
 
 /*
  * The admin socket's server: JSON-RPC 2.0, a line an object, one call of a
@@ -15,13 +17,15 @@
  */
 #define CRB_ADMIN_LINE_MAX (1u << 20)
 #define CRB_ADMIN_CLIENTS_MAX 64
+/* Of these for all who are no admins, and for one of them. */
+#define CRB_ADMIN_OTHERS_MAX 48
+#define CRB_ADMIN_EACH_MAX 16
 
-/* Who may call a method. */
-enum crb_permission {
-	CRB_PERMIT_ADMIN, /* changes credentials, profiles, the vault */
-	CRB_PERMIT_ISSUE, /* sessions */
-	CRB_PERMIT_READ,  /* looks only */
-	CRB_PERMIT_AUDIT, /* reads the audit log */
+/* Who is at the other end: the kernel's word, and what follows from it. */
+struct crb_peer {
+	uid_t uid;
+	char who[CRB_WHO_TEXT]; /* "uid 1000 (alice)" */
+	struct crb_access access;
 };
 
 /* A call under way.  Ended once, by _reply, _fail or _refuse. */
@@ -30,7 +34,8 @@ struct crb_call {
 	const struct crb_method *method;
 	json_t *params; /* an object, only known members */
 	uid_t uid;
-	char who[24]; /* "uid 1000" */
+	char who[CRB_WHO_TEXT]; /* "uid 1000 (alice)" */
+	struct crb_access access;
 	json_t *id;
 	struct crb_admin_client *client; /* NULL: it went away */
 };
@@ -38,8 +43,8 @@ struct crb_call {
 typedef void crb_method_fn(struct crb_call *call);
 struct crb_method {
 	const char *name;
-	enum crb_permission permission;
-	bool unlocked;             /* needs the vault unlocked */
+	unsigned may;  /* CRB_MAY_*: any of these may call it, and admins */
+	bool unlocked; /* needs the vault unlocked */
 	const char *const *params; /* NULL-terminated */
 	crb_method_fn *fn;
 };
@@ -70,8 +75,28 @@ CRB_NODISCARD enum crb_status crb_call_need_text(const struct crb_call *call,
 CRB_NODISCARD enum crb_status crb_call_secret(struct crb_call *call,
     const char *key, struct crb_secret **out, struct crb_err *err);
 
-/* Root, and the user whose broker it is. */
-bool crb_admin_admits(uid_t uid);
+/*
+ * Whether the caller may see a session, or change it: an admin all, an issuer
+ * its own.  Who only looks sees all.
+ */
+bool crb_call_sees(
+    const struct crb_call *call, const struct crb_session *session);
+bool crb_call_owns(
+    const struct crb_call *call, const struct crb_session *session);
+/*
+ * The session of this id, or of a prefix of it, among those that the caller
+ * sees: others are not there for him.
+ */
+CRB_NODISCARD enum crb_status crb_call_session(const struct crb_call *call,
+    const char *id, struct crb_session **out, struct crb_err *err);
+/* CRB_ERR_ROLE unless the caller may issue from it, or grant it. */
+CRB_NODISCARD enum crb_status crb_call_may_profile(
+    const struct crb_call *call, const char *profile, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_call_may_grant(
+    const struct crb_call *call, const char *credential, struct crb_err *err);
+/* Log and audit that a call was refused; `session` may be NULL. */
+void crb_call_refused(const struct crb_call *call, const char *session,
+    const struct crb_err *why);
 
 /* `listener` is taken. */
 CRB_NODISCARD enum crb_status crb_admin_new(struct crb_core *core, int listener,
@@ -79,13 +104,9 @@ CRB_NODISCARD enum crb_status crb_admin_new(struct crb_core *core, int listener,
 /* Closes every connection; calls under way end without a reply. */
 void crb_admin_free(struct crb_admin *admin);
 
-/* Serve a connection, whose peer has this uid; taken. */
-CRB_NODISCARD enum crb_status crb_admin_serve(
-    struct crb_admin *admin, int fd, uid_t uid, struct crb_err *err);
-
 /*
- * One line: decoded, checked against the table, called.  Called back through
- * client == NULL it is what the fuzzer drives.
+ * One line: decoded, checked against the table, called.  With client == NULL
+ * it is what the fuzzer drives, as `uid`, of which no groups are known.
  */
 void crb_admin_line(struct crb_admin *admin, struct crb_admin_client *client,
     uid_t uid, const char *line, size_t len);

@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
@@ -91,6 +93,9 @@ crb_call_fail_next(
 	struct crb_admin_client *client = call->client;
 	json_t *answer;
 
+	if (why->status == CRB_ERR_ROLE)
+		crb_call_refused(call, NULL, why);
+
 	crb_log(CRB_LOG_INFO, call->method->name, CRB_LOG_UID,
 	    (int64_t)call->uid, CRB_LOG_CODE,
 	    crb_status_info(why->status)->code, CRB_LOG_REASON, why->msg,
@@ -104,6 +109,22 @@ void
 crb_call_fail(struct crb_call *call, const struct crb_err *why)
 {
 	crb_call_fail_next(call, why, usual_next(why->status));
+}
+
+void
+crb_admin_refusal(int fd, const struct crb_err *why, const char *next)
+{
+	json_t *answer = make_error(NULL, RPC_FAILED, why, next);
+	char *text = answer != NULL ? crb_json_text(answer) : NULL;
+	struct iovec line[2] = { { text, text != NULL ? strlen(text) : 0 },
+		{ (char[]){ '\n' }, 1 } };
+	const struct msghdr msg = { .msg_iov = line, .msg_iovlen = 2 };
+
+	json_decref(answer);
+	/* Nothing was sent before, so there is room for all of it. */
+	if (text != NULL)
+		(void)!sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	crb_json_text_free(text);
 }
 
 static void
@@ -191,8 +212,9 @@ check_request(const json_t *request, const struct crb_method **method,
 }
 
 static enum crb_status
-make_call(struct crb_admin *admin, const struct crb_method *method, uid_t uid,
-    json_t *request, struct crb_call **out, struct crb_err *err)
+make_call(struct crb_admin *admin, const struct crb_method *method,
+    const struct crb_peer *peer, json_t *request, struct crb_call **out,
+    struct crb_err *err)
 {
 	struct crb_call *call = calloc(1, sizeof(*call));
 	json_t *params = json_object_get(request, "params");
@@ -201,29 +223,27 @@ make_call(struct crb_admin *admin, const struct crb_method *method, uid_t uid,
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	call->core = admin->core;
 	call->method = method;
-	call->uid = uid;
-	(void)snprintf(call->who, sizeof(call->who), "uid %u", (unsigned)uid);
+	call->uid = peer->uid;
+	memcpy(call->who, peer->who, sizeof(call->who));
+	call->access = peer->access;
 	call->id = json_incref(json_object_get(request, "id"));
 	call->params = params != NULL ? json_incref(params) : json_object();
 	*out = call;
 	return CRB_OK;
 }
 
-/* Roles come with a later version: so far who is admitted may do all. */
 static enum crb_status
-check_permission(const struct crb_call *call, struct crb_err *err)
+check_role(const struct crb_call *call, struct crb_err *err)
 {
-	switch (call->method->permission) {
-	case CRB_PERMIT_ADMIN:
-	case CRB_PERMIT_ISSUE:
-	case CRB_PERMIT_READ:
-	case CRB_PERMIT_AUDIT:
-		if (crb_admin_admits(call->uid))
-			return CRB_OK;
-		break;
-	}
-	return crb_err_set(
-	    err, CRB_ERR_DENIED, "%s: not for this user", call->method->name);
+	char needed[CRB_ROLES_TEXT], has[CRB_ROLES_TEXT];
+
+	if ((call->access.may & (call->method->may | CRB_MAY_ADMIN)) != 0)
+		return CRB_OK;
+	crb_roles_text(call->method->may, needed);
+	crb_roles_text(call->access.may, has);
+	return crb_err_set(err, CRB_ERR_ROLE,
+	    "%s needs the role %s; %s has %s (\"roles\" in the broker's config file)",
+	    call->method->name, needed, call->who, has);
 }
 
 static void
@@ -231,7 +251,7 @@ start(struct crb_call *call)
 {
 	struct crb_err err;
 
-	if (check_permission(call, &err) != CRB_OK) {
+	if (check_role(call, &err) != CRB_OK) {
 		crb_call_fail(call, &err);
 		return;
 	}
@@ -249,14 +269,20 @@ crb_admin_line(struct crb_admin *admin, struct crb_admin_client *client,
 {
 	CRB_AUTO_JSON json_t *request = NULL;
 	const struct crb_method *method;
+	struct crb_peer peer;
 	struct crb_call *call;
 	struct crb_err err;
 	int code = RPC_PARSE;
 
+	if (client != NULL)
+		peer = client->peer;
+	else
+		crb_peer_of(admin->core, uid, &peer);
+
 	if (crb_json_parse(line, len, "request", &request, &err) == CRB_OK)
 		code = check_request(request, &method, &err);
 	if (code == 0 &&
-	    make_call(admin, method, uid, request, &call, &err) != CRB_OK)
+	    make_call(admin, method, &peer, request, &call, &err) != CRB_OK)
 		code = RPC_FAILED;
 	if (code != 0) {
 		refuse(client, json_object_get(request, "id"), code, &err);

@@ -14,6 +14,7 @@
 #include "broker/core/keep.h"
 #include "broker/core/rpc.h"
 #include "broker/core/unlock.h"
+#include "broker/core/users.h"
 
 /* Numbers of jobs go on from here, so that none is used again by a restart. */
 #define JOBS_PER_SECOND 1000000u
@@ -152,7 +153,21 @@ load_config(struct crb_core *core, const char *path, struct crb_err *err)
 	if (status != CRB_OK)
 		return status;
 	core->reload.first = json_incref(core->config.json);
+	core->roles = CRB_STEAL(core->config.roles);
 	return crb_core_load_ca(&core->config, &core->ca, err);
+}
+
+/* Names are looked up once; a later reload does not change the roles. */
+static enum crb_status
+load_users(struct crb_core *core, struct crb_err *err)
+{
+	enum crb_status status = crb_users_load(
+	    "/etc/passwd", &core->users, err);
+
+	if (status == CRB_OK && core->roles != NULL)
+		status = crb_roles_resolve(
+		    core->roles, core->config.file, NULL, err);
+	return status;
 }
 
 static void
@@ -205,6 +220,7 @@ start(struct crb_core *core, const struct crb_core_options *options,
 	enum crb_status status;
 
 	if ((status = load_config(core, options->config_file, err)) ||
+	    (status = load_users(core, err)) ||
 	    (status = crb_vault_open(core->state_folder, &core->vault, err)))
 		return status;
 	status = crb_supervisor_up(core, CRB_STEAL_FD(supervisor), err);
@@ -239,6 +255,7 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	core->state_folder = options->state_folder;
 	core->runtime_folder = options->runtime_folder;
 	core->key_file = options->key_file;
+	core->owner = options->owner;
 	core->started = crb_loop_now(core->loop);
 	core->reload.loaded = crb_wall_seconds();
 	core->limits.descriptors = limit_of(RLIMIT_NOFILE);
@@ -280,6 +297,8 @@ crb_core_free(struct crb_core *core)
 	crb_admin_free(core->admin);
 	crb_vault_free(core->vault);
 	crb_config_clear(&core->config);
+	crb_roles_free(core->roles);
+	crb_users_free(core->users);
 	json_decref(core->locked_ids);
 	json_decref(core->reload.first);
 	json_decref(core->reload.restart);

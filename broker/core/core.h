@@ -18,6 +18,7 @@
  */
 struct crb_session;
 struct crb_admin;
+struct crb_users;
 struct crb_unlocking;
 TAILQ_HEAD(crb_session_list, crb_session);
 struct crb_work;
@@ -35,6 +36,9 @@ struct crb_reload_state {
 struct crb_core {
 	struct crb_loop *loop;
 	struct crb_config config;
+	uid_t owner; /* whose broker it is; the core may run as another */
+	struct crb_roles *roles; /* as at start; NULL: the default */
+	struct crb_users *users;
 	const char *state_folder; /* borrowed for good */
 	const char *runtime_folder;
 	const char *key_file; /* or NULL */
@@ -89,6 +93,7 @@ struct crb_core_options {
 	const char *state_folder, *runtime_folder;
 	const char *config_file; /* NULL: defaults */
 	const char *key_file;    /* NULL: stay locked */
+	uid_t owner;             /* the user whose broker it is */
 	int supervisor;          /* taken, also on failure */
 };
 

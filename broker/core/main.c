@@ -21,6 +21,7 @@
 
 struct arguments {
 	const char *state, *runtime, *config, *key_file;
+	int64_t owner;
 };
 
 #define TEXT(option, member, must)                            \
@@ -34,6 +35,14 @@ static const struct crb_option options[] = {
 	TEXT("runtime", runtime, true),
 	TEXT("config", config, false),
 	TEXT("key-file", key_file, false),
+	/* Whose broker it is: we may run as a user of our own. */
+	{ .name = "owner",
+	    .type = CRB_OPTION_NUMBER,
+	    .offset = offsetof(struct arguments, owner),
+	    .required = true,
+	    .min = 0,
+	    .max = UINT32_MAX - 1,
+	    .value = "UID" },
 	CRB_OPTION_END,
 };
 
@@ -65,6 +74,7 @@ serve(const struct arguments *arguments, struct crb_loop *loop,
 		.runtime_folder = arguments->runtime,
 		.config_file = arguments->config,
 		.key_file = arguments->key_file,
+		.owner = (uid_t)arguments->owner,
 		.supervisor = SUPERVISOR_FD,
 	};
 	/* Open until we are gone: when it closes the supervisor kills us. */

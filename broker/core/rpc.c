@@ -9,55 +9,55 @@
 #define NO_PARAMS ((const char *const[]){ NULL })
 
 const struct crb_method crb_methods[] = {
-	{ "status", CRB_PERMIT_READ, false, NO_PARAMS, crb_rpc_status },
-	{ "unlock", CRB_PERMIT_ADMIN, false,
+	{ "status", CRB_MAY_ANY, false, NO_PARAMS, crb_rpc_status },
+	{ "unlock", CRB_MAY_ADMIN, false,
 	    PARAMS("passphrase", "key_file", "slot"), crb_rpc_unlock },
-	{ "lock", CRB_PERMIT_ADMIN, true, NO_PARAMS, crb_rpc_lock },
-	{ "credential.add", CRB_PERMIT_ADMIN, true,
+	{ "lock", CRB_MAY_ADMIN, true, NO_PARAMS, crb_rpc_lock },
+	{ "credential.add", CRB_MAY_ADMIN, true,
 	    PARAMS("name", "backend", "params", "secret"),
 	    crb_rpc_credential_add },
-	{ "credential.set", CRB_PERMIT_ADMIN, true,
+	{ "credential.set", CRB_MAY_ADMIN, true,
 	    PARAMS("name", "params", "secret"), crb_rpc_credential_set },
-	{ "credential.list", CRB_PERMIT_READ, true, NO_PARAMS,
+	{ "credential.list", CRB_MAY_AUDIT, true, NO_PARAMS,
 	    crb_rpc_credential_list },
-	{ "credential.show", CRB_PERMIT_READ, true, PARAMS("name"),
+	{ "credential.show", CRB_MAY_AUDIT, true, PARAMS("name"),
 	    crb_rpc_credential_show },
-	{ "credential.remove", CRB_PERMIT_ADMIN, true, PARAMS("name", "force"),
+	{ "credential.remove", CRB_MAY_ADMIN, true, PARAMS("name", "force"),
 	    crb_rpc_credential_remove },
-	{ "credential.test", CRB_PERMIT_ADMIN, true, PARAMS("name"),
+	{ "credential.test", CRB_MAY_ADMIN, true, PARAMS("name"),
 	    crb_rpc_credential_test },
-	{ "profile.add", CRB_PERMIT_ADMIN, true,
+	{ "profile.add", CRB_MAY_ADMIN, true,
 	    PARAMS("name", "grants", "labels", "ttl", "replace"),
 	    crb_rpc_profile_add },
-	{ "profile.list", CRB_PERMIT_READ, true, NO_PARAMS,
+	{ "profile.list", CRB_MAY_ISSUE | CRB_MAY_AUDIT, true, NO_PARAMS,
 	    crb_rpc_profile_list },
-	{ "profile.show", CRB_PERMIT_READ, true, PARAMS("name"),
+	{ "profile.show", CRB_MAY_ISSUE | CRB_MAY_AUDIT, true, PARAMS("name"),
 	    crb_rpc_profile_show },
-	{ "profile.remove", CRB_PERMIT_ADMIN, true, PARAMS("name"),
+	{ "profile.remove", CRB_MAY_ADMIN, true, PARAMS("name"),
 	    crb_rpc_profile_remove },
-	{ "session.issue", CRB_PERMIT_ISSUE, true,
+	{ "session.issue", CRB_MAY_ISSUE, true,
 	    PARAMS("task", "grants", "profile", "labels", "ttl", "bind_pid",
 		"owner", "workspace"),
 	    crb_rpc_session_issue },
-	{ "session.list", CRB_PERMIT_READ, true, PARAMS("task", "all"),
+	{ "session.list", CRB_MAY_ANY, true, PARAMS("task", "all"),
 	    crb_rpc_session_list },
-	{ "session.show", CRB_PERMIT_READ, true, PARAMS("session"),
+	{ "session.show", CRB_MAY_ANY, true, PARAMS("session"),
 	    crb_rpc_session_show },
-	{ "session.grant", CRB_PERMIT_ISSUE, true, PARAMS("session", "grant"),
+	{ "session.grant", CRB_MAY_ISSUE, true, PARAMS("session", "grant"),
 	    crb_rpc_session_grant },
-	{ "session.drop", CRB_PERMIT_ISSUE, true, PARAMS("session", "grant"),
+	{ "session.drop", CRB_MAY_ISSUE, true, PARAMS("session", "grant"),
 	    crb_rpc_session_drop },
-	{ "session.extend", CRB_PERMIT_ISSUE, true, PARAMS("session", "ttl"),
+	{ "session.extend", CRB_MAY_ISSUE, true, PARAMS("session", "ttl"),
 	    crb_rpc_session_extend },
-	{ "revoke", CRB_PERMIT_ISSUE, true, PARAMS("session", "task", "all"),
+	{ "revoke", CRB_MAY_ISSUE, true, PARAMS("session", "task", "all"),
 	    crb_rpc_revoke },
-	{ "audit.show", CRB_PERMIT_AUDIT, true,
+	{ "audit.show", CRB_MAY_AUDIT, true,
 	    PARAMS("session", "task", "credential", "event", "decision",
 		"since", "after", "most", "newest"),
 	    crb_rpc_audit_show },
-	{ "audit.verify", CRB_PERMIT_AUDIT, true, NO_PARAMS,
+	{ "audit.verify", CRB_MAY_AUDIT, true, NO_PARAMS,
 	    crb_rpc_audit_verify },
-	{ NULL, CRB_PERMIT_READ, false, NULL, NULL },
+	{ NULL, 0, false, NULL, NULL },
 };
 
 static int
@@ -76,7 +76,7 @@ by_key(const void *a, const void *b)
 
 json_t *
 crb_rpc_sorted(const struct crb_map *map, const char *key,
-    json_t *(*show)(const void *value))
+    json_t *(*show)(const void *value, const void *ctx), const void *ctx)
 {
 	CRB_AUTO_FREE const struct crb_map_slot **slots = calloc(
 	    map->count + 1, sizeof(*slots));
@@ -88,7 +88,8 @@ crb_rpc_sorted(const struct crb_map *map, const char *key,
 			slots[count++] = &map->slot[i];
 	if (count > 0)
 		qsort(slots, count, sizeof(*slots), by_key);
+	/* Appending NULL does nothing. */
 	for (size_t i = 0; i < count; i++)
-		(void)json_array_append_new(list, show(slots[i]->value));
+		(void)json_array_append_new(list, show(slots[i]->value, ctx));
 	return json_pack("{s:o}", key, list);
 }

@@ -22,8 +22,11 @@ void crb_rpc_lock_due(struct crb_core *core);
 /* The member `ttl`, within the ceiling; *ttl is its default before. */
 CRB_NODISCARD enum crb_status crb_rpc_ttl(
     const struct crb_call *call, int64_t *ttl, struct crb_err *err);
-/* {KEY: [...]}: what `show` makes of each value of a map, sorted by key. */
+/*
+ * {KEY: [...]}: what `show` makes of each value of a map, sorted by key; where
+ * that is NULL it is left out.
+ */
 json_t *crb_rpc_sorted(const struct crb_map *map, const char *key,
-    json_t *(*show)(const void *value));
+    json_t *(*show)(const void *value, const void *ctx), const void *ctx);
 
 #endif /* !CRB_RPC_H */

@@ -234,8 +234,9 @@ crb_rpc_credential_set(struct crb_call *call)
 }
 
 static json_t *
-show(const void *value)
+show(const void *value, const void *ctx)
 {
+	(void)ctx;
 	return crb_credential_shown(value);
 }
 
@@ -243,7 +244,8 @@ void
 crb_rpc_credential_list(struct crb_call *call)
 {
 	crb_call_reply(call,
-	    crb_rpc_sorted(&call->core->credentials, "credentials", show));
+	    crb_rpc_sorted(
+		&call->core->credentials, "credentials", show, NULL));
 }
 
 void

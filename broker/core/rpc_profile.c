@@ -198,17 +198,27 @@ crb_rpc_profile_add(struct crb_call *call)
 		commit(call, edit);
 }
 
-static json_t *
-show(const void *value)
+/* An issuer that is nothing else sees those that it may issue from. */
+static bool
+seen(const struct crb_call *call, const char *name)
 {
-	return crb_profile_shown(value);
+	return (call->access.may & CRB_MAY_AUDIT) != 0 ||
+	    crb_access_profile(&call->access, name);
+}
+
+static json_t *
+show(const void *value, const void *ctx)
+{
+	const struct crb_profile *profile = value;
+
+	return seen(ctx, profile->name) ? crb_profile_shown(profile) : NULL;
 }
 
 void
 crb_rpc_profile_list(struct crb_call *call)
 {
-	crb_call_reply(
-	    call, crb_rpc_sorted(&call->core->profiles, "profiles", show));
+	crb_call_reply(call,
+	    crb_rpc_sorted(&call->core->profiles, "profiles", show, call));
 }
 
 static enum crb_status
@@ -230,7 +240,9 @@ crb_rpc_profile_show(struct crb_call *call)
 	struct crb_profile *profile;
 	struct crb_err err;
 
-	if (find(call, &profile, &err) != CRB_OK)
+	if (find(call, &profile, &err) != CRB_OK ||
+	    (!seen(call, profile->name) &&
+		crb_call_may_profile(call, profile->name, &err) != CRB_OK))
 		crb_call_fail(call, &err);
 	else
 		crb_call_reply(call,

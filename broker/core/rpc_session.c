@@ -19,8 +19,19 @@ find(const struct crb_call *call, struct crb_session **out, struct crb_err *err)
 
 	status = crb_call_need_text(call, "session", &id, err);
 	if (status == CRB_OK)
-		status = crb_session_find(call->core, id, out, err);
+		status = crb_call_session(call, id, out, err);
 	return status;
+}
+
+static enum crb_status
+check_own(const struct crb_call *call, const struct crb_session *session,
+    struct crb_err *err)
+{
+	if (crb_call_owns(call, session))
+		return CRB_OK;
+	return crb_err_set(err, CRB_ERR_ROLE,
+	    "session %s was issued by uid %u: only that user, or the role admin, changes it",
+	    session->id, (unsigned)session->issuer);
 }
 
 void
@@ -37,9 +48,11 @@ crb_rpc_session_show(struct crb_call *call)
 }
 
 static bool
-listed(const struct crb_session *session, const char *task, bool all)
+listed(const struct crb_call *call, const struct crb_session *session,
+    const char *task, bool all)
 {
 	if (session->state == CRB_SESSION_OPENING ||
+	    !crb_call_sees(call, session) ||
 	    (!all && session->state != CRB_SESSION_LIVE))
 		return false;
 	return task == NULL || strcmp(session->task, task) == 0;
@@ -61,7 +74,7 @@ crb_rpc_session_list(struct crb_call *call)
 	}
 	list = json_array();
 	TAILQ_FOREACH(session, &call->core->list, link)
-	if (listed(session, task, all))
+	if (listed(call, session, task, all))
 		(void)json_array_append_new(list, crb_session_shown(session));
 	crb_call_reply(call, json_pack("{s:o}", "sessions", list));
 }
@@ -144,6 +157,8 @@ find_live(struct crb_call *call, struct crb_session **out, struct edit **edit,
 {
 	enum crb_status status = find(call, out, err);
 
+	if (status == CRB_OK)
+		status = check_own(call, *out, err);
 	if (status != CRB_OK)
 		return status;
 	if ((*out)->state != CRB_SESSION_LIVE)
@@ -203,8 +218,10 @@ add_grant(struct crb_call *call, struct crb_session *session,
 		    &core->grants, &core->credentials, text, &grant, err);
 	if (status != CRB_OK)
 		return status;
-	status = crb_session_add_grant(
-	    session, session->last_grant + 1, grant, err);
+	status = crb_call_may_grant(call, grant->credential, err);
+	if (status == CRB_OK)
+		status = crb_session_add_grant(
+		    session, session->last_grant + 1, grant, err);
 	if (status != CRB_OK)
 		crb_grant_release(grant);
 	else
@@ -389,7 +406,8 @@ read_target(struct crb_call *call, struct target *target, struct crb_err *err)
 	    (status = crb_call_flag(call, "all", &target->all, err)))
 		return status;
 	if (json_object_get(call->params, "session") != NULL &&
-	    (status = find(call, &session, err)) != CRB_OK)
+	    ((status = find(call, &session, err)) != CRB_OK ||
+		(status = check_own(call, session, err)) != CRB_OK))
 		return status;
 	target->session = session;
 	if ((session != NULL) + (target->task != NULL) + target->all != 1)
@@ -402,10 +420,12 @@ read_target(struct crb_call *call, struct target *target, struct crb_err *err)
 	return CRB_OK;
 }
 
+/* Of all, and of a task's, who is no admin means his own. */
 static bool
-hits(const struct target *target, const struct crb_session *session)
+hits(const struct crb_call *call, const struct target *target,
+    const struct crb_session *session)
 {
-	if (session->state != CRB_SESSION_LIVE)
+	if (session->state != CRB_SESSION_LIVE || !crb_call_owns(call, session))
 		return false;
 	return target->all || session == target->session ||
 	    (target->task != NULL && strcmp(session->task, target->task) == 0);
@@ -420,7 +440,7 @@ revoke_hits(struct revoking *revoking, const struct target *target,
 
 	TAILQ_FOREACH(session, &call->core->list, link)
 	{
-		if (!hits(target, session))
+		if (!hits(call, target, session))
 			continue;
 		(void)json_array_append_new(
 		    revoking->revoked, json_string(session->id));

@@ -120,22 +120,25 @@ crb_session_get(const struct crb_core *core, struct crb_slice id)
 	return crb_map_get(&core->sessions, id.p, id.len);
 }
 
+/* `issuer` NULL: anybody's. */
 static bool
-visible(const struct crb_session *session)
+visible(const struct crb_session *session, const uid_t *issuer)
 {
-	return session != NULL && session->state != CRB_SESSION_OPENING;
+	return session != NULL && session->state != CRB_SESSION_OPENING &&
+	    (issuer == NULL || session->issuer == *issuer);
 }
 
 static enum crb_status
-find_prefix(const struct crb_core *core, const char *prefix,
-    struct crb_session **out, struct crb_err *err)
+find_prefix(const struct crb_core *core, const uid_t *issuer,
+    const char *prefix, struct crb_session **out, struct crb_err *err)
 {
 	struct crb_session *session, *found = NULL;
 	size_t len = strlen(prefix), matches = 0;
 
 	TAILQ_FOREACH(session, &core->list, link)
 	{
-		if (!visible(session) || strncmp(session->id, prefix, len) != 0)
+		if (!visible(session, issuer) ||
+		    strncmp(session->id, prefix, len) != 0)
 			continue;
 		found = session;
 		matches++;
@@ -164,8 +167,8 @@ id_like(const char *id)
 		"abcdefghijklmnopqrstuvwxyz") == len;
 }
 
-enum crb_status
-crb_session_find(const struct crb_core *core, const char *id,
+static enum crb_status
+find(const struct crb_core *core, const uid_t *issuer, const char *id,
     struct crb_session **out, struct crb_err *err)
 {
 	struct crb_session *session;
@@ -175,11 +178,25 @@ crb_session_find(const struct crb_core *core, const char *id,
 		    "a session is named by its id, or by at least %d characters of its start",
 		    PREFIX_LEAST);
 	session = crb_map_text(&core->sessions, id);
-	if (visible(session)) {
+	if (visible(session, issuer)) {
 		*out = session;
 		return CRB_OK;
 	}
-	return find_prefix(core, id, out, err);
+	return find_prefix(core, issuer, id, out, err);
+}
+
+enum crb_status
+crb_session_find(const struct crb_core *core, const char *id,
+    struct crb_session **out, struct crb_err *err)
+{
+	return find(core, NULL, id, out, err);
+}
+
+enum crb_status
+crb_session_find_of(const struct crb_core *core, uid_t issuer, const char *id,
+    struct crb_session **out, struct crb_err *err)
+{
+	return find(core, &issuer, id, out, err);
 }
 
 enum crb_status

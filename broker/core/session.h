@@ -65,7 +65,8 @@ struct crb_session {
 	size_t grant_count;
 	struct crb_session_grant *grants;
 	int64_t created, expires, ended; /* wall seconds */
-	uid_t owner;
+	uid_t owner;                     /* of the folder */
+	uid_t issuer; /* whose session it is: who asked for it */
 	uint8_t token_hash[CRB_TOKEN_HASH_BYTES];
 	bool bound;
 	struct crb_process_id process;
@@ -96,6 +97,10 @@ CRB_NODISCARD enum crb_status crb_session_enter(
 /* By the id, or by a prefix of at least 3 characters that no other has. */
 CRB_NODISCARD enum crb_status crb_session_find(const struct crb_core *core,
     const char *id, struct crb_session **out, struct crb_err *err);
+/* The same among those that one user issued. */
+CRB_NODISCARD enum crb_status crb_session_find_of(const struct crb_core *core,
+    uid_t issuer, const char *id, struct crb_session **out,
+    struct crb_err *err);
 /* By the id. */
 struct crb_session *crb_session_get(
     const struct crb_core *core, struct crb_slice id);

@@ -215,9 +215,10 @@ on_folder(void *ctx, struct crb_msg *msg, const struct crb_err *why)
 		issue_fail(issue, &err);
 }
 
+/* `call` is NULL when who asks has a right to all of them. */
 static enum crb_status
-add_grants(
-    struct crb_session *session, const json_t *texts, struct crb_err *err)
+add_grants(struct crb_session *session, const json_t *texts,
+    const struct crb_call *call, struct crb_err *err)
 {
 	struct crb_core *core = session->core;
 	struct crb_grant *grant;
@@ -234,8 +235,12 @@ add_grants(
 		    json_string_value(text), &grant, err);
 		if (status != CRB_OK)
 			return status;
-		status = crb_session_add_grant(
-		    session, session->last_grant + 1, grant, err);
+		if (call != NULL)
+			status = crb_call_may_grant(
+			    call, grant->credential, err);
+		if (status == CRB_OK)
+			status = crb_session_add_grant(
+			    session, session->last_grant + 1, grant, err);
 		if (status != CRB_OK) {
 			crb_grant_release(grant);
 			return status;
@@ -256,6 +261,8 @@ use_profile(struct issue *issue, int64_t *ttl, struct crb_err *err)
 	if (status != CRB_OK || name == NULL)
 		return status;
 	status = crb_profile_find(&issue->core->profiles, name, &profile, err);
+	if (status == CRB_OK)
+		status = crb_call_may_profile(issue->call, name, err);
 	if (status != CRB_OK)
 		return status;
 	if ((session->profile = strdup(name)) == NULL ||
@@ -263,7 +270,7 @@ use_profile(struct issue *issue, int64_t *ttl, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	if (profile->ttl != 0)
 		*ttl = profile->ttl;
-	status = add_grants(session, profile->grants, err);
+	status = add_grants(session, profile->grants, NULL, err);
 	if (status != CRB_OK)
 		return crb_err_context(err, "profile %s", name);
 	return CRB_OK;
@@ -285,6 +292,24 @@ crb_rpc_ttl(const struct crb_call *call, int64_t *ttl, struct crb_err *err)
 	    text);
 }
 
+/* That it is his, and still the same after that was read. */
+static enum crb_status
+check_process(const struct crb_call *call, const struct crb_process_id *id,
+    struct crb_err *err)
+{
+	enum crb_status status;
+	uid_t uid;
+
+	if ((call->access.may & CRB_MAY_ADMIN) != 0)
+		return CRB_OK;
+	if ((status = crb_process_user((pid_t)id->pid, &uid, err)) != CRB_OK)
+		return status;
+	if (uid != call->uid || !crb_process_lives(id))
+		return crb_err_set(err, CRB_ERR_ROLE,
+		    "only the role admin binds a session to a process of another user");
+	return CRB_OK;
+}
+
 static enum crb_status
 set_process(struct issue *issue, struct crb_err *err)
 {
@@ -297,26 +322,38 @@ set_process(struct issue *issue, struct crb_err *err)
 	if (status != CRB_OK || pid == 0)
 		return status;
 	status = crb_process_identify((pid_t)pid, &session->process, err);
+	if (status == CRB_OK)
+		status = check_process(issue->call, &session->process, err);
 	if (status != CRB_OK)
 		return crb_err_context(err, "bind_pid");
 	session->bound = true;
 	return CRB_OK;
 }
 
+/*
+ * An admin gives a session to whom he likes, by default to the user whose
+ * broker it is; anybody else has his own.
+ */
 static enum crb_status
 set_owner(struct issue *issue, struct crb_err *err)
 {
-	int64_t owner = geteuid();
+	const struct crb_call *call = issue->call;
+	uid_t self = issue->core->owner;
+	bool admin = (call->access.may & CRB_MAY_ADMIN) != 0;
+	int64_t owner = admin ? self : call->uid;
 	enum crb_status status;
 
-	status = crb_call_number(
-	    issue->call, "owner", 0, UINT32_MAX - 1, &owner, err);
+	status = crb_call_number(call, "owner", 0, UINT32_MAX - 1, &owner, err);
 	if (status != CRB_OK)
 		return status;
-	if (owner != geteuid() && geteuid() != 0)
+	if (!admin && owner != call->uid)
+		return crb_err_set(err, CRB_ERR_ROLE,
+		    "only the role admin gives a session to another user");
+	if (owner != self && self != 0)
 		return crb_err_set(err, CRB_ERR_DENIED,
 		    "only a broker that runs as root can give a session to another user");
 	issue->session->owner = (uid_t)owner;
+	issue->session->issuer = call->uid;
 	return CRB_OK;
 }
 
@@ -360,7 +397,7 @@ set_grants(struct issue *issue, struct crb_err *err)
 
 	status = crb_call_array(issue->call, "grants", &texts, err);
 	if (status == CRB_OK && texts != NULL)
-		status = add_grants(issue->session, texts, err);
+		status = add_grants(issue->session, texts, issue->call, err);
 	if (status == CRB_OK && issue->session->grant_count == 0)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a session needs a grant: --grant NAME[:SCOPE] or --profile NAME");

@@ -13,7 +13,8 @@
 static uint32_t
 owner_field(const struct crb_session *session)
 {
-	return session->owner == geteuid() ? UINT32_MAX : session->owner;
+	return session->owner == session->core->owner ? UINT32_MAX
+						      : session->owner;
 }
 
 enum crb_status

@@ -48,14 +48,15 @@ crb_session_record(const struct crb_session *session)
 	(void)sodium_bin2hex(token, sizeof(token), session->token_hash,
 	    sizeof(session->token_hash));
 	return json_pack(
-	    "{s:s, s:s, s:O, s:s*, s:s*, s:s, s:I, s:I, s:I, s:I, s:s, s:o, "
-	    "s:o*, s:I, s:I, s:I, s:I, s:i}",
+	    "{s:s, s:s, s:O, s:s*, s:s*, s:s, s:I, s:I, s:I, s:I, s:I, s:s, "
+	    "s:o, s:o*, s:I, s:I, s:I, s:I, s:i}",
 	    "id", session->id, "task", session->task, "labels", session->labels,
 	    "profile", session->profile, "workspace", session->workspace,
 	    "state", crb_session_state_info(session->state)->name, "created",
 	    (json_int_t)session->created, "expires",
 	    (json_int_t)session->expires, "ended", (json_int_t)session->ended,
-	    "owner", (json_int_t)session->owner, "token", token, "grants",
+	    "owner", (json_int_t)session->owner, "issuer",
+	    (json_int_t)session->issuer, "token", token, "grants",
 	    record_grants(session), "process", record_process(session),
 	    "requests", (json_int_t)session->requests, "refused",
 	    (json_int_t)session->refused, "up", (json_int_t)session->up, "down",
@@ -68,7 +69,7 @@ load_numbers(
 {
 	static const char *const key[5] = { "requests", "refused", "up", "down",
 		"last_grant" };
-	int64_t owner, number[5];
+	int64_t owner, issuer, number[5];
 	enum crb_status status;
 
 	if ((status = crb_json_integer(json, "created", WHERE, 0, INT64_MAX,
@@ -80,7 +81,14 @@ load_numbers(
 	    (status = crb_json_integer(
 		 json, "owner", WHERE, 0, UINT32_MAX, &owner, err)))
 		return status;
+	/* One that an older version made is its owner's. */
+	issuer = owner;
+	if (json_object_get(json, "issuer") != NULL &&
+	    (status = crb_json_integer(
+		 json, "issuer", WHERE, 0, UINT32_MAX, &issuer, err)))
+		return status;
 	session->owner = (uid_t)owner;
+	session->issuer = (uid_t)issuer;
 	for (size_t i = 0; i < 5; i++)
 		if ((status = crb_json_integer(json, key[i], WHERE, 0,
 			 INT64_MAX, &number[i], err)) != CRB_OK)
@@ -297,13 +305,13 @@ crb_session_shown(const struct crb_session *session)
 
 	(void)!crb_session_folder(session, folder, &err);
 	shown = json_pack("{s:s, s:s, s:O, s:s*, s:s*, s:s, s:o, s:s, s:I, "
-			  "s:I, s:I, s:I, s:I}",
+			  "s:I, s:I, s:I, s:I, s:I}",
 	    "id", session->id, "task", session->task, "labels", session->labels,
 	    "profile", session->profile, "workspace", session->workspace,
 	    "state", crb_session_state_info(session->state)->name, "grants",
 	    shown_grants(session), "folder", folder, "owner",
-	    (json_int_t)session->owner, "requests",
-	    (json_int_t)session->requests, "refused",
+	    (json_int_t)session->owner, "issuer", (json_int_t)session->issuer,
+	    "requests", (json_int_t)session->requests, "refused",
 	    (json_int_t)session->refused, "up", (json_int_t)session->up, "down",
 	    (json_int_t)session->down);
 	if (shown == NULL)

@@ -1,6 +1,7 @@
 #include "broker/supervisor/supervisor.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,12 +105,14 @@ spawn(struct child *child, int *bus, struct crb_err *err)
 {
 	const struct crb_supervisor_options *options =
 	    child->supervisor->options;
+	char owner[24];
 	const char *core[] = { child->program, "--state", options->state,
 		"--runtime", options->runtime, "--config", options->config,
-		"--key-file", options->key_file, NULL };
+		"--key-file", options->key_file, "--owner", owner, NULL };
 	const char *other[] = { child->program, NULL };
 	int pair[2];
 
+	(void)snprintf(owner, sizeof(owner), "%u", (unsigned)geteuid());
 	if (crb_bus_pair(pair, err) != CRB_OK)
 		return err->status;
 	CRB_AUTO_FD int ours = pair[0], theirs = pair[1];

@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -426,6 +427,27 @@ def live(forge):
     with contextlib.ExitStack() as stack:
         for sandbox in made:
             stack.callback(sandbox.close)
+
+
+def admin_connect(broker, *, proof=True, first=b" "):
+    """A connection to the admin socket; with the proof that the client is on
+    this host, which is what credbroker sends with the first byte."""
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.settimeout(20)
+    client.connect(str(broker.runtime / "admin.sock"))
+    if proof:
+        send_proof(client, first)
+    return client
+
+
+def send_proof(client, first=b" "):
+    own = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY)
+           for kind in ("user", "pid")]
+    try:
+        socket.send_fds(client, [first], own)
+    finally:
+        for fd in own:
+            os.close(fd)
 
 
 def memory_kib(pid):

@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from conftest import Broker, wait_until
+from conftest import Broker, admin_connect, wait_until
 
 GRANT = "forge:repository=acme/api,git=fetch+push"
 LARGEST = 1 << 30   # the sanitizer's shadow is terabytes of nothing
@@ -168,16 +168,14 @@ def test_a_secret_in_a_request_that_fails_is_gone(broker):
         admin.sendall(text.replace("S", held[-1]).encode())
 
     for text in FAILING:
-        with socket.socket(socket.AF_UNIX) as admin:
-            admin.connect(str(broker.runtime / "admin.sock"))
+        with admin_connect(broker) as admin:
             ask(text)
             answer = admin.recv(65536).decode()
             assert '"error"' in answer and held[-1] not in answer, text
             # At once: the next request would write over it.
             assert not places(pids["core"], held[-1], within="[stack]"), text
     # A line that never ends.
-    with socket.socket(socket.AF_UNIX) as admin:
-        admin.connect(str(broker.runtime / "admin.sock"))
+    with admin_connect(broker) as admin:
         ask(FAILING[0].rstrip())
         wait_until(lambda: places(pids["core"], held[-1]), "it has come")
         admin.shutdown(socket.SHUT_WR)

@@ -56,8 +56,13 @@ void world_call_fails(struct world *world, const char *method, json_t *params,
 /* Send bytes on the admin connection; a line that comes back, malloc()ed. */
 void world_write(struct world *world, const char *bytes, size_t len);
 char *world_read_line(struct world *world);
-/* Another connection to the admin socket. */
+/* Another connection to the admin socket, which has not shown anything. */
 int world_connect(struct world *world);
+/* One that has shown that it is on this host. */
+int world_connect_proven(struct world *world);
+/* Send a byte with descriptors of these files, 16 at most. */
+void world_send_files(
+    int sock, char byte, const char *const *path, size_t count);
 
 /*
  * What the core said to gateway or egress: the next message of this type,

@@ -14,7 +14,7 @@ import tempfile
 
 import pytest
 
-from attack import REFS, Endpoint, wait_until
+from attack import REFS, Endpoint, admin_connect
 
 PARSE, REQUEST, METHOD, PARAMS, FAILED = -32700, -32600, -32601, -32602, -32000
 SECRET = "s3cr3t-that-no-answer-repeats"
@@ -140,17 +140,10 @@ HOSTILE = {
 ROWS = [(code, text) for code, texts in HOSTILE.items() for text in texts]
 
 
-def connect(broker):
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client.settimeout(20)
-    client.connect(str(broker.runtime / "admin.sock"))
-    return client
-
-
 def call(broker, text):
     """The answer to a line; b"" when the connection is closed."""
     answer = b""
-    with connect(broker) as client, contextlib.suppress(ConnectionError):
+    with admin_connect(broker) as client, contextlib.suppress(ConnectionError):
         client.sendall(text + b"\n")
         while not answer.endswith(b"\n") and (piece := client.recv(1 << 16)):
             answer += piece
@@ -191,7 +184,7 @@ def test_it_is_as_it_was_afterwards(red, endpoint):
     ids=["a line", "a text", "empty lines", "objects", "blanks"])
 def test_floods_end_and_cost_little(red, text):
     pids = red.pids()
-    with connect(red) as client:
+    with admin_connect(red) as client:
         client.settimeout(0.5)
         with contextlib.suppress(OSError):
             client.sendall(text)
@@ -204,13 +197,13 @@ def test_floods_end_and_cost_little(red, text):
 def test_who_does_not_read_does_not_hold_up_others(red):
     with contextlib.ExitStack() as stack:
         for _ in range(20):
-            client = stack.enter_context(connect(red))
+            client = stack.enter_context(admin_connect(red))
             client.settimeout(0.1)
             with contextlib.suppress(OSError):
                 client.sendall(line("audit.show", most=10000) * 1 + b"\n")
                 client.sendall((line("status") + b"\n") * 5000)
         for _ in range(20):
-            client = stack.enter_context(connect(red))
+            client = stack.enter_context(admin_connect(red))
             client.sendall(b'{"jsonrpc":')
         assert red.json("status")["state"] == "unlocked"
 

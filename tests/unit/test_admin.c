@@ -1,10 +1,14 @@
 #include "broker/core/admin.h"
 
+#include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/process.h"
 #include "tests/fakes/world.h"
 
 static struct world world;
@@ -159,7 +163,7 @@ one_that_goes_away_in_the_middle_of_its_call_harms_nobody(void **state)
 
 	(void)state;
 	for (int i = 0; i < 50; i++) {
-		fd = world_connect(&world);
+		fd = world_connect_proven(&world);
 		assert_int_equal(send(fd, line, sizeof(line) - 1, 0),
 		    (ssize_t)sizeof(line) - 1);
 		if (i % 2 == 0)
@@ -170,11 +174,34 @@ one_that_goes_away_in_the_middle_of_its_call_harms_nobody(void **state)
 	json_decref(world_call(&world, "status", NULL));
 }
 
+/* What a connection is told before it is closed; "" when it is open. */
 static void
-the_sixty_fifth_connection_is_closed(void **state)
+last_words(int fd, char *code, size_t size)
+{
+	char line[2048];
+	ssize_t n = recv(fd, line, sizeof(line) - 1, MSG_DONTWAIT);
+	CRB_AUTO_JSON json_t *answer = NULL;
+	struct crb_err err;
+
+	code[0] = '\0';
+	if (n <= 0)
+		return;
+	line[n] = '\0';
+	assert_ok(crb_json_parse(line, (size_t)n, "answer", &answer, &err));
+	(void)snprintf(code, size, "%s",
+	    json_string_value(json_object_get(
+		json_object_get(json_object_get(answer, "error"), "data"),
+		"code")));
+	n = recv(fd, line, 1, MSG_DONTWAIT);
+	if (n != 0)
+		fail_msg("%s: then %zd, errno %d", code, n, errno);
+}
+
+static void
+the_sixty_fifth_connection_is_told_and_closed(void **state)
 {
 	int fds[CRB_ADMIN_CLIENTS_MAX], closed = 0;
-	char c;
+	char code[64];
 
 	(void)state;
 	for (int i = 0; i < CRB_ADMIN_CLIENTS_MAX; i++) {
@@ -182,12 +209,164 @@ the_sixty_fifth_connection_is_closed(void **state)
 		world_turn(&world);
 	}
 	for (int i = 0; i < CRB_ADMIN_CLIENTS_MAX; i++) {
-		closed += recv(fds[i], &c, 1, MSG_DONTWAIT) == 0;
+		last_words(fds[i], code, sizeof(code));
+		closed += strcmp(code, "limit") == 0;
 		(void)close(fds[i]);
 	}
 	assert_int_equal(closed, 1);
 	world_turn(&world);
 	json_decref(world_call(&world, "status", NULL));
+}
+
+/* What comes with the first byte, and whether that shows the host. */
+static const struct proof {
+	const char *what;
+	size_t count;
+	const char *path[16];
+	const char *code;
+} proofs[] = {
+	{ "nothing", 0, { NULL }, "outside_host" },
+	{ "both", 2, { "/proc/self/ns/user", "/proc/self/ns/pid" }, "" },
+	{ "in the wrong order", 2,
+	    { "/proc/self/ns/pid", "/proc/self/ns/user" }, "outside_host" },
+	{ "one of them", 1, { "/proc/self/ns/user" }, "outside_host" },
+	{ "one of them twice", 2, { "/proc/self/ns/pid", "/proc/self/ns/pid" },
+	    "outside_host" },
+	{ "one more", 3,
+	    { "/proc/self/ns/user", "/proc/self/ns/pid", "/proc/self/ns/pid" },
+	    "outside_host" },
+	{ "another kind", 2, { "/proc/self/ns/user", "/proc/self/ns/mnt" },
+	    "outside_host" },
+	{ "another file", 2, { "/proc/self/ns/user", "/dev/null" },
+	    "outside_host" },
+	{ "a folder", 2, { "/proc/self/ns", "/proc/self/ns/pid" },
+	    "outside_host" },
+};
+
+static void
+only_the_hosts_own_namespaces_let_a_client_in(void **state)
+{
+	static const char line[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}\n";
+	char code[64];
+	int fd;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(proofs) / sizeof(proofs[0]); i++) {
+		const struct proof *proof = &proofs[i];
+
+		fd = world_connect(&world);
+		if (proof->count > 0)
+			world_send_files(fd, ' ', proof->path, proof->count);
+		if (strcmp(proof->code, "") != 0)
+			(void)!send(fd, line, sizeof(line) - 1, MSG_NOSIGNAL);
+		world_turn(&world);
+		world_turn(&world);
+		last_words(fd, code, sizeof(code));
+		if (strcmp(code, proof->code) != 0)
+			fail_msg("%s: \"%s\"", proof->what, code);
+		(void)close(fd);
+	}
+	json_decref(world_call(&world, "status", NULL));
+}
+
+static void
+descriptors_that_come_later_end_the_connection(void **state)
+{
+	static const char *const path[] = { "/proc/self/ns/user",
+		"/proc/self/ns/pid" };
+	static const char half[] = "{\"jsonrpc\":";
+	int fd = world_connect(&world), without = world_connect(&world);
+	char code[64];
+
+	(void)state;
+	/* Before the core has looked, so that the kernel lets them through. */
+	world_send_files(fd, ' ', path, 2);
+	assert_int_equal(send(fd, half, sizeof(half) - 1, 0), sizeof(half) - 1);
+	world_send_files(fd, ' ', path, 2);
+	/* The first byte brings none, the second does. */
+	assert_int_equal(send(without, "{", 1, 0), 1);
+	world_send_files(without, ' ', path, 2);
+	for (int i = 0; i < 4; i++)
+		world_turn(&world);
+	last_words(fd, code, sizeof(code));
+	assert_string_equal(code, "invalid_request");
+	last_words(without, code, sizeof(code));
+	assert_string_equal(code, "invalid_request");
+	(void)close(fd);
+	(void)close(without);
+	json_decref(world_call(&world, "status", NULL));
+}
+
+/* A socket whose close waits for what its other end does not read. */
+static int
+make_lingering(int *listener, int *other)
+{
+	const struct linger linger = { 1, 20 };
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t len = sizeof(at);
+	static char block[65536];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	*listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(*listener, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(*listener, 1), 0);
+	assert_int_equal(
+	    getsockname(*listener, (struct sockaddr *)&at, &len), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, len), 0);
+	*other = accept(*listener, NULL, NULL);
+	while (send(fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(
+	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	return fd;
+}
+
+static void
+what_does_not_close_at_once_holds_up_nobody(void **state)
+{
+	int listener[3], other[3], clients[3];
+	int64_t before;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		int fd = make_lingering(&listener[i], &other[i]);
+		char control[CMSG_SPACE(sizeof(int))] = { 0 };
+		struct iovec byte = { (char[]){ ' ' }, 1 };
+		struct msghdr msg = { .msg_iov = &byte,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control) };
+		struct cmsghdr *at = CMSG_FIRSTHDR(&msg);
+
+		at->cmsg_level = SOL_SOCKET;
+		at->cmsg_type = SCM_RIGHTS;
+		at->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(at), &fd, sizeof(int));
+		clients[i] = i == 1 ? world_connect_proven(&world)
+				    : world_connect(&world);
+		assert_int_equal(sendmsg(clients[i], &msg, 0), 1);
+		(void)close(fd);
+	}
+	before = crb_clock_ms(CLOCK_MONOTONIC);
+	/* One is gone before it was looked at. */
+	(void)close(clients[2]);
+	for (int i = 0; i < 6; i++)
+		world_turn(&world);
+	json_decref(world_call(&world, "status", NULL));
+	assert_true(crb_clock_ms(CLOCK_MONOTONIC) - before < 10000);
+	/* A reset lets the threads go. */
+	for (int i = 0; i < 3; i++) {
+		const struct linger now = { 1, 0 };
+
+		(void)setsockopt(
+		    other[i], SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+		(void)close(other[i]);
+		(void)close(listener[i]);
+		if (i < 2)
+			(void)close(clients[i]);
+	}
 }
 
 /* One client that does not read what it asked for, and one that works. */
@@ -196,7 +375,7 @@ a_client_that_does_not_read_holds_up_nobody(void **state)
 {
 	static const char line[] =
 	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}\n";
-	int fd = world_connect(&world);
+	int fd = world_connect_proven(&world);
 
 	(void)state;
 	for (int i = 0; i < 2000; i++) {
@@ -275,7 +454,10 @@ main(void)
 		TEST(
 		    a_line_beyond_the_bound_is_refused_and_the_connection_closed),
 		TEST(one_that_goes_away_in_the_middle_of_its_call_harms_nobody),
-		TEST(the_sixty_fifth_connection_is_closed),
+		TEST(the_sixty_fifth_connection_is_told_and_closed),
+		TEST(only_the_hosts_own_namespaces_let_a_client_in),
+		TEST(descriptors_that_come_later_end_the_connection),
+		TEST(what_does_not_close_at_once_holds_up_nobody),
 		TEST(a_client_that_does_not_read_holds_up_nobody),
 		TEST(a_secret_is_not_repeated_when_it_is_refused),
 		TEST(status_says_how_it_is),
