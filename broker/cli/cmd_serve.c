@@ -67,6 +67,10 @@ exec_supervisor(
 		config->file != NULL ? config->file : "", "--libexec", libexec,
 		"--key-file", key_file, "--notify",
 		variable("NOTIFY_SOCKET", ""), "--watchdog-usec", watchdog(),
+		/* The last one, since it may be missing. */
+		crb_roles_name_others(config->roles, geteuid())
+		    ? "--admin-for-others"
+		    : NULL,
 		NULL };
 	const char *const envp[] = { "LANG=C", NULL };
 
@@ -90,6 +94,9 @@ serve_run(struct crb_cli *cli, const void *opaque,
 	(void)operands;
 	if (key_file == NULL)
 		key_file = config->key_file;
+	if (config->roles != NULL &&
+	    crb_roles_resolve(config->roles, config->file, NULL, err) != CRB_OK)
+		return err->status;
 	if (need_vault(config->state, err) != CRB_OK ||
 	    crb_path_secure(config->state, geteuid(), err) != CRB_OK ||
 	    crb_path_make(config->runtime, err) != CRB_OK ||

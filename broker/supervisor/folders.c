@@ -109,6 +109,7 @@ crb_folder_open(int sessions, struct crb_slice id, uint32_t owner,
 	AUTO_FOLDER struct folder folder = {
 		.sessions = sessions, .dir = -1, .owner = CRB_OWNER_SELF
 	};
+	struct crb_listen how = { .mode = 0600, .backlog = BACKLOG };
 	uid_t to;
 
 	if (read_id(id, folder.id, err) != CRB_OK ||
@@ -122,8 +123,8 @@ crb_folder_open(int sessions, struct crb_slice id, uint32_t owner,
 	    take_folder(&folder, err) != CRB_OK)
 		return err->status;
 	folder.owner = to;
-	if (crb_listen(folder.dir, ENDPOINT, to, BACKLOG, listener, err) !=
-	    CRB_OK)
+	how.owner = to;
+	if (crb_listen(folder.dir, ENDPOINT, &how, listener, err) != CRB_OK)
 		return crb_err_context(err, "session %s", folder.id);
 	folder.kept = true;
 	return CRB_OK;

@@ -8,6 +8,11 @@
 
 #include "base/cleanup.h"
 
+/* Since Linux 6.16; the header is older. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 /* A name that is gone unless it became the socket's. */
 struct draft {
 	int dir;
@@ -38,7 +43,7 @@ bind_at(int sock, int dir, const char *name, struct crb_err *err)
 }
 
 enum crb_status
-crb_listen(int dir, const char *name, uid_t owner, int backlog, int *out,
+crb_listen(int dir, const char *name, const struct crb_listen *how, int *out,
     struct crb_err *err)
 {
 	CRB_AUTO_FD int sock = -1;
@@ -54,11 +59,15 @@ crb_listen(int dir, const char *name, uid_t owner, int backlog, int *out,
 	if (bind_at(sock, dir, new, err) != CRB_OK)
 		return err->status;
 	draft.name = new;
-	if (fchmodat(dir, new, 0600, 0) != 0 ||
-	    (owner != CRB_OWNER_SELF &&
-		fchownat(dir, new, owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) != 0))
+	if (fchmodat(dir, new, how->mode, 0) != 0 ||
+	    (how->owner != CRB_OWNER_SELF &&
+		fchownat(
+		    dir, new, how->owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) != 0))
 		return crb_err_errno(err, "%s: giving it to its owner", name);
-	if (listen(sock, backlog) != 0)
+	if (!how->descriptors)
+		(void)setsockopt(
+		    sock, SOL_SOCKET, SO_PASSRIGHTS, &(int){ 0 }, sizeof(int));
+	if (listen(sock, how->backlog) != 0)
 		return crb_err_errno(err, "%s: listen", name);
 	if (renameat(dir, new, dir, name) != 0)
 		return crb_err_errno(err, "%s: rename", name);

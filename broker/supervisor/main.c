@@ -61,6 +61,10 @@ static const struct crb_option options_table[] = {
 	    .preset = "0",
 	    .value = "MICROSECONDS",
 	    .help = "service manager's WATCHDOG_USEC" },
+	{ .name = "admin-for-others",
+	    .type = CRB_OPTION_FLAG,
+	    AT(admin_for_others),
+	    .help = "let other users connect to the admin socket" },
 	CRB_OPTION_END,
 };
 

@@ -114,8 +114,13 @@ let_go(struct crb_runtime *runtime)
 }
 
 enum crb_status
-crb_runtime_open(const char *path, struct crb_runtime *out, struct crb_err *err)
+crb_runtime_open(const char *path, bool admin_for_others,
+    struct crb_runtime *out, struct crb_err *err)
 {
+	const struct crb_listen how = { .owner = CRB_OWNER_SELF,
+		.mode = admin_for_others && geteuid() == 0 ? 0666 : 0600,
+		.backlog = ADMIN_BACKLOG,
+		.descriptors = true };
 	__attribute__((
 	    cleanup(let_go))) struct crb_runtime runtime = CRB_RUNTIME_NONE;
 
@@ -123,8 +128,7 @@ crb_runtime_open(const char *path, struct crb_runtime *out, struct crb_err *err)
 	    take_lock(path, &runtime, err) != CRB_OK ||
 	    open_sessions(path, &runtime, err) != CRB_OK)
 		return err->status;
-	if (crb_listen(runtime.dir, ADMIN, CRB_OWNER_SELF, ADMIN_BACKLOG,
-		&runtime.admin, err) != CRB_OK)
+	if (crb_listen(runtime.dir, ADMIN, &how, &runtime.admin, err) != CRB_OK)
 		return crb_err_context(err, "%s", path);
 	*out = runtime;
 	runtime = (struct crb_runtime)CRB_RUNTIME_NONE;

@@ -536,8 +536,8 @@ crb_supervisor_run(
 	if (check_programs(&supervisor, err) != CRB_OK ||
 	    crb_notify_open(options->notify, &supervisor.notify, err) !=
 		CRB_OK ||
-	    crb_runtime_open(options->runtime, &supervisor.runtime, err) !=
-		CRB_OK ||
+	    crb_runtime_open(options->runtime, options->admin_for_others,
+		&supervisor.runtime, err) != CRB_OK ||
 	    crb_loop_new(&supervisor.loop, err) != CRB_OK ||
 	    watch_signals(&supervisor, err) != CRB_OK)
 		return err->status;

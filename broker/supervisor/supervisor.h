@@ -1,6 +1,7 @@
 #ifndef CRB_SUPERVISOR_H
 #define CRB_SUPERVISOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -18,6 +19,7 @@ struct crb_supervisor_options {
 	const char *libexec;
 	const char *notify;    /* NOTIFY_SOCKET, or "" */
 	int64_t watchdog_usec; /* WATCHDOG_USEC; 0: none */
+	bool admin_for_others; /* others than root have roles */
 };
 
 /*

@@ -327,8 +327,8 @@ children_start_with_nothing_but_their_bus(void **state)
 	(void)state;
 	(void)snprintf(argv, sizeof(argv),
 	    "argv credbroker-core|--state|%s/state|--runtime|%s/run|"
-	    "--config||--key-file|/k| ",
-	    s.root, s.root);
+	    "--config||--key-file|/k|--owner|%u| ",
+	    s.root, s.root, (unsigned)geteuid());
 	assert_non_null(strstr(s.core_info, argv));
 	assert_non_null(strstr(s.core_info, " env LANG=C| fds "));
 	/* What describing itself takes is closed again. */
