@@ -18,6 +18,9 @@ static const struct known {
 	{ "gitlab.com", "gitlab" },
 	{ "bitbucket.org", "bitbucket" },
 	{ "codeberg.org", "codeberg" },
+	{ "api.openai.com", "openai" },
+	{ "api.anthropic.com", "anthropic" },
+	{ "generativelanguage.googleapis.com", "gemini" },
 	{ "registry.npmjs.org", "npm" },
 	{ "index.docker.io", "docker-hub" },
 };
