@@ -17,7 +17,6 @@
 /* Below this nothing may be recorded soon, and so nothing be done. */
 #define DISK_LEAST (64ull << 20)
 #define DISK_FEW (1ull << 30)
-/* Of each session two lines a request are left. */
 #define CA_MAX (64u << 10)
 
 static bool
@@ -90,6 +89,8 @@ static unsigned
 look_at_audit(struct crb_doctor *doctor, const char *state, unsigned *seen)
 {
 	static const struct rule file = { "audit file", S_IFREG, 0077 };
+	/* It is for whoever checks the log. */
+	static const struct rule key = { "audit key", S_IFREG, 0022 };
 	char folder[CRB_PATH_MAX];
 	const struct dirent *entry;
 	unsigned problems = 0;
@@ -101,8 +102,10 @@ look_at_audit(struct crb_doctor *doctor, const char *state, unsigned *seen)
 		return 0;
 	while ((entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.')
-			problems += look(
-			    doctor, &file, folder, entry->d_name, seen);
+			problems += look(doctor,
+			    strcmp(entry->d_name, "public-key") == 0 ? &key
+								     : &file,
+			    folder, entry->d_name, seen);
 	(void)closedir(dir);
 	return problems;
 }
