@@ -16,7 +16,7 @@
 #endif
 
 #define SLAB_BYTES (1u << 20)
-#define OPTIONS_MAX 4096
+#define OPTIONS_MAX 16384
 #define NAMES_MAX 64
 #define NAME_LEN 24
 

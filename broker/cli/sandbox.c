@@ -1,48 +1,23 @@
 #include "broker/cli/sandbox.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/io.h"
-#include "base/json.h"
 #include "base/text.h"
+#include "broker/cli/binds.h"
+#include "broker/cli/folders.h"
+#include "broker/cli/host_port.h"
 #include "broker/cli/libexec.h"
-#include "broker/cli/sandbox_args.h"
-#include "broker/cli/sandbox_filter.h"
+#include "broker/cli/session_request.h"
+#include "broker/cli/variables.h"
 
 #define NO_BWRAP                                                                \
 	"bubblewrap (bwrap) is not on PATH, and run needs it for the sandbox. " \
 	"Install it: apt install bubblewrap (dnf install bubblewrap)"
-
-static enum crb_status
-real_path(const char *path, char out[CRB_PATH_MAX], struct crb_err *err)
-{
-	CRB_AUTO_FREE char *real = realpath(path, NULL);
-
-	if (real == NULL)
-		return crb_err_errno(err, "%s", path);
-	return crb_path_join(out, real, "", err);
-}
-
-/* `folder` is `inner` or a folder above it. */
-static bool
-contains(const char *folder, const char *inner)
-{
-	size_t len = strlen(folder);
-
-	if (strcmp(folder, "/") == 0)
-		return true;
-	return strncmp(folder, inner, len) == 0 &&
-	    (inner[len] == '\0' || inner[len] == '/');
-}
 
 /* Not one that the last sandbox has put into its workspace. */
 static bool
@@ -52,7 +27,8 @@ is_program(const char *path, const char *workspace)
 	struct crb_err err;
 
 	return access(path, X_OK) == 0 &&
-	    real_path(path, real, &err) == CRB_OK && !contains(workspace, real);
+	    crb_folder_real(path, real, &err) == CRB_OK &&
+	    !crb_folder_holds(workspace, real);
 }
 
 static enum crb_status
@@ -87,200 +63,298 @@ find_home(char out[CRB_PATH_MAX], struct crb_err *err)
 			    "HOME is not set, and this user has no entry");
 		home = user->pw_dir;
 	}
-	return real_path(home, out, err);
+	return crb_folder_real(home, out, err);
 }
 
 static enum crb_status
-judge_workspace(const struct crb_sandbox *sandbox,
-    const struct crb_sandbox_forbidden *forbidden, struct crb_err *err)
+find_workspace(struct crb_sandbox *sandbox, struct crb_err *err)
 {
-	const char *const kept_out[] = { sandbox->home, forbidden->state,
-		forbidden->runtime, "/usr", "/etc", "/run", "/proc", "/dev",
+	const char *given = sandbox->request->workspace;
+	char clean[CRB_PATH_MAX];
+	struct crb_err relative;
+
+	/* The shell's own idea of where it is may go through links. */
+	if (given == NULL)
+		given = getenv("PWD") != NULL ? getenv("PWD") : ".";
+	if (crb_folder_real(sandbox->request->workspace != NULL
+		    ? sandbox->request->workspace
+		    : ".",
+		sandbox->workspace, err) != CRB_OK)
+		return err->status;
+	sandbox->linked = crb_folder_clean(given, clean, &relative) == CRB_OK &&
+	    strcmp(clean, sandbox->workspace) != 0;
+	return CRB_OK;
+}
+
+static enum crb_status
+judge_workspace(const struct crb_sandbox *sandbox, struct crb_err *err)
+{
+	const struct crb_config *config = sandbox->request->config;
+	const char *const kept_out[] = { sandbox->home, config->state,
+		config->runtime, "/usr", "/etc", "/run", "/proc", "/dev",
 		"/tmp" };
+	const char *place;
 	char real[CRB_PATH_MAX];
 
 	for (size_t i = 0; i < sizeof(kept_out) / sizeof(*kept_out); i++) {
 		struct crb_err missing;
 		const char *path = kept_out[i];
 
-		if (real_path(path, real, &missing) == CRB_OK)
+		if (path == NULL || path[0] == '\0')
+			continue;
+		if (crb_folder_real(path, real, &missing) == CRB_OK)
 			path = real;
-		if (contains(sandbox->workspace, path))
+		if (crb_folder_holds(sandbox->workspace, path))
 			return crb_err_set(err, CRB_ERR_USAGE,
 			    "the workspace %s holds %s, which a sandbox must "
 			    "not reach: go to the project's folder, or name "
 			    "it with --workspace",
 			    sandbox->workspace, path);
 	}
+	place = crb_masked_over(&sandbox->masked, sandbox->workspace);
+	if (place == NULL)
+		place = crb_masked_broker_in(
+		    &sandbox->masked, sandbox->workspace);
+	if (place != NULL)
+		return crb_err_set(err, CRB_ERR_USAGE,
+		    "the workspace %s is in, or holds, a place that no sandbox "
+		    "sees (the broker's own, or one of credentials): %s. Go to "
+		    "the project's folder, or name it with --workspace",
+		    sandbox->workspace, place);
 	return CRB_OK;
 }
 
-/*
- * What lies in a broker's folder is not for a sandbox, and a read-only mount
- * would not keep it from the sockets there.
- */
-static enum crb_status
-hide(struct crb_sandbox *sandbox, const struct crb_sandbox_forbidden *forbidden,
-    struct crb_err *err)
+static char *
+variable(const char *name)
 {
-	const char *const paths[CRB_SANDBOX_HIDDEN] = { forbidden->state,
-		forbidden->runtime };
-	struct crb_err missing;
+	return getenv(name);
+}
 
-	for (size_t i = 0; i < CRB_SANDBOX_HIDDEN; i++) {
-		char *real = sandbox->hidden[i];
+/* What is the broker's: an agent that reads or writes there has won. */
+static void
+find_masked(struct crb_sandbox *sandbox)
+{
+	const struct crb_config *config = sandbox->request->config;
+	char home_config[CRB_PATH_MAX] = "", home_state[CRB_PATH_MAX] = "";
+	const char *own[16];
+	const char *const places[] = { config->state, config->runtime,
+		config->key_file, config->file,
+		getenv("CREDBROKER_ADMIN_SOCKET"), home_config, home_state,
+		"/etc/credbroker", "/var/lib/credbroker", "/run/credbroker" };
+	struct crb_err err;
+	size_t count = 0;
 
-		if (real_path(paths[i], real, &missing) != CRB_OK) {
-			real[0] = '\0';
+	(void)!crb_path_join(
+	    home_config, sandbox->home, ".config/credbroker", &err);
+	(void)!crb_path_join(
+	    home_state, sandbox->home, ".local/state/credbroker", &err);
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (places[i] != NULL && places[i][0] != '\0')
+			own[count++] = places[i];
+	own[count] = NULL;
+	crb_masked_init(&sandbox->masked, sandbox->home, own, variable);
+}
+
+static struct crb_binds
+binds_of(struct crb_sandbox *sandbox)
+{
+	return (struct crb_binds){
+		.home = sandbox->home,
+		.workspace = sandbox->workspace,
+		.masked = &sandbox->masked,
+		.mounts = &sandbox->mounts,
+	};
+}
+
+static enum crb_status
+find_command(struct crb_sandbox *sandbox, int *exit, struct crb_err *err)
+{
+	const struct crb_program_search search = {
+		.path = getenv("PATH"),
+		.home = sandbox->home,
+		.workspace = sandbox->workspace,
+		.mounts = &sandbox->mounts,
+	};
+
+	if (crb_program_find(sandbox->request->command, &search,
+		&sandbox->program, exit, err) != CRB_OK)
+		return err->status;
+	if (sandbox->program.in_workspace &&
+	    strchr(sandbox->request->command, '/') == NULL)
+		crb_args_printf(&sandbox->protected.notices,
+		    "%s is %s, which is in the workspace, where an agent "
+		    "could have put it",
+		    sandbox->request->command, sandbox->program.path);
+	return CRB_OK;
+}
+
+static enum crb_status
+find_shim(struct crb_sandbox *sandbox, struct crb_err *err)
+{
+	char libexec[CRB_PATH_MAX];
+
+	if (crb_libexec_find(libexec, err) != CRB_OK ||
+	    crb_path_join(sandbox->shim, libexec, "credbroker-shim", err) !=
+		CRB_OK)
+		return err->status;
+	if (access(sandbox->shim, X_OK) == -1)
+		return crb_err_errno(err, "%s", sandbox->shim);
+	return CRB_OK;
+}
+
+static enum crb_status
+open_port(struct crb_sandbox *sandbox, struct crb_err *err)
+{
+	if (!sandbox->request->host_network && !sandbox->request->bare)
+		return CRB_OK;
+	return crb_host_port_open(&sandbox->listener, &sandbox->port, err);
+}
+
+/* Without a sandbox there are no mounts, and nothing is judged. */
+static enum crb_status
+prepare_bare(struct crb_sandbox *sandbox, int *exit, struct crb_err *err)
+{
+	const struct crb_sandbox_request *request = sandbox->request;
+
+	if (request->binds->count > 0 || request->ro_binds->count > 0 ||
+	    request->open->count > 0)
+		return crb_err_set(err, CRB_ERR_USAGE,
+		    "--bind, --ro-bind and --open make no sense with "
+		    "--no-sandbox: the command sees everything");
+	if (find_command(sandbox, exit, err) != CRB_OK ||
+	    find_shim(sandbox, err) != CRB_OK)
+		return err->status;
+	if (sandbox->program.in_workspace &&
+	    strchr(request->command, '/') == NULL)
+		return crb_err_set(err, CRB_ERR_USAGE,
+		    "%s is in the workspace, where an agent could have put "
+		    "it, and there is no sandbox: name it by its path if you "
+		    "mean it",
+		    sandbox->program.path);
+	return open_port(sandbox, err);
+}
+
+enum crb_status
+crb_sandbox_prepare(const struct crb_sandbox_request *request,
+    struct crb_sandbox *out, int *exit, struct crb_err *err)
+{
+	struct crb_binds binds;
+
+	*out = (struct crb_sandbox){ .request = request, .listener = -1 };
+	if (find_home(out->home, err) != CRB_OK ||
+	    find_workspace(out, err) != CRB_OK ||
+	    crb_variables_check(request->env, &out->protected.notices, err) !=
+		CRB_OK)
+		return err->status;
+	if (request->bare)
+		return prepare_bare(out, exit, err);
+	find_masked(out);
+	binds = binds_of(out);
+	if (judge_workspace(out, err) != CRB_OK ||
+	    crb_binds_add_all(&binds, request->ro_binds, true, err) != CRB_OK ||
+	    crb_binds_add_all(&binds, request->binds, false, err) != CRB_OK ||
+	    find_bwrap(out->workspace, out->bwrap, err) != CRB_OK ||
+	    find_command(out, exit, err) != CRB_OK ||
+	    find_shim(out, err) != CRB_OK || open_port(out, err) != CRB_OK)
+		return err->status;
+	return CRB_OK;
+}
+
+/* The session's folder and the workspace are mounted anyway. */
+static bool
+is_ours(const struct crb_sandbox *sandbox, const char *target)
+{
+	return strcmp(target, "/run/credbroker") == 0 ||
+	    strcmp(target, sandbox->workspace) == 0;
+}
+
+static enum crb_status
+add_profile_mounts(
+    struct crb_sandbox *sandbox, const json_t *mounts, struct crb_err *err)
+{
+	const struct crb_binds binds = binds_of(sandbox);
+	const json_t *mount;
+	size_t i;
+
+	json_array_foreach(mounts, i, mount)
+	{
+		const char *source = json_string_value(
+		    json_object_get(mount, "source"));
+		const char *target = json_string_value(
+		    json_object_get(mount, "target"));
+
+		if (source == NULL || target == NULL ||
+		    is_ours(sandbox, target))
 			continue;
-		}
-		if (contains(real, sandbox->workspace))
-			return crb_err_set(err, CRB_ERR_USAGE,
-			    "the workspace %s is in the broker's own folder "
-			    "%s: go to the project's folder, or name it with "
-			    "--workspace",
-			    sandbox->workspace, real);
-		if (!crb_sandbox_shows(real))
-			real[0] = '\0';
+		if (crb_binds_add(&binds, source, target,
+			json_is_true(json_object_get(mount, "read_only")),
+			err) != CRB_OK)
+			return crb_err_context(err, "the profile's mounts");
 	}
 	return CRB_OK;
 }
 
-enum crb_status
-crb_sandbox_prepare(const char *workspace,
-    const struct crb_sandbox_forbidden *forbidden, struct crb_sandbox *out,
-    struct crb_err *err)
-{
-	char libexec[CRB_PATH_MAX];
-
-	if (find_home(out->home, err) != CRB_OK ||
-	    real_path(workspace != NULL ? workspace : ".", out->workspace,
-		err) != CRB_OK ||
-	    judge_workspace(out, forbidden, err) != CRB_OK ||
-	    hide(out, forbidden, err) != CRB_OK ||
-	    find_bwrap(out->workspace, out->bwrap, err) != CRB_OK ||
-	    crb_libexec_find(libexec, err) != CRB_OK ||
-	    crb_path_join(out->shim, libexec, "credbroker-shim", err) != CRB_OK)
-		return err->status;
-	if (access(out->shim, X_OK) == -1)
-		return crb_err_errno(err, "%s", out->shim);
-	return CRB_OK;
-}
-
-/* The command inside, seen from here: where signals are passed on to. */
-static volatile sig_atomic_t inner_pid;
-
+/* A socket that somebody listens on is a way out, in the workspace too. */
 static void
-pass_on(int number)
+cover_sockets(struct crb_sandbox *sandbox)
 {
-	int saved = errno;
+	struct crb_args sockets = { .count = 0 };
 
-	if (inner_pid > 0)
-		(void)kill((pid_t)inner_pid, number);
-	errno = saved;
-}
+	crb_binds_sockets(sandbox->workspace, &sockets);
+	for (size_t i = 0; i < sockets.count; i++) {
+		const char *name = crb_folder_rest(
+				       sandbox->workspace, sockets.at[i]) +
+		    1;
+		bool open = false;
 
-/*
- * The terminal's own signals reach the command by themselves (it is in the
- * same foreground group); bubblewrap must not die of them before it does.
- */
-static void
-set_signals(void)
-{
-	static const int passed[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
-	struct sigaction pass = { .sa_handler = pass_on,
-		.sa_flags = SA_RESTART };
-
-	(void)sigemptyset(&pass.sa_mask);
-	for (size_t i = 0; i < sizeof(passed) / sizeof(*passed); i++)
-		(void)sigaction(passed[i], &pass, NULL);
-	(void)signal(SIGINT, SIG_IGN);
-	(void)signal(SIGQUIT, SIG_IGN);
-}
-
-static void
-read_inner_pid(int info)
-{
-	CRB_AUTO_BUF struct crb_buf buf = CRB_BUF_INIT(4096);
-	CRB_AUTO_JSON json_t *json = NULL;
-	struct crb_err err;
-
-	if (crb_io_read_all(info, &buf, CRB_FOREVER, &err) == CRB_OK &&
-	    buf.len > 0 &&
-	    crb_json_parse(buf.data, buf.len, "bwrap", &json, &err) == CRB_OK)
-		inner_pid = (sig_atomic_t)json_integer_value(
-		    json_object_get(json, "child-pid"));
-}
-
-/*
- * In the child: nothing of ours is left open but what bubblewrap is told of,
- * and nothing of our caller's: a folder's descriptor would lead out.
- */
-static void
-exec_bwrap(const struct crb_sandbox *sandbox, struct crb_args *args,
-    struct crb_args *environment, int seccomp, int info)
-{
-	if (close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC) == 0 &&
-	    fcntl(seccomp, F_SETFD, 0) == 0 && fcntl(info, F_SETFD, 0) == 0)
-		(void)execve(sandbox->bwrap, args->at, environment->at);
-	(void)dprintf(STDERR_FILENO, "credbroker: %s: %s\n", sandbox->bwrap,
-	    strerror(errno));
-	_exit(127);
-}
-
-static enum crb_status
-wait_for(pid_t pid, int *status, struct crb_err *err)
-{
-	int raw;
-
-	while (waitpid(pid, &raw, 0) == -1)
-		if (errno != EINTR)
-			return crb_err_errno(err, "waiting for the sandbox");
-	*status = WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
-	return CRB_OK;
-}
-
-static enum crb_status
-spawn(const struct crb_sandbox *sandbox, struct crb_args *args,
-    struct crb_args *environment, int seccomp, int info[2], int *status,
-    struct crb_err *err)
-{
-	pid_t pid;
-
-	set_signals();
-	if ((pid = fork()) == -1)
-		return crb_err_errno(err, "fork");
-	if (pid == 0)
-		exec_bwrap(sandbox, args, environment, seccomp, info[1]);
-	(void)close(info[1]);
-	info[1] = -1;
-	read_inner_pid(info[0]);
-	return wait_for(pid, status, err);
+		for (size_t j = 0; j < sandbox->request->open->count; j++)
+			open |= strcmp(sandbox->request->open->item[j], name) ==
+			    0;
+		if (open)
+			continue;
+		crb_mounts_add(
+		    &sandbox->mounts, CRB_MOUNT_FILE, NULL, sockets.at[i]);
+		crb_args_printf(&sandbox->protected.notices,
+		    "%s is a socket that somebody listens on: it is hidden "
+		    "(--open %s shows it)",
+		    name, name);
+	}
+	crb_args_clear(&sockets);
 }
 
 enum crb_status
-crb_sandbox_run(const struct crb_sandbox *sandbox, const char *folder,
-    const json_t *environment, char *const *command, int *status,
-    struct crb_err *err)
+crb_sandbox_settle(
+    struct crb_sandbox *sandbox, const json_t *mounts, struct crb_err *err)
 {
-	struct crb_args args = { .count = 0 }, variables = { .count = 0 };
-	CRB_AUTO_FD int seccomp = -1;
-	int info[2];
-	enum crb_status result;
-
-	if (crb_sandbox_filter(&seccomp, err) != CRB_OK)
+	if (sandbox->request->bare)
+		return CRB_OK;
+	if (add_profile_mounts(sandbox, mounts, err) != CRB_OK)
 		return err->status;
-	if (pipe2(info, O_CLOEXEC) == -1)
-		return crb_err_errno(err, "pipe");
-	crb_sandbox_args(sandbox, folder, seccomp, info[1], &args);
-	for (size_t i = 0; command[i] != NULL; i++)
-		crb_args_add(&args, command[i]);
-	crb_sandbox_environment(sandbox, environment, &variables);
-	result = spawn(sandbox, &args, &variables, seccomp, info, status, err);
-	(void)close(info[0]);
-	if (info[1] != -1)
-		(void)close(info[1]);
-	crb_args_clear(&args);
-	crb_args_clear(&variables);
-	return result;
+	crb_mounts_add(&sandbox->mounts, CRB_MOUNT_FOLDER, NULL, sandbox->home);
+	crb_mounts_add(&sandbox->mounts, CRB_MOUNT_WRITE, sandbox->workspace,
+	    sandbox->workspace);
+	sandbox->protect = (struct crb_protected_request){
+		.home = sandbox->home,
+		.workspace = sandbox->workspace,
+		.more = &sandbox->request->config->read_only,
+		.open = sandbox->request->open,
+		.masked = &sandbox->masked,
+	};
+	if (crb_protected_apply(&sandbox->protect, &sandbox->mounts,
+		&sandbox->protected, err) != CRB_OK)
+		return err->status;
+	cover_sockets(sandbox);
+	crb_masked_apply(&sandbox->masked, &sandbox->mounts);
+	crb_mounts_sort(&sandbox->mounts);
+	return CRB_OK;
+}
+
+void
+crb_sandbox_clear(struct crb_sandbox *sandbox)
+{
+	if (sandbox->listener != -1)
+		(void)close(sandbox->listener);
+	crb_mounts_clear(&sandbox->mounts);
+	crb_masked_clear(&sandbox->masked);
+	crb_protected_clear(&sandbox->protected);
 }

@@ -95,6 +95,15 @@ const struct crb_option crb_config_options[] = {
 	    .preset = "3000",
 	    .value = "COUNT",
 	    .help = "most requests of a session in a minute" },
+	{ .name = "read_only",
+	    .type = CRB_OPTION_REPEAT,
+	    AT(read_only),
+	    .value = "NAME",
+	    .help = "more files of a workspace that run keeps read-only" },
+	{ .name = "allow_no_sandbox",
+	    .type = CRB_OPTION_FLAG,
+	    AT(allow_no_sandbox),
+	    .help = "let run --no-sandbox use one's own broker" },
 	CRB_OPTION_END,
 };
 

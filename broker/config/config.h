@@ -26,7 +26,10 @@ struct crb_config {
 	int64_t exchanges_max;       /* a session, at once */
 	int64_t requests_per_minute; /* a session; each leaves audit lines */
 	struct crb_roles *roles;     /* NULL: the key is not there */
-	json_t *json;                /* owns the strings */
+	struct crb_list
+	    read_only;         /* more names that `run` does not let write */
+	bool allow_no_sandbox; /* `run --no-sandbox`, for one's own broker */
+	json_t *json;          /* owns the strings */
 	char places[4][CRB_PATH_MAX];
 };
 
