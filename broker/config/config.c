@@ -448,8 +448,7 @@ crb_config_take(struct crb_config *to, struct crb_config *from)
 	const char **const members[] = { &to->file, &to->state, &to->runtime };
 	const char *const given[] = { from->file, from->state, from->runtime };
 
-	json_decref(to->json);
-	crb_roles_free(to->roles);
+	crb_config_clear(to);
 	*to = *from;
 	/* What pointed into *from points into *to. */
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
@@ -472,6 +471,7 @@ crb_config_differs(const json_t *a, const json_t *b, const char *key)
 void
 crb_config_clear(struct crb_config *config)
 {
+	crb_options_clear(crb_config_options, config);
 	json_decref(config->json);
 	crb_roles_free(config->roles);
 	*config = (struct crb_config){ 0 };
