@@ -24,8 +24,11 @@ struct crb_options {
 	const char *listen; /* ADDRESS:PORT */
 	int retry_ms;       /* how long to wait for a broker that restarts */
 	bool interrupts;    /* exec: INT and QUIT as they are by default */
-	int listen_fd;      /* exec: listens already, on a host's port; or -1 */
-	char **args;        /* what follows the options; NULL-terminated */
+	const char *pid;    /* inventory: of which process; NULL: its own */
+	const char *only;   /* inventory: of which kind; NULL: of all */
+	bool json, quiet, no_network; /* inventory */
+	int listen_fd; /* exec: listens already, on a host's port; or -1 */
+	char **args;   /* what follows the options; NULL-terminated */
 	int arg_count;
 };
 
@@ -45,6 +48,7 @@ int crb_forward_run(const struct crb_options *options);
 int crb_exec_run(const struct crb_options *options);
 int crb_get_run(const struct crb_options *options);
 int crb_status_run(const struct crb_options *options);
+int crb_inventory_run(const struct crb_options *options);
 int crb_git_credential_run(const struct crb_options *options);
 
 /*

@@ -20,6 +20,10 @@ static const struct crb_command commands[] = {
 	    1, 1, false, false, crb_get_run },
 	{ "status", "", "say what this session may use, and until when", 0, 0,
 	    0, false, false, crb_status_run },
+	{ "inventory",
+	    "[--pid PID] [--only KIND] [--no-network] [--json] [--quiet]",
+	    "list the secrets that could be read here", 0, 0, 0, false, false,
+	    crb_inventory_run },
 	{ "git-credential-credbroker", "get|store|erase",
 	    "git's credential helper", 15000, 1, 1, false, true,
 	    crb_git_credential_run },
@@ -41,7 +45,7 @@ command_find(const char *name, bool program_only)
 static void
 usage(int fd)
 {
-	char text[1024];
+	char text[2048];
 	int n = snprintf(text, sizeof(text),
 	    "usage: credbroker-shim COMMAND [--socket PATH] [--retry SECONDS] "
 	    "...\n\n");

@@ -57,16 +57,69 @@ set_listen_fd(struct crb_options *options, const char *value)
 	return *value == '\0' && options->listen_fd > 2;
 }
 
+static bool
+set_pid(struct crb_options *options, const char *value)
+{
+	options->pid = value;
+	return value[0] != '\0';
+}
+
+static bool
+set_only(struct crb_options *options, const char *value)
+{
+	options->only = value;
+	return value[0] != '\0';
+}
+
+static bool
+set_json(struct crb_options *options, const char *value)
+{
+	(void)value;
+	return options->json = true;
+}
+
+static bool
+set_quiet(struct crb_options *options, const char *value)
+{
+	(void)value;
+	return options->quiet = true;
+}
+
+static bool
+set_no_network(struct crb_options *options, const char *value)
+{
+	(void)value;
+	return options->no_network = true;
+}
+
 static const struct option {
 	const char *name;
 	bool (*set)(struct crb_options *options, const char *value);
+	/* The one command that takes it; NULL: those of the endpoint. */
+	int (*only)(const struct crb_options *options);
+	bool flag; /* takes no value */
 } option_table[] = {
-	{ "--socket", set_socket },
-	{ "--listen", set_listen },
-	{ "--retry", set_retry },
-	{ "--interrupts", set_interrupts },
-	{ "--listen-fd", set_listen_fd },
+	{ "--socket", set_socket, NULL, false },
+	{ "--listen", set_listen, NULL, false },
+	{ "--retry", set_retry, NULL, false },
+	{ "--interrupts", set_interrupts, crb_exec_run, false },
+	{ "--listen-fd", set_listen_fd, crb_exec_run, false },
+	{ "--pid", set_pid, crb_inventory_run, false },
+	{ "--only", set_only, crb_inventory_run, false },
+	{ "--json", set_json, crb_inventory_run, true },
+	{ "--quiet", set_quiet, crb_inventory_run, true },
+	{ "--no-network", set_no_network, crb_inventory_run, true },
 };
+
+static bool
+option_fits(const struct option *option, const struct crb_command *command)
+{
+	if (option->only != NULL)
+		return option->only == command->run;
+	if (option->set == set_listen)
+		return command->listens;
+	return command->run != crb_inventory_run;
+}
 
 /* The option that `word` is or begins; *value is what follows its "=". */
 static const struct option *
@@ -78,15 +131,10 @@ option_find(
 		const struct option *option = &option_table[i];
 		size_t len = strlen(option->name);
 
-		if (option->set == set_listen && !command->listens)
+		if (!option_fits(option, command) ||
+		    strncmp(word, option->name, len) != 0)
 			continue;
-		if ((option->set == set_interrupts ||
-			option->set == set_listen_fd) &&
-		    command->run != crb_exec_run)
-			continue;
-		if (strncmp(word, option->name, len) != 0)
-			continue;
-		if (word[len] != '\0' && word[len] != '=')
+		if (word[len] != '\0' && (word[len] != '=' || option->flag))
 			continue;
 		*value = word[len] == '=' ? word + len + 1 : NULL;
 		return option;
@@ -119,8 +167,10 @@ crb_options_parse(struct crb_options *options,
 			return crb_say_fail(CRB_EXIT_USAGE,
 			    "%s: no option %s; see --help", command->name,
 			    argv[i]);
-		if (value == NULL && i + 1 < argc)
+		if (value == NULL && !option->flag && i + 1 < argc)
 			value = argv[++i];
+		if (option->flag)
+			value = "";
 		if (value == NULL || !option->set(options, value))
 			return crb_say_fail(CRB_EXIT_USAGE,
 			    "%s: %s wants a value that makes sense",

@@ -2,17 +2,19 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "shim/cleanup.h"
+#include "shim/lines.h"
+
 /* The table may change under the reader, who then misses a line. */
 #define TRIES 3
-#define LINE_MAX_BYTES 512
 
 /* As the kernel numbers them in /proc/net/tcp (include/net/tcp_states.h). */
 #define STATE_ESTABLISHED 1
@@ -53,33 +55,46 @@ read_row(
 		if (i == 2 && strcmp(word, remote) != 0)
 			return false;
 		if (i == 3)
-			row->state = (unsigned)strtoul(word, NULL, 16);
+			row->state = (unsigned)crb_lines_number(word, 16, NULL);
 		if (i == 7)
-			row->uid = strtoul(word, NULL, 10);
+			row->uid = crb_lines_number(word, 10, NULL);
 		if (i == 9) {
-			row->inode = strtoul(word, NULL, 10);
+			row->inode = crb_lines_number(word, 10, NULL);
 			return true;
 		}
 	}
 	return false;
 }
 
+/* The row that is looked for, and whether it was there. */
+struct row_search {
+	char local[64];
+	char remote[64];
+	struct socket_row *row;
+	bool found;
+};
+
+static bool
+look_at_row(void *ctx, char *line)
+{
+	struct row_search *search = ctx;
+
+	search->found = read_row(
+	    line, search->local, search->remote, search->row);
+	return !search->found;
+}
+
 static bool
 find_in(const char *table, const char *prefix, const struct sockaddr_in *from,
     const struct sockaddr_in *to, struct socket_row *row)
 {
-	char local[64], remote[64], line[LINE_MAX_BYTES];
-	FILE *file = fopen(table, "re");
-	bool found = false;
+	CRB_AUTO_FD int fd = open(table, O_RDONLY | O_CLOEXEC);
+	struct row_search search = { .row = row };
 
-	if (file == NULL)
-		return false;
-	address_text(from, prefix, local, sizeof(local));
-	address_text(to, prefix, remote, sizeof(remote));
-	while (!found && fgets(line, sizeof(line), file) != NULL)
-		found = read_row(line, local, remote, row);
-	(void)fclose(file);
-	return found;
+	address_text(from, prefix, search.local, sizeof(search.local));
+	address_text(to, prefix, search.remote, sizeof(search.remote));
+	crb_lines_each(fd, look_at_row, &search);
+	return search.found;
 }
 
 /* A client may have an IPv6 socket, and us as a mapped address. */

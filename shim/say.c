@@ -23,12 +23,9 @@ crb_say_bytes(int fd, const char *bytes, size_t len)
 	return true;
 }
 
-/*
- * The length of the well-formed UTF-8 sequence of two to four bytes at `p`
- * (RFC 3629, table of section 4), or 0.  C1 controls do not count.
- */
-static size_t
-utf8_length(const unsigned char *p, size_t len)
+/* RFC 3629, the table of section 4. */
+size_t
+crb_say_utf8(const unsigned char *p, size_t len)
 {
 	static const struct {
 		unsigned char lead_min, lead_max, next_min, next_max;
@@ -66,7 +63,7 @@ shown_length(const unsigned char *p, size_t len)
 {
 	if (p[0] == '\n' || p[0] == '\t' || (p[0] >= 0x20 && p[0] < 0x7f))
 		return 1;
-	return utf8_length(p, len);
+	return crb_say_utf8(p, len);
 }
 
 bool

@@ -20,6 +20,12 @@ int crb_say_fail(enum crb_exit code, const char *fmt, ...)
 bool crb_say_bytes(int fd, const char *bytes, size_t len);
 
 /*
+ * The length of the well-formed UTF-8 sequence of two to four bytes at `p`
+ * (RFC 3629), of which `len` are there, or 0.  C1 controls do not count.
+ */
+size_t crb_say_utf8(const unsigned char *p, size_t len);
+
+/*
  * Write text that somebody else chose: printable ASCII, newlines, tabs and
  * well-formed UTF-8 as they are, all else (C0 and C1 controls, broken UTF-8)
  * as \xNN.  A newline is added where the last one is missing.
