@@ -64,7 +64,8 @@
 	F(TEXT, task, CRB_TASK_MAX) \
 	F(BYTES, token_hash, 32) \
 	F(U64, expires, 0) /* wall clock, seconds */ \
-	F(U16, connections, 0) /* at most so many at once */
+	F(U16, connections, 0) /* at most so many at once */ \
+	F(U16, port, 0) /* of the host's that the forwarder has; 0: none */
 #define CRB_FIELDS_SESSION_RENEW(F) \
 	F(TEXT, session, CRB_SESSION_ID_MAX) \
 	F(U64, expires, 0)

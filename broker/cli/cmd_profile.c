@@ -1,8 +1,11 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "broker/cli/binds.h"
 #include "broker/cli/client.h"
+#include "broker/cli/folders.h"
 #include "broker/cli/output.h"
 #include "broker/cli/params.h"
 
@@ -10,6 +13,7 @@ struct profile_options {
 	struct crb_common common;
 	struct crb_list grants;
 	struct crb_list labels;
+	struct crb_list mounts, ro_mounts;
 	int64_t ttl;
 	bool replace;
 };
@@ -29,6 +33,16 @@ static const struct crb_option add_options[] = {
 	    .offset = AT(labels),
 	    .value = "KEY=VALUE",
 	    .help = "a label of its tasks" },
+	{ .name = "mount",
+	    .type = CRB_OPTION_REPEAT,
+	    .offset = AT(mounts),
+	    .value = "PATH[:TARGET]",
+	    .help = "a file or folder its sandboxes see, writable" },
+	{ .name = "mount-ro",
+	    .type = CRB_OPTION_REPEAT,
+	    .offset = AT(ro_mounts),
+	    .value = "PATH[:TARGET]",
+	    .help = "the same, read-only" },
 	{ .name = "ttl",
 	    .type = CRB_OPTION_DURATION,
 	    .offset = AT(ttl),
@@ -45,22 +59,48 @@ static const struct crb_option add_options[] = {
 static const struct crb_option other_options[] = { CRB_COMMON_OPTIONS };
 
 static enum crb_status
+add_mounts(const struct crb_list *items, bool read_only, json_t *mounts,
+    struct crb_err *err)
+{
+	char source[CRB_PATH_MAX], real[CRB_PATH_MAX];
+	const char *target;
+
+	for (size_t i = 0; i < items->count; i++) {
+		if (crb_bind_split(items->item[i], source, &target, err) !=
+			CRB_OK ||
+		    crb_folder_real(source, real, err) != CRB_OK)
+			return crb_err_context(
+			    err, read_only ? "--mount-ro" : "--mount");
+		(void)json_array_append_new(mounts,
+		    json_pack("{s:s, s:s, s:b}", "source", real, "target",
+			target != NULL ? target : real, "read_only",
+			(int)read_only));
+	}
+	return CRB_OK;
+}
+
+static enum crb_status
 add_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
 {
 	const struct profile_options *options = opaque;
 	CRB_AUTO_JSON json_t *labels = json_object();
+	CRB_AUTO_JSON json_t *mounts = json_array();
 	CRB_AUTO_JSON json_t *result = NULL;
 	json_t *request;
 
 	if (options->grants.count == 0)
 		return crb_err_set(
 		    err, CRB_ERR_USAGE, "a profile needs at least one --grant");
-	if (crb_labels_read(&options->labels, labels, err) != CRB_OK)
+	if (crb_labels_read(&options->labels, labels, err) != CRB_OK ||
+	    add_mounts(&options->mounts, false, mounts, err) != CRB_OK ||
+	    add_mounts(&options->ro_mounts, true, mounts, err) != CRB_OK)
 		return err->status;
 	request = json_pack("{s:s, s:o, s:O, s:b}", "name", operands->at[0],
 	    "grants", crb_list_json(&options->grants), "labels", labels,
 	    "replace", options->replace);
+	if (json_array_size(mounts) > 0)
+		(void)json_object_set(request, "mounts", mounts);
 	if (options->ttl > 0)
 		(void)json_object_set_new(
 		    request, "ttl", json_integer(options->ttl));
@@ -126,6 +166,21 @@ list_run(struct crb_cli *cli, const void *opaque,
 }
 
 static void
+print_mount(const json_t *mount)
+{
+	const char *source = crb_member(mount, "source");
+	const char *target = crb_member(mount, "target");
+	char text[2 * CRB_PATH_MAX + 32];
+
+	(void)snprintf(text, sizeof(text), "%s%s%s%s", source,
+	    strcmp(source, target) != 0 ? " at " : "",
+	    strcmp(source, target) != 0 ? target : "",
+	    json_is_true(json_object_get(mount, "read_only")) ? ", read-only"
+							      : "");
+	crb_output_pair("mount", text);
+}
+
+static void
 print_profile(const json_t *profile)
 {
 	const json_t *labels = json_object_get(profile, "labels");
@@ -143,6 +198,8 @@ print_profile(const json_t *profile)
 		    json_string_value(value));
 		crb_output_pair("label", label);
 	}
+	json_array_foreach(json_object_get(profile, "mounts"), i, value)
+	    print_mount(value);
 	if (crb_member_number(profile, "ttl") > 0) {
 		crb_duration_text(crb_member_number(profile, "ttl"), ttl);
 		crb_output_pair("ttl", ttl);

@@ -211,6 +211,10 @@ issue(struct run *run, struct crb_err *err)
 		return err->status;
 	(void)json_object_set_new(
 	    request, "workspace", json_string(run->sandbox.workspace));
+	/* Of a broker of root's; one's own gives it to oneself anyway. */
+	if (getuid() != 0)
+		(void)json_object_set_new(
+		    request, "owner", json_integer(getuid()));
 	if (run->sandbox.port != 0)
 		(void)json_object_set_new(
 		    request, "port", json_integer(run->sandbox.port));

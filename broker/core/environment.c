@@ -8,9 +8,19 @@
 #include "broker/core/git_rewrites.h"
 
 #define CONFIG_KEY_MAX 512
+#define URL_MAX 32
+
+static void
+endpoint_url(const struct crb_session *session, char out[URL_MAX])
+{
+	(void)snprintf(out, URL_MAX, "http://127.0.0.1:%u",
+	    session->port != 0 ? (unsigned)session->port
+			       : (unsigned)CRB_ENDPOINT_PORT);
+}
 
 /* git's own configuration, given by GIT_CONFIG_COUNT and its pairs. */
 struct git_config {
+	char endpoint[URL_MAX];
 	json_t *environment;
 	json_t *prefixes; /* seen already: two credentials of one host */
 	unsigned count;
@@ -80,7 +90,7 @@ add_grant(struct git_config *config, const struct crb_session *session,
 	if (credential == NULL || !speaks_git(credential->backend))
 		return CRB_OK;
 	for (size_t i = 0; status == CRB_OK && i < credential->route.count; i++)
-		status = crb_git_rewrites(CRB_ENDPOINT_URL,
+		status = crb_git_rewrites(config->endpoint,
 		    &credential->route.origin[i], add_rewrite, config, err);
 	return status;
 }
@@ -90,10 +100,12 @@ add_git(
     const struct crb_session *session, json_t *environment, struct crb_err *err)
 {
 	CRB_AUTO_JSON json_t *prefixes = json_object();
-	struct git_config config = { environment, prefixes, 0 };
+	struct git_config config = { .environment = environment,
+		.prefixes = prefixes };
 	enum crb_status status;
 	char count[16];
 
+	endpoint_url(session, config.endpoint);
 	/* An empty one forgets the helpers of other configuration files. */
 	status = add_config(&config, "credential.helper", "", err);
 	for (size_t i = 0; status == CRB_OK && i < session->grant_count; i++)
@@ -115,15 +127,18 @@ crb_environment(
 	static const struct {
 		const char *name, *value;
 	} fixed[] = {
-		{ "CREDBROKER_ENDPOINT", CRB_ENDPOINT_URL },
 		{ "CREDBROKER_TOKEN_FILE", CRB_ENDPOINT_FOLDER "/token" },
 		{ "NO_PROXY", "127.0.0.1,localhost" },
 		{ "no_proxy", "127.0.0.1,localhost" },
 	};
 	CRB_AUTO_JSON json_t *environment = json_object();
 	enum crb_status status;
+	char endpoint[URL_MAX];
 
+	endpoint_url(session, endpoint);
 	status = set(environment, "CREDBROKER_TASK", session->task, err);
+	if (status == CRB_OK)
+		status = set(environment, "CREDBROKER_ENDPOINT", endpoint, err);
 	for (size_t i = 0;
 	     status == CRB_OK && i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		status = set(environment, fixed[i].name, fixed[i].value, err);
@@ -146,7 +161,8 @@ add_mount(json_t *mounts, const char *source, const char *target,
 }
 
 enum crb_status
-crb_mounts(const struct crb_session *session, json_t **out, struct crb_err *err)
+crb_mounts(const struct crb_session *session, const json_t *more, json_t **out,
+    struct crb_err *err)
 {
 	CRB_AUTO_JSON json_t *mounts = json_array();
 	char folder[CRB_PATH_MAX];
@@ -159,6 +175,9 @@ crb_mounts(const struct crb_session *session, json_t **out, struct crb_err *err)
 	if (status == CRB_OK && session->workspace != NULL)
 		status = add_mount(
 		    mounts, session->workspace, session->workspace, false, err);
+	if (status == CRB_OK && more != NULL &&
+	    json_array_extend(mounts, (json_t *)(uintptr_t)more) != 0)
+		status = crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	if (status == CRB_OK)
 		*out = CRB_STEAL(mounts);
 	return status;

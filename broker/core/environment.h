@@ -4,14 +4,14 @@
 #include "broker/core/session.h"
 
 /* What a sandbox is given, besides the broker itself. */
-#define CRB_ENDPOINT_URL "http://127.0.0.1:9169"
+#define CRB_ENDPOINT_PORT 9169
 #define CRB_ENDPOINT_FOLDER "/run/credbroker"
 
 /* NAME: value, for the session's grants as they are now. */
 CRB_NODISCARD enum crb_status crb_environment(
     const struct crb_session *session, json_t **out, struct crb_err *err);
-/* [{source, target, read_only}] */
-CRB_NODISCARD enum crb_status crb_mounts(
-    const struct crb_session *session, json_t **out, struct crb_err *err);
+/* [{source, target, read_only}]; `more` (the profile's) may be NULL. */
+CRB_NODISCARD enum crb_status crb_mounts(const struct crb_session *session,
+    const json_t *more, json_t **out, struct crb_err *err);
 
 #endif /* !CRB_ENVIRONMENT_H */

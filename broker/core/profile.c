@@ -9,6 +9,8 @@
 #include "base/text.h"
 
 #define WHERE "stored profile"
+/* Of the record.  1 had no mounts, and did not say its version. */
+#define VERSION 2
 
 void
 crb_profile_free(struct crb_profile *profile)
@@ -17,6 +19,7 @@ crb_profile_free(struct crb_profile *profile)
 		return;
 	json_decref(profile->grants);
 	json_decref(profile->labels);
+	json_decref(profile->mounts);
 	free(profile);
 }
 
@@ -35,6 +38,7 @@ crb_profile_new(const char *name, json_t *grants, json_t *labels, int64_t ttl,
 	memcpy(profile->name, name, strlen(name) + 1);
 	profile->grants = json_incref(grants);
 	profile->labels = labels != NULL ? json_incref(labels) : json_object();
+	profile->mounts = json_array();
 	profile->ttl = ttl;
 	profile->created = crb_wall_seconds();
 	crb_record_id_random(&profile->record);
@@ -45,9 +49,26 @@ crb_profile_new(const char *name, json_t *grants, json_t *labels, int64_t ttl,
 json_t *
 crb_profile_record(const struct crb_profile *profile)
 {
-	return json_pack("{s:s, s:O, s:O, s:I, s:I}", "name", profile->name,
-	    "grants", profile->grants, "labels", profile->labels, "ttl",
+	return json_pack("{s:i, s:s, s:O, s:O, s:O, s:I, s:I}", "version",
+	    VERSION, "name", profile->name, "grants", profile->grants, "labels",
+	    profile->labels, "mounts", profile->mounts, "ttl",
 	    (json_int_t)profile->ttl, "created", (json_int_t)profile->created);
+}
+
+static enum crb_status
+load_mounts(const json_t *json, json_t **out, struct crb_err *err)
+{
+	enum crb_status status;
+	int64_t version;
+
+	if (json_object_get(json, "version") == NULL) {
+		*out = NULL;
+		return CRB_OK;
+	}
+	if ((status = crb_json_integer(
+		 json, "version", WHERE, VERSION, VERSION, &version, err)))
+		return status;
+	return crb_json_array(json, "mounts", WHERE, out, err);
 }
 
 enum crb_status
@@ -55,7 +76,7 @@ crb_profile_load(const struct crb_record_id *id, const struct crb_secret *plain,
     struct crb_profile **out, struct crb_err *err)
 {
 	CRB_AUTO_JSON json_t *json = NULL;
-	json_t *grants, *labels;
+	json_t *grants, *labels, *mounts;
 	enum crb_status status;
 	int64_t ttl, created;
 	const char *name;
@@ -69,8 +90,11 @@ crb_profile_load(const struct crb_record_id *id, const struct crb_secret *plain,
 		 json, "ttl", WHERE, 0, INT64_MAX, &ttl, err)) ||
 	    (status = crb_json_integer(
 		 json, "created", WHERE, 0, INT64_MAX, &created, err)) ||
+	    (status = load_mounts(json, &mounts, err)) ||
 	    (status = crb_profile_new(name, grants, labels, ttl, out, err)))
 		return status;
+	if (mounts != NULL)
+		(void)json_array_extend((*out)->mounts, mounts);
 	(*out)->record = *id;
 	(*out)->created = created;
 	return CRB_OK;
@@ -86,6 +110,8 @@ crb_profile_shown(const struct crb_profile *profile)
 	shown = json_pack("{s:s, s:O, s:O, s:s}", "name", profile->name,
 	    "grants", profile->grants, "labels", profile->labels, "created",
 	    created);
+	if (shown != NULL && json_array_size(profile->mounts) > 0)
+		(void)json_object_set(shown, "mounts", profile->mounts);
 	if (shown != NULL && profile->ttl != 0)
 		(void)json_object_set_new(
 		    shown, "ttl", json_integer(profile->ttl));

@@ -12,12 +12,13 @@ struct crb_profile {
 	char name[CRB_NAME_MAX + 1];
 	json_t *grants; /* texts, canonical */
 	json_t *labels; /* an object */
+	json_t *mounts; /* [{source, target, read_only}], maybe empty */
 	int64_t ttl;    /* seconds; 0: the default */
 	int64_t created;
 	bool busy;
 };
 
-/* `grants` and `labels` are borrowed and were checked. */
+/* `grants` and `labels` are borrowed and were checked.  No mounts. */
 CRB_NODISCARD enum crb_status crb_profile_new(const char *name, json_t *grants,
     json_t *labels, int64_t ttl, struct crb_profile **out, struct crb_err *err);
 void crb_profile_free(struct crb_profile *profile);

@@ -6,6 +6,7 @@
 #include "broker/core/change.h"
 #include "broker/core/grant.h"
 #include "broker/core/profile.h"
+#include "broker/core/profile_mounts.h"
 #include "broker/core/rpc.h"
 
 /* A change under way: `now` is in the map, `before` what it replaced. */
@@ -132,6 +133,10 @@ read_profile(
 {
 	CRB_AUTO_JSON json_t *grants = NULL;
 	json_t *texts = NULL, *labels = NULL;
+	const char *const kept[] = { call->core->config.state,
+		call->core->config.runtime, NULL };
+	CRB_AUTO_JSON json_t *mounts = NULL;
+	json_t *given = NULL;
 	enum crb_status status;
 	const char *name;
 	int64_t ttl = 0;
@@ -139,13 +144,18 @@ read_profile(
 	if ((status = crb_call_need_text(call, "name", &name, err)) ||
 	    (status = crb_call_array(call, "grants", &texts, err)) ||
 	    (status = crb_call_object(call, "labels", &labels, err)) ||
+	    (status = crb_call_array(call, "mounts", &given, err)) ||
+	    (status = crb_profile_mounts_read(given, kept, &mounts, err)) ||
 	    (status = crb_rpc_ttl(call, &ttl, err)) ||
 	    (status = read_grants(call->core, texts, &grants, err)))
 		return status;
 	if (labels != NULL &&
 	    (status = crb_labels_check(labels, err)) != CRB_OK)
 		return status;
-	return crb_profile_new(name, grants, labels, ttl, out, err);
+	status = crb_profile_new(name, grants, labels, ttl, out, err);
+	if (status == CRB_OK)
+		(void)json_array_extend((*out)->mounts, mounts);
+	return status;
 }
 
 static enum crb_status

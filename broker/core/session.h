@@ -57,6 +57,7 @@ struct crb_session {
 	char *task;
 	char *profile;   /* or NULL */
 	char *workspace; /* or NULL */
+	uint16_t port;   /* of the host's, that the forwarder has; 0: none */
 	json_t *labels;  /* an object */
 	enum crb_session_state state;
 	bool busy;           /* a change of its grants or expiry is committed */

@@ -26,7 +26,8 @@ struct issue {
 	struct crb_call *call;
 	struct crb_session *session;
 	json_t *environment, *mounts;
-	bool folder; /* asked for: may be there */
+	json_t *profile_mounts; /* or NULL */
+	bool folder;            /* asked for: may be there */
 };
 
 static void
@@ -35,6 +36,7 @@ issue_end(struct issue *issue)
 	issue->core->issuing--;
 	json_decref(issue->environment);
 	json_decref(issue->mounts);
+	json_decref(issue->profile_mounts);
 	free(issue);
 }
 
@@ -270,6 +272,7 @@ use_profile(struct issue *issue, int64_t *ttl, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	if (profile->ttl != 0)
 		*ttl = profile->ttl;
+	issue->profile_mounts = json_incref(profile->mounts);
 	status = add_grants(session, profile->grants, NULL, err);
 	if (status != CRB_OK)
 		return crb_err_context(err, "profile %s", name);
@@ -374,6 +377,19 @@ set_workspace(struct issue *issue, struct crb_err *err)
 	return CRB_OK;
 }
 
+/* Where the sandbox's forwarder listens when it has the host's network. */
+static enum crb_status
+set_port(struct issue *issue, struct crb_err *err)
+{
+	enum crb_status status;
+	int64_t port = 0;
+
+	status = crb_call_number(
+	    issue->call, "port", 1, UINT16_MAX, &port, err);
+	issue->session->port = (uint16_t)port;
+	return status;
+}
+
 static enum crb_status
 set_labels(struct issue *issue, struct crb_err *err)
 {
@@ -444,14 +460,16 @@ check(struct issue *issue, struct crb_err *err)
 	    (status = set_labels(issue, err)) ||
 	    (status = set_process(issue, err)) ||
 	    (status = set_owner(issue, err)) ||
-	    (status = set_workspace(issue, err)))
+	    (status = set_workspace(issue, err)) ||
+	    (status = set_port(issue, err)))
 		return status;
 	session = issue->session;
 	session->created = crb_wall_seconds();
 	session->expires = session->created + ttl;
 	set_id(session);
 	if ((status = crb_environment(session, &issue->environment, err)) ||
-	    (status = crb_mounts(session, &issue->mounts, err)))
+	    (status = crb_mounts(
+		 session, issue->profile_mounts, &issue->mounts, err)))
 		return status;
 	return crb_session_enter(session, err);
 }

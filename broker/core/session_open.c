@@ -71,6 +71,7 @@ crb_session_announce(struct crb_session *session, struct crb_err *err)
 		    sizeof(session->token_hash) },
 		.expires = (uint64_t)session->expires,
 		.connections = (uint16_t)core->config.connections_max,
+		.port = session->port,
 	};
 	enum crb_status status;
 

@@ -40,6 +40,12 @@ record_process(const struct crb_session *session)
 			      : NULL;
 }
 
+static json_t *
+port_json(const struct crb_session *session)
+{
+	return session->port != 0 ? json_integer(session->port) : NULL;
+}
+
 json_t *
 crb_session_record(const struct crb_session *session)
 {
@@ -49,7 +55,7 @@ crb_session_record(const struct crb_session *session)
 	    sizeof(session->token_hash));
 	return json_pack(
 	    "{s:s, s:s, s:O, s:s*, s:s*, s:s, s:I, s:I, s:I, s:I, s:I, s:s, "
-	    "s:o, s:o*, s:I, s:I, s:I, s:I, s:i}",
+	    "s:o, s:o*, s:o*, s:I, s:I, s:I, s:I, s:i}",
 	    "id", session->id, "task", session->task, "labels", session->labels,
 	    "profile", session->profile, "workspace", session->workspace,
 	    "state", crb_session_state_info(session->state)->name, "created",
@@ -57,10 +63,11 @@ crb_session_record(const struct crb_session *session)
 	    (json_int_t)session->expires, "ended", (json_int_t)session->ended,
 	    "owner", (json_int_t)session->owner, "issuer",
 	    (json_int_t)session->issuer, "token", token, "grants",
-	    record_grants(session), "process", record_process(session),
-	    "requests", (json_int_t)session->requests, "refused",
-	    (json_int_t)session->refused, "up", (json_int_t)session->up, "down",
-	    (json_int_t)session->down, "last_grant", (int)session->last_grant);
+	    record_grants(session), "process", record_process(session), "port",
+	    port_json(session), "requests", (json_int_t)session->requests,
+	    "refused", (json_int_t)session->refused, "up",
+	    (json_int_t)session->up, "down", (json_int_t)session->down,
+	    "last_grant", (int)session->last_grant);
 }
 
 static enum crb_status
@@ -225,6 +232,8 @@ load_texts(struct crb_session *session, const json_t *json, struct crb_err *err)
 		session->profile = strdup(profile);
 	if (workspace != NULL)
 		session->workspace = strdup(workspace);
+	session->port = (uint16_t)json_integer_value(
+	    json_object_get(json, "port"));
 	return CRB_OK;
 }
 
@@ -320,6 +329,8 @@ crb_session_shown(const struct crb_session *session)
 	set_time(shown, "expires", session->expires);
 	if (session->ended != 0)
 		set_time(shown, "ended", session->ended);
+	if (session->port != 0)
+		(void)json_object_set_new(shown, "port", port_json(session));
 	if (session->bound)
 		(void)json_object_set_new(
 		    shown, "pid", json_integer(session->process.pid));

@@ -157,6 +157,7 @@ check_head(struct crb_exchange *exchange, const char *version,
 		.version = version,
 		.target = exchange->target,
 		.headers = headers.at,
+		.port = exchange->session != NULL ? exchange->session->port : 0,
 	};
 
 	(void)MHD_get_connection_values_n(

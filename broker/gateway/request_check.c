@@ -1,5 +1,6 @@
 #include "broker/gateway/request_check.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -61,15 +62,12 @@ static const struct {
 	{ "Trailer", CRB_PROBLEM_MALFORMED },
 };
 
-/* Exactly these: no other case, no trailing dot, no other port. */
-static const char *const hosts[] = {
-	"127.0.0.1:9169",
-	"127.0.0.1",
-	"localhost:9169",
-	"localhost",
-	"[::1]:9169",
-	"[::1]",
-};
+/*
+ * Exactly these: no other case, no trailing dot, and no other port than this
+ * one and the session's.
+ */
+#define ENDPOINT_PORT 9169
+static const char *const hosts[] = { "127.0.0.1", "localhost", "[::1]" };
 
 static const char *const never[] = { "OPTIONS", "CONNECT", "TRACE", "TRACK" };
 
@@ -221,6 +219,18 @@ check_headers(struct check *check)
 	return true;
 }
 
+/* "HOST", or "HOST:PORT" as we write a port. */
+static bool
+is_host(struct crb_slice value, const char *host, uint16_t port)
+{
+	char text[32];
+
+	if (crb_slice_is(value, host))
+		return true;
+	(void)snprintf(text, sizeof(text), "%s:%u", host, (unsigned)port);
+	return port != 0 && crb_slice_is(value, text);
+}
+
 static bool
 check_host(struct check *check)
 {
@@ -230,7 +240,8 @@ check_host(struct check *check)
 		return REFUSE(
 		    check, CRB_PROBLEM_MALFORMED, "there is no Host header");
 	for (size_t i = 0; i < COUNT(hosts); i++) {
-		if (crb_slice_is(host->value, hosts[i]))
+		if (is_host(host->value, hosts[i], ENDPOINT_PORT) ||
+		    is_host(host->value, hosts[i], check->view->port))
 			return true;
 	}
 	return REFUSE(check, CRB_PROBLEM_HOST,

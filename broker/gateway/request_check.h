@@ -24,6 +24,7 @@ struct crb_request_view {
 	const char *target;  /* raw; cut after CRB_REQUEST_TARGET_MAX + 1 */
 	const struct crb_header *headers; /* in any case, as sent */
 	size_t header_count;              /* may be one more than the bound */
+	uint16_t port; /* that the session has on the host; 0: none */
 };
 
 /* What the head says, when it is accepted.  Slices are the view's. */

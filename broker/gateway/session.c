@@ -118,6 +118,7 @@ new_session(struct crb_gateway *gateway, struct crb_msg *msg)
 	    sizeof(session->token_hash));
 	session->expires = open->expires < INT64_MAX ? (int64_t)open->expires
 						     : INT64_MAX;
+	session->port = open->port;
 	session->connection_max = open->connections > 0 ? open->connections : 1;
 	session->listener = CRB_STEAL_FD(msg->fd);
 	return session;

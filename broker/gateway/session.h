@@ -20,6 +20,7 @@ struct crb_session {
 	char id[CRB_SESSION_ID_MAX + 1];
 	unsigned char token_hash[CRB_TOKEN_HASH_BYTES];
 	int64_t expires; /* wall clock, seconds */
+	uint16_t port;   /* of the host's, that Host may name, too; 0: none */
 	int listener;    /* -1: closed */
 	bool full;       /* accepts nothing for now */
 	bool closing;    /* freed with its last connection */
