@@ -54,7 +54,7 @@ class Gateway:
         self.streams = self.jobs = self.requests = 0
 
     def session(self, name="s1", *, token=TOKEN, expires=1 << 40,
-                connections=64):
+                connections=64, port=0):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(self.folder / f"{name}.sock"))
         listener.listen(128)
@@ -62,7 +62,7 @@ class Gateway:
         digest = hashlib.blake2b(token, digest_size=32).digest()
         self.core.send("SESSION_OPEN", fd=listener.fileno(), session=name,
                        task="task", token_hash=digest, expires=expires,
-                       connections=connections)
+                       connections=connections, port=port)
         listener.close()
 
     def end(self, name="s1", code="session_revoked",
