@@ -5,8 +5,13 @@
 
 /* A report-status with every name that was kept, and more than any text. */
 #define BODY_MAX (128u << 10)
-/* As large as a packet of a stream. */
-#define BLOCK CRB_BODY_MAX
+/*
+ * libmicrohttpd clears a block for each response, in which it then gets bodies
+ * of a known length.  Chunks go through the connection's own memory; what is
+ * left to them is an HTTP/1.0 client.
+ */
+#define BLOCK_MOST CRB_BODY_MAX
+#define BLOCK_CHUNKED 4096u
 
 static struct MHD_Response *
 with_headers(struct MHD_Response *response)
@@ -35,12 +40,20 @@ crb_response_bytes(const void *body, size_t len, const char *type)
 	return response;
 }
 
+static size_t
+block_for(uint64_t length)
+{
+	if (length == MHD_SIZE_UNKNOWN || length < BLOCK_CHUNKED)
+		return BLOCK_CHUNKED;
+	return length < BLOCK_MOST ? (size_t)length : BLOCK_MOST;
+}
+
 struct MHD_Response *
 crb_response_stream(uint64_t length, MHD_ContentReaderCallback reader,
     struct crb_exchange *exchange)
 {
 	return with_headers(MHD_create_response_from_callback(
-	    length, BLOCK, reader, exchange, NULL));
+	    length, block_for(length), reader, exchange, NULL));
 }
 
 /* What a client may need to know besides the body, by status. */
