@@ -192,8 +192,11 @@ crb_flusher_write(struct crb_flusher *flusher, const char *bytes, size_t len,
     const struct crb_audit_mark *mark, struct crb_err *err)
 {
 	enum crb_status status = CRB_OK;
+	bool waits;
 
 	(void)pthread_mutex_lock(&flusher->lock);
+	/* With something to do it looks again by itself. */
+	waits = flusher->pending.len == 0;
 	if (flusher->failed != 0)
 		status = not_durable(flusher->failed, err);
 	else if (crb_buf_room(&flusher->pending, len) == NULL) {
@@ -207,7 +210,8 @@ crb_flusher_write(struct crb_flusher *flusher, const char *bytes, size_t len,
 	if (status == CRB_OK) {
 		crb_buf_add(&flusher->pending, bytes, len);
 		flusher->written = *mark;
-		(void)pthread_cond_broadcast(&flusher->cond);
+		if (waits)
+			(void)pthread_cond_broadcast(&flusher->cond);
 	}
 	(void)pthread_mutex_unlock(&flusher->lock);
 	return status;
