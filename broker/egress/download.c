@@ -11,6 +11,8 @@
 /* Of all heads of an answer, 1xx and trailers included. */
 #define HEAD_BYTES_MAX (32u << 10)
 #define BODY_MIN (64u << 10)
+/* A short one gets no more than it needs, since all of it is wiped. */
+#define BODY_SHORT 1024u
 
 void
 crb_download_init(struct crb_download *download, int fd, uint64_t job,
@@ -230,7 +232,10 @@ allocate(struct crb_download *download, struct crb_err *err)
 
 	if (download->body != NULL)
 		return CRB_OK;
-	for (download->cap = BODY_MIN; download->cap < least;)
+	/* All of it fits, so nothing ever has to leave it for more to come. */
+	if (download->has_length && download->length < least)
+		least = (size_t)download->length;
+	for (download->cap = BODY_SHORT; download->cap < least;)
 		download->cap *= 2;
 	if ((download->body = crb_slab_alloc(download->cap)) == NULL)
 		return crb_err_set(

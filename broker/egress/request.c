@@ -11,6 +11,8 @@
 #include "broker/bus/headers.h"
 
 #define CURL_BUFFER (64L << 10)
+/* TLS gives no more at once, and a buffer costs its wiping. */
+#define CURL_BUFFER_TLS (16L << 10)
 #define KEPT_SECONDS 30L /* a connection that nobody uses */
 #define URL_MAX_BYTES 1024
 
@@ -157,7 +159,7 @@ set_fixed(struct crb_request *request, const struct crb_request_limits *limits,
 	/* Else a resolver thread would be waited for when a job is ended. */
 	SET(QUICK_EXIT, 1L);
 	SET(NOPROGRESS, 1L);
-	SET(BUFFERSIZE, CURL_BUFFER);
+	SET(BUFFERSIZE, request->tls ? CURL_BUFFER_TLS : CURL_BUFFER);
 	SET(UPLOAD_BUFFERSIZE, CURL_BUFFER);
 	SET(MAXAGE_CONN, KEPT_SECONDS);
 	SET(TCP_KEEPALIVE, 1L);
