@@ -147,6 +147,37 @@ check_state(struct crb_doctor *doctor)
 		    state, seen);
 }
 
+/* Those of root's sessions may be anybody's. */
+static unsigned
+look_at_sessions(struct crb_doctor *doctor, const char *runtime, unsigned *seen)
+{
+	static const struct rule session = { "session's folder", S_IFDIR,
+		0077 };
+	char folder[CRB_PATH_MAX], path[CRB_PATH_MAX];
+	const struct dirent *entry;
+	unsigned problems = 0;
+	struct crb_err err;
+	struct stat st;
+	DIR *dir;
+
+	if (crb_path_join(folder, runtime, "sessions", &err) != CRB_OK ||
+	    (dir = opendir(folder)) == NULL)
+		return 0;
+	while ((entry = readdir(dir)) != NULL) {
+		if (entry->d_name[0] == '.' ||
+		    crb_path_join(path, folder, entry->d_name, &err) !=
+			CRB_OK ||
+		    lstat(path, &st) != 0)
+			continue;
+		(*seen)++;
+		if (geteuid() == 0 && S_ISDIR(st.st_mode))
+			st.st_uid = 0;
+		problems += judge(doctor, &session, path, &st);
+	}
+	(void)closedir(dir);
+	return problems;
+}
+
 static void
 check_runtime(struct crb_doctor *doctor)
 {
@@ -189,9 +220,11 @@ check_runtime(struct crb_doctor *doctor)
 	for (size_t i = 0; i < sizeof(content) / sizeof(content[0]); i++)
 		problems += look(
 		    doctor, &content[i].rule, runtime, content[i].name, &seen);
+	problems += look_at_sessions(doctor, runtime, &seen);
 	if (problems == 0)
 		crb_doctor_find(doctor, CRB_FINDING_OK, NULL,
-		    "runtime %s is not open to others", runtime);
+		    "runtime %s: %u folders and sockets, none open to others",
+		    runtime, seen);
 }
 
 /* Whoever gets one backup must not get both. */

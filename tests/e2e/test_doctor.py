@@ -146,6 +146,18 @@ def test_a_runtime_folder_open_to_others(forge):
     assert doctor(forge)[0] == 0
 
 
+def test_a_session_s_folder_open_to_others(forge):
+    made = forge.json("issue", "--task", "t", "-g",
+                      "forge:repository=acme/api")["session"]["folder"]
+    assert doctor(forge)[0] == 0
+    os.chmod(made, 0o755)
+    status, findings = doctor(forge)
+    assert status == 5
+    remedy = found(findings, "runtime", "fail", made)["remedy"]
+    subprocess.run(["sh", "-c", remedy], check=True)
+    assert doctor(forge)[0] == 0
+
+
 def test_a_runtime_folder_too_long_for_a_socket(folder):
     broker = Broker(folder, {"runtime": str(folder / ("x" * 100))})
     status, findings = doctor(broker)

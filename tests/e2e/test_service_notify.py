@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from conftest import Broker, add_git_credential, descendants, wait_until
+from conftest import (CREDBROKER, Broker, add_git_credential, descendants,
+                      wait_until)
 
 GRANT = "forge:repository=acme/api"
 
@@ -309,6 +310,48 @@ def test_the_usual_file_is_read_at_start_and_again(folder, manager,
         assert ttl(service) == 1800
     finally:
         service.stop()
+
+
+def test_a_terminal_that_is_closed_ends_the_broker(service, manager):
+    """And a SIGHUP while it is there does not."""
+    pid, terminal = os.forkpty()
+    if pid == 0:
+        os.execve(CREDBROKER, service.command(
+            "serve", "--key-file", service.key), service.environment())
+    try:
+        manager.wait("READY", "1")
+        before = len(manager.listen())
+        os.kill(pid, signal.SIGHUP)
+        manager.wait("RELOADING", "1", before)
+        os.close(terminal)
+        terminal = None
+        manager.wait("STOPPING", "1", before)
+        assert os.waitpid(pid, 0)[1] == 0
+        pid = None
+    finally:
+        if terminal is not None:
+            os.close(terminal)
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def test_nohup_lets_it_outlive_its_terminal(service, manager):
+    pid, terminal = os.forkpty()
+    if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.execve(CREDBROKER, service.command(
+            "serve", "--key-file", service.key), service.environment())
+    try:
+        manager.wait("READY", "1")
+        before = len(manager.listen())
+        os.close(terminal)
+        # It is taken for the other meaning.
+        manager.wait("RELOADING", "1", before)
+        assert service.run("status").returncode == 0
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_sigterm_under_load_ends_in_order(service, manager, git_server):
