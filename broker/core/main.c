@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "base/process.h"
 #include "base/slab.h"
+#include "broker/core/confinement.h"
 #include "broker/core/core.h"
 
 #define SUPERVISOR_FD 3
@@ -103,7 +104,8 @@ run(int argc, char **argv, struct crb_err *err)
 	if ((status = harden(err)) != CRB_OK ||
 	    (status = crb_options_argv(options, argc, argv, 1, false,
 		 &arguments, &operands, err)) != CRB_OK ||
-	    (status = crb_loop_new(&loop, err)) != CRB_OK)
+	    (status = crb_loop_new(&loop, err)) != CRB_OK ||
+	    (status = crb_confine(&crb_core_confinement, err)) != CRB_OK)
 		return status;
 	status = serve(&arguments, loop, err);
 	crb_loop_free(loop);

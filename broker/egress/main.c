@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "base/process.h"
 #include "base/slab.h"
+#include "broker/egress/confinement.h"
 #include "broker/egress/egress.h"
 #include "broker/egress/memory.h"
 
@@ -92,7 +93,8 @@ run(const struct crb_job_limits *limits, struct crb_err *err)
 	if (crb_loop_new(&loop, err) != CRB_OK ||
 	    crb_loop_signals(loop, signals, 2, signal_came, loop, err) !=
 		CRB_OK ||
-	    crb_egress_new(loop, BUS_FD, limits, &egress, err) != CRB_OK)
+	    crb_egress_new(loop, BUS_FD, limits, &egress, err) != CRB_OK ||
+	    crb_confine(&crb_egress_confinement, err) != CRB_OK)
 		return err->status;
 	return crb_loop_run(loop, err);
 }

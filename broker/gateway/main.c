@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <sodium.h>
 
@@ -10,6 +9,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/slab.h"
+#include "broker/gateway/confinement.h"
 #include "broker/gateway/gateway.h"
 
 #define BUS_FD 3
@@ -38,8 +38,6 @@ prepare(struct crb_err *err)
 		    err, CRB_ERR_SYSTEM, "libsodium does not start");
 	/* A session costs a descriptor, and so does each connection. */
 	crb_process_raise_files();
-	/* Read once, before the process is confined. */
-	tzset();
 	return crb_slab_open(SLAB_BYTES, err);
 }
 
@@ -51,7 +49,8 @@ run(struct crb_err *err)
 	    cleanup(free_gateway))) struct crb_gateway *gateway = NULL;
 
 	if (crb_loop_new(&loop, err) != CRB_OK ||
-	    crb_gateway_new(loop, BUS_FD, &gateway, err) != CRB_OK)
+	    crb_gateway_new(loop, BUS_FD, &gateway, err) != CRB_OK ||
+	    crb_confine(&crb_gateway_confinement, err) != CRB_OK)
 		return err->status;
 	return crb_loop_run(loop, err);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/slab.h"
+#include "broker/kdf/confinement.h"
 #include "broker/kdf/wire.h"
 
 #define SOCKET 3
@@ -40,7 +41,7 @@ start(struct crb_err *err)
 	if (sodium_init() < 0)
 		return crb_err_set(err, CRB_ERR_SYSTEM, "libsodium");
 	(void)alarm(DEADLINE_S);
-	return CRB_OK;
+	return crb_confine(&crb_kdf_confinement, err);
 }
 
 int

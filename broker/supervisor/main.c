@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "base/slab.h"
+#include "broker/supervisor/confinement.h"
 #include "broker/supervisor/supervisor.h"
 
 /* Messages pass through it, none of them secret. */
@@ -117,6 +118,8 @@ serve(int argc, char **argv, struct crb_err *err)
 		return err->status;
 	raise_limit(RLIMIT_NOFILE);
 	raise_limit(RLIMIT_MEMLOCK);
+	if (crb_confine(&crb_supervisor_confinement, err) != CRB_OK)
+		return err->status;
 	return crb_supervisor_run(&options, err);
 }
 
