@@ -13,8 +13,8 @@ extern const struct crb_command crb_command_init, crb_command_serve,
     crb_command_session_extend, crb_command_revoke, crb_command_audit_show,
     crb_command_audit_verify;
 
-extern const struct crb_command crb_command_credential_test, crb_command_doctor,
-    crb_command_inventory;
+extern const struct crb_command crb_command_completions,
+    crb_command_credential_test, crb_command_doctor, crb_command_inventory;
 
 const struct crb_command *const crb_commands[] = {
 	&crb_command_init,
@@ -47,5 +47,6 @@ const struct crb_command *const crb_commands[] = {
 	&crb_command_audit_show,
 	&crb_command_audit_verify,
 	&crb_command_inventory,
+	&crb_command_completions,
 	NULL,
 };
