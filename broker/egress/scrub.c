@@ -1,5 +1,6 @@
 #include "broker/egress/scrub.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -31,12 +32,6 @@ struct crb_scrub {
 };
 
 typedef void form_fn(struct crb_buf *out, struct crb_slice text);
-
-static void
-form_plain(struct crb_buf *out, struct crb_slice text)
-{
-	crb_buf_add(out, text.p, text.len);
-}
 
 static void
 form_percent(struct crb_buf *out, struct crb_slice text)
@@ -103,69 +98,76 @@ form_json_html(struct crb_buf *out, struct crb_slice text)
 	json_escape(out, text, "<>&");
 }
 
+/* All but the unreserved characters of RFC 3986, 2.3. */
+static bool
+percent_touches(char c)
+{
+	return !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+	    !(c >= '0' && c <= '9') && c != '-' && c != '.' && c != '_' &&
+	    c != '~';
+}
+
+static bool
+json_touches(char c)
+{
+	return (unsigned char)c < 0x20 || strchr("\"\\/<>&", c) != NULL;
+}
+
+/* A text of which they touch nothing has no such form of its own. */
+static const struct {
+	form_fn *form;
+	bool (*touches)(char c);
+} escapes[] = {
+	{ form_percent, percent_touches },
+	{ form_percent_lower, percent_touches },
+	{ form_json, json_touches },
+	{ form_json_slash, json_touches },
+	{ form_json_html, json_touches },
+};
+#define ESCAPES (sizeof(escapes) / sizeof(escapes[0]))
+#define OFFSETS 3u /* of a text in base64's groups of three */
+#define FORMS (1 + ESCAPES + 2 * OFFSETS)
+_Static_assert(2 * FORMS == PATTERNS_MAX, "the secret, and what it became");
+
+static bool
+any_touched(struct crb_slice text, bool (*touches)(char c))
+{
+	for (size_t i = 0; i < text.len; i++) {
+		if (touches(text.p[i]))
+			return true;
+	}
+	return false;
+}
+
 /*
  * What is the same in every base64 text that has `text` at this offset from a
- * group's start: the characters whose six bits all come from it.
+ * group's start: the characters whose six bits all come from it.  `text` has
+ * two bytes of nothing in front.
  */
 static void
-base64_at(struct crb_buf *out, struct crb_slice text, size_t offset)
+form_base64(struct crb_buf *out, struct crb_slice padded, size_t offset)
 {
-	CRB_AUTO_BUF struct crb_buf shifted = CRB_BUF_INIT_WIPED(FORM_MAX);
-	CRB_AUTO_BUF struct crb_buf whole = CRB_BUF_INIT_WIPED(FORM_MAX);
+	size_t skip = OFFSETS - 1 - offset, len = padded.len - skip;
 	size_t first = (8 * offset + 5) / 6;
-	size_t end = 8 * (offset + text.len) / 6;
+	size_t end = 8 * len / 6;
 
-	crb_buf_add(&shifted, "\0\0", offset);
-	crb_buf_add(&shifted, text.p, text.len);
-	crb_text_base64(&whole, crb_buf_text(&shifted), shifted.len);
-	out->failed |= shifted.failed || whole.failed;
-	if (!out->failed)
-		crb_buf_add(out, whole.data + first, end - first);
+	crb_text_base64(out, padded.p + skip, len);
+	if (out->failed)
+		return;
+	out->len = end;
+	crb_buf_consume(out, first);
 }
 
 static void
-base64url_at(struct crb_buf *out, struct crb_slice text, size_t offset)
+make_url_safe(struct crb_buf *form)
 {
-	base64_at(out, text, offset);
-	for (size_t i = 0; i < out->len; i++) {
-		if (out->data[i] == '+')
-			out->data[i] = '-';
-		else if (out->data[i] == '/')
-			out->data[i] = '_';
+	for (size_t i = 0; i < form->len; i++) {
+		if (form->data[i] == '+')
+			form->data[i] = '-';
+		else if (form->data[i] == '/')
+			form->data[i] = '_';
 	}
 }
-
-#define BASE64_FORM(offset)                             \
-	static void form_base64_##offset(               \
-	    struct crb_buf *out, struct crb_slice text) \
-	{                                               \
-		base64_at(out, text, offset);           \
-	}                                               \
-	static void form_base64url_##offset(            \
-	    struct crb_buf *out, struct crb_slice text) \
-	{                                               \
-		base64url_at(out, text, offset);        \
-	}
-BASE64_FORM(0)
-BASE64_FORM(1)
-BASE64_FORM(2)
-
-static form_fn *const forms[] = {
-	form_plain,
-	form_percent,
-	form_percent_lower,
-	form_json,
-	form_json_slash,
-	form_json_html,
-	form_base64_0,
-	form_base64_1,
-	form_base64_2,
-	form_base64url_0,
-	form_base64url_1,
-	form_base64url_2,
-};
-#define FORMS (sizeof(forms) / sizeof(forms[0]))
-_Static_assert(2 * FORMS == PATTERNS_MAX, "the secret, and what it became");
 
 static bool
 is_known(const struct crb_scrub *scrub, const struct crb_buf *form)
@@ -184,6 +186,8 @@ add_pattern(
 {
 	char *copy;
 
+	if (crb_buf_check(form, "a form of the secret", err) != CRB_OK)
+		return err->status;
 	if (is_known(scrub, form))
 		return CRB_OK;
 	if ((copy = crb_slab_alloc(form->len)) == NULL)
@@ -194,18 +198,54 @@ add_pattern(
 }
 
 static enum crb_status
-add_source(struct crb_scrub *scrub, struct crb_slice text, struct crb_err *err)
+add_escapes(struct crb_scrub *scrub, struct crb_slice text,
+    struct crb_buf *form, struct crb_err *err)
 {
-	for (size_t i = 0; i < FORMS; i++) {
-		CRB_AUTO_BUF struct crb_buf form = CRB_BUF_INIT_WIPED(FORM_MAX);
-
-		forms[i](&form, text);
-		if (crb_buf_check(&form, "a form of the secret", err) !=
-			CRB_OK ||
-		    add_pattern(scrub, &form, err) != CRB_OK)
+	for (size_t i = 0; i < ESCAPES; i++) {
+		if (!any_touched(text, escapes[i].touches))
+			continue;
+		crb_buf_reset(form);
+		escapes[i].form(form, text);
+		if (add_pattern(scrub, form, err) != CRB_OK)
 			return err->status;
 	}
 	return CRB_OK;
+}
+
+static enum crb_status
+add_base64(struct crb_scrub *scrub, struct crb_slice text, struct crb_buf *form,
+    struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf padded = CRB_BUF_INIT_WIPED(FORM_MAX);
+	struct crb_slice bytes;
+
+	crb_buf_add(&padded, "\0\0", OFFSETS - 1);
+	crb_buf_add(&padded, text.p, text.len);
+	if (crb_buf_check(&padded, "a form of the secret", err) != CRB_OK)
+		return err->status;
+	bytes = (struct crb_slice){ padded.data, padded.len };
+	for (size_t i = 0; i < OFFSETS; i++) {
+		crb_buf_reset(form);
+		form_base64(form, bytes, i);
+		if (add_pattern(scrub, form, err) != CRB_OK)
+			return err->status;
+		make_url_safe(form);
+		if (add_pattern(scrub, form, err) != CRB_OK)
+			return err->status;
+	}
+	return CRB_OK;
+}
+
+static enum crb_status
+add_source(struct crb_scrub *scrub, struct crb_slice text, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf form = CRB_BUF_INIT_WIPED(FORM_MAX);
+
+	crb_buf_add(&form, text.p, text.len);
+	if (add_pattern(scrub, &form, err) != CRB_OK ||
+	    add_escapes(scrub, text, &form, err) != CRB_OK)
+		return err->status;
+	return add_base64(scrub, text, &form, err);
 }
 
 static uint32_t
@@ -269,7 +309,8 @@ crb_scrub_new(struct crb_slice secret, struct crb_slice value,
 		    CRB_SCRUB_SECRET_MIN);
 	if ((scrub = crb_slab_alloc(sizeof(*scrub))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "no memory to scrub");
-	memset(scrub, 0, sizeof(*scrub));
+	/* The table is filled when the patterns are known. */
+	memset(scrub, 0, offsetof(struct crb_scrub, shift));
 
 	if (add_source(scrub, secret, err) != CRB_OK)
 		return err->status;
