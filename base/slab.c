@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,13 @@
 #define UNIT (1u << UNIT_SHIFT)
 #define ORDERS 26u /* the largest: 2 GiB */
 #define NONE UINT32_MAX
+/*
+ * Small blocks that are freed stay as they are for the next of their order, so
+ * many of each: to join them with all their neighbours, and split those again,
+ * would take longer than what they are needed for.
+ */
+#define RESTING_ORDERS 8u /* 64 bytes to 8 KiB */
+#define RESTING_MOST 16u
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SLAB_ASAN 1
@@ -38,11 +46,11 @@
 #define SCAN(p, len) ((void)(p), (void)(len))
 #endif
 
-enum { MIDDLE, FREE, USED };
+enum { MIDDLE, FREE, USED, RESTING };
 
 /* Of the unit that a block starts at. */
 struct unit {
-	uint32_t next, prev; /* free: in the list of its order */
+	uint32_t next, prev; /* free, resting: in the list of its order */
 	uint32_t len;        /* used: bytes asked for */
 	uint8_t order;
 	uint8_t state;
@@ -60,6 +68,10 @@ static struct {
 	unsigned char *arena;
 	struct unit *units;
 	uint32_t free[ORDERS];
+	struct {
+		uint32_t first;
+		unsigned count;
+	} resting[RESTING_ORDERS];
 	unsigned top; /* the order of the whole arena */
 	struct crb_slab_stats stats;
 } slab = { .mutex = PTHREAD_MUTEX_INITIALIZER };
@@ -130,6 +142,54 @@ block_give(uint32_t at, unsigned order)
 	list_push(at, order);
 }
 
+static bool
+rest_push(uint32_t at, unsigned order)
+{
+	if (order >= RESTING_ORDERS ||
+	    slab.resting[order].count == RESTING_MOST)
+		return false;
+	slab.units[at].state = RESTING;
+	slab.units[at].next = slab.resting[order].first;
+	slab.resting[order].first = at;
+	slab.resting[order].count++;
+	return true;
+}
+
+static uint32_t
+rest_pop(unsigned order)
+{
+	uint32_t at;
+
+	if (order >= RESTING_ORDERS || (at = slab.resting[order].first) == NONE)
+		return NONE;
+	slab.resting[order].first = slab.units[at].next;
+	slab.resting[order].count--;
+	return at;
+}
+
+/* Whole again, as far as it is free. */
+static void
+rest_join(void)
+{
+	uint32_t at;
+
+	for (unsigned order = 0; order < RESTING_ORDERS; order++) {
+		while ((at = rest_pop(order)) != NONE)
+			block_give(at, order);
+	}
+}
+
+static uint32_t
+block_find(unsigned order)
+{
+	uint32_t at;
+
+	if ((at = rest_pop(order)) != NONE || (at = block_take(order)) != NONE)
+		return at;
+	rest_join();
+	return block_take(order);
+}
+
 static unsigned
 order_for(size_t len)
 {
@@ -149,7 +209,7 @@ arena_alloc(size_t len)
 
 	if (slab.arena == NULL || order > slab.top)
 		return NULL;
-	if ((at = block_take(order)) == NONE)
+	if ((at = block_find(order)) == NONE)
 		return NULL;
 	slab.units[at].state = USED;
 	slab.units[at].order = (uint8_t)order;
@@ -191,7 +251,8 @@ arena_free(void *p)
 
 	HIDE(p, (size_t)unit->len);
 	slab.stats.used -= (size_t)UNIT << unit->order;
-	block_give(at, unit->order);
+	if (!rest_push(at, unit->order))
+		block_give(at, unit->order);
 }
 
 static struct spill *
@@ -340,6 +401,8 @@ crb_slab_open(size_t bytes, struct crb_err *err)
 	if (status == CRB_OK) {
 		for (unsigned i = 0; i < ORDERS; i++)
 			slab.free[i] = NONE;
+		for (unsigned i = 0; i < RESTING_ORDERS; i++)
+			slab.resting[i].first = NONE;
 		slab.top = order;
 		list_push(0, order);
 		SCAN(slab.arena, slab.stats.arena);
