@@ -165,7 +165,8 @@ show_root(struct find *find, const char *path)
 
 /* Folders of the host's that no program is run from. */
 static enum crb_status
-judge_place(const char *path, struct crb_err *err)
+judge_place(const struct crb_program_search *search, const char *path,
+    struct crb_err *err)
 {
 	static const char *const never[] = { "/proc", "/sys", "/dev", "/run",
 		"/etc" };
@@ -175,6 +176,11 @@ judge_place(const char *path, struct crb_err *err)
 			return crb_err_set(err, CRB_ERR_USAGE,
 			    "%s: a sandbox does not see %s of the host", path,
 			    never[i]);
+	if (crb_masked_over(search->masked, path) != NULL)
+		return crb_err_set(err, CRB_ERR_USAGE,
+		    "%s: that is in a place of credentials, or the broker's "
+		    "own, which no sandbox sees",
+		    path);
 	return CRB_OK;
 }
 
@@ -223,7 +229,8 @@ follow(struct find *find, const char *path, char at[CRB_PATH_MAX],
 		crb_folder_name(path), err) != CRB_OK ||
 	    crb_folder_walk(path, note_link, find, real, err) != CRB_OK)
 		return err->status;
-	if (!crb_sandbox_shows(real) && judge_place(real, err) != CRB_OK)
+	if (!crb_sandbox_shows(real) &&
+	    judge_place(find->search, real, err) != CRB_OK)
 		return err->status;
 	show_root(find, at);
 	show_root(find, real);

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/path.h"
+#include "broker/cli/masked.h"
 #include "broker/cli/mounts.h"
 
 /*
@@ -25,6 +26,7 @@ struct crb_program_search {
 	const char *path;      /* PATH */
 	const char *home;      /* real */
 	const char *workspace; /* real */
+	const struct crb_masked *masked;
 	struct crb_mounts *mounts;
 };
 

@@ -173,6 +173,7 @@ find_command(struct crb_sandbox *sandbox, int *exit, struct crb_err *err)
 		.path = getenv("PATH"),
 		.home = sandbox->home,
 		.workspace = sandbox->workspace,
+		.masked = &sandbox->masked,
 		.mounts = &sandbox->mounts,
 	};
 

@@ -71,7 +71,7 @@ check_one(const char *item, struct crb_args *notices, struct crb_err *err)
 	if (equals == NULL && getenv(name) == NULL)
 		return crb_err_set(
 		    err, CRB_ERR_USAGE, "--env %s: it is not set here", name);
-	if (equals != NULL && equals[1] != '\0' &&
+	if (equals != NULL && equals[1] != '\0' && equals[1] != '/' &&
 	    (sounds_secret(name) || crb_looks_secret(equals + 1)))
 		return crb_err_set(err, CRB_ERR_USAGE,
 		    "--env %s: the value looks like a secret (not shown), and "
