@@ -20,6 +20,8 @@ IS_ROOT = os.geteuid() == 0
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """`cmake --install` into a folder, as a package is made."""
+    if not os.access(BUILD, os.W_OK):
+        pytest.skip("cmake writes a list into the build folder")
     folder = tmp_path_factory.mktemp("dest")
     done = subprocess.run(["cmake", "--install", str(BUILD)],
                           env=os.environ | {"DESTDIR": str(folder)},
