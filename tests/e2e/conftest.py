@@ -355,9 +355,11 @@ def forge(broker, git_server):
 class LiveSandbox:
     """A shell in `credbroker run` that is told what to do line by line."""
 
-    def __init__(self, broker, grants, task="live", options=()):
+    def __init__(self, broker, grants, task="live", options=(),
+                 workspace=None):
         self.broker = broker
-        self.workspace = pathlib.Path(tempfile.mkdtemp(dir=broker.folder))
+        self.workspace = pathlib.Path(
+            workspace or tempfile.mkdtemp(dir=broker.folder))
         args = ["run", "--task", task, "--workspace", self.workspace]
         for grant in grants:
             args += ["--grant", grant]
