@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/nsfs.h>
+#include <linux/nsfs.h>
 #include <sys/socket.h>
 
 /*
@@ -15,6 +16,8 @@ static const struct crb_call calls[] = {
 	CRB_CALL_WITH(setsockopt, 1, SOL_SOCKET),
 	/* A stream's two ends. */
 	CRB_CALL_WITH(socketpair, 0, AF_UNIX),
+	/* Whether what an admin client shows is a namespace. */
+	CRB_CALL_WITH(ioctl, 1, NS_GET_NSTYPE),
 	/* Processes that sessions are bound to. */
 	CRB_CALL(pidfd_open),
 	/* What a client of the admin socket shows of itself. */

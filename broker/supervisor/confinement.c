@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -123,6 +124,7 @@ static const struct crb_call sockets[] = {
 	CRB_CALL(setsockopt),
 	CRB_CALL(sendmmsg),
 	CRB_CALL_WITH(ioctl, 1, FIONREAD),
+	CRB_CALL_WITH(ioctl, 1, NS_GET_NSTYPE),
 	CRB_CALL(pidfd_open),
 	CRB_CALL(sysinfo),
 	CRB_CALLS_END,
