@@ -12,7 +12,10 @@
 #include "broker/gateway/server.h"
 
 #define HEAD_MS 5000
-/* Clients that ask in a row are not watched between their requests. */
+/*
+ * Clients that ask in a row are not watched for requests between them; for a
+ * hang-up they still are, since to begin and to end that costs two calls.
+ */
 #define QUIET_MS 1000
 #define IDLE_MS 30000
 #define REQUESTS_MAX 10000
@@ -222,7 +225,8 @@ crb_connection_of(struct MHD_Connection *mhd)
 void
 crb_connection_busy(struct crb_connection *connection)
 {
-	unwatch(connection);
+	if (connection->state == CRB_CONNECTION_IDLE)
+		unwatch(connection);
 	crb_timer_clear(connection->gateway->loop, &connection->timer);
 	set_state(connection, CRB_CONNECTION_BUSY);
 	connection->requests++;
@@ -231,7 +235,6 @@ crb_connection_busy(struct crb_connection *connection)
 void
 crb_connection_quiet(struct crb_connection *connection)
 {
-	unwatch(connection);
 	connection->exchange = NULL;
 	set_state(connection, CRB_CONNECTION_QUIET);
 	set_timer(connection, QUIET_MS);

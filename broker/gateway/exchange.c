@@ -402,9 +402,8 @@ crb_exchange_unpark(struct crb_exchange *exchange)
 {
 	if (!exchange->parked)
 		return;
+	/* What the flow was watched for stays: to say so costs a call. */
 	exchange->parked = false;
-	if (exchange->flow != NULL)
-		crb_flow_want(exchange->flow, 0);
 	MHD_resume_connection(exchange->mhd);
 	crb_server_wake(exchange->gateway->server);
 }

@@ -38,6 +38,9 @@ flow_event(void *ctx, int fd, unsigned events)
 		/* It would be reported for ever. */
 		crb_loop_unwatch(flow->session->gateway->loop, fd);
 		flow->hung = true;
+	} else if (!flow->exchange->parked) {
+		/* Nobody waits for it; who does later says so again. */
+		crb_flow_want(flow, 0);
 	}
 	crb_exchange_flow_event(flow->exchange);
 }

@@ -37,8 +37,9 @@ void crb_flow_close_all(struct crb_session *session);
 void crb_flow_close(struct crb_session *session, uint32_t id);
 
 /*
- * Hear of these by crb_exchange_flow_event().  One that is hung is readable
- * until all of it has been read, and says nothing any more.
+ * Hear of these by crb_exchange_flow_event() while the exchange is parked.  One
+ * that is hung is readable until all of it has been read, and says nothing any
+ * more.
  */
 void crb_flow_want(struct crb_flow *flow, unsigned events);
 
