@@ -53,7 +53,7 @@ report(const struct crb_probes *probes, uint32_t number, int64_t ms, bool ok,
 		.request = number,
 		.ok = ok,
 		.ms = (uint32_t)ms,
-		.detail = { detail, strnlen(detail, CRB_ERR_MSG_MAX - 1) },
+		.detail = { detail, strlen(detail) },
 	};
 
 	probes->options.probed(probes->options.ctx, &probed);
