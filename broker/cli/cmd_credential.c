@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "broker/cli/client.h"
+#include "broker/cli/credential_ask.h"
 #include "broker/cli/output.h"
 #include "broker/cli/params.h"
 #include "broker/cli/secret_input.h"
@@ -86,34 +87,6 @@ find_preset(
 	    crb_buf_text(&known));
 }
 
-/* The preset's parameters, with --param over them, checked by the backend. */
-static enum crb_status
-gather_params(const struct credential_options *options,
-    const struct crb_preset *preset, const char *kind, json_t **out,
-    struct crb_err *err)
-{
-	CRB_AUTO_JSON json_t *base = NULL;
-	CRB_AUTO_JSON json_t *given = json_object();
-	const struct crb_backend_ops *backend;
-
-	if (preset == NULL)
-		base = json_object();
-	else if (crb_json_parse(preset->params, strlen(preset->params),
-		     preset->name, &base, err) != CRB_OK)
-		return err->status;
-	if (base == NULL || given == NULL)
-		return crb_err_set(err, CRB_ERR_NOMEM, "parameters");
-	if (crb_params_read(&options->params, given, err) != CRB_OK)
-		return err->status;
-	if (json_object_update(base, given) == -1)
-		return crb_err_set(err, CRB_ERR_NOMEM, "parameters");
-	if (crb_backend_find(kind, &backend, err) != CRB_OK ||
-	    backend->check(base, err) != CRB_OK)
-		return err->status;
-	*out = CRB_STEAL(base);
-	return CRB_OK;
-}
-
 static enum crb_status
 add_secret(const struct crb_secret_source *source, const char *what,
     json_t *params, struct crb_err *err)
@@ -128,6 +101,25 @@ add_secret(const struct crb_secret_source *source, const char *what,
 		return crb_err_set(
 		    err, CRB_ERR_INVALID, "the secret is not UTF-8 text");
 	return CRB_OK;
+}
+
+/* What to try: with git, of a host that it was stored for. */
+static void
+print_example(const char *name, const json_t *hosts)
+{
+	const char *host = json_is_string(hosts)
+	    ? json_string_value(hosts)
+	    : json_string_value(json_array_get(hosts, 0));
+
+	printf("It will never be handed out. Try: credbroker run --task "
+	       "hello --grant %s:repository=OWNER/REPO -- git ls-remote ",
+	    name);
+	if (host == NULL || strchr(host, ',') != NULL)
+		puts("URL");
+	else if (strncmp(host, "http", 4) == 0)
+		printf("%s/OWNER/REPO\n", host);
+	else
+		printf("https://%s/OWNER/REPO\n", host);
 }
 
 static void
@@ -145,9 +137,121 @@ print_stored(const json_t *credential, const char *verb)
 		printf(" to %s", json_string_value(hosts));
 	json_array_foreach(hosts, i, host)
 	    printf("%s%s", i == 0 ? " to " : ", ", json_string_value(host));
-	printf(".\nIt will never be handed out. Try: credbroker run --task "
-	       "hello --grant %s:repository=OWNER/REPO -- git ls-remote URL\n",
-	    name);
+	puts(".");
+	print_example(name, hosts);
+}
+
+static enum crb_status
+check_name(const char *name, struct crb_err *err)
+{
+	if (!crb_name_ok(name))
+		return crb_err_set(err, CRB_ERR_USAGE,
+		    "NAME: a to z, 0 to 9 and inside . _ - only, 64 at most "
+		    "(not shown)");
+	return CRB_OK;
+}
+
+/* What is added, by options and by asking. */
+struct addition {
+	const char *name;
+	const struct crb_preset *preset;
+	const char *kind;
+	struct crb_buf answer; /* the name, when it was asked for */
+	bool ask;
+};
+
+#define AUTO_ADDITION __attribute__((cleanup(addition_clear)))
+static void
+addition_clear(struct addition *addition)
+{
+	crb_buf_clear(&addition->answer);
+}
+
+static bool
+has_hosts(const struct crb_list *params)
+{
+	for (size_t i = 0; i < params->count; i++) {
+		if (strncmp(params->item[i], "hosts=", 6) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Only what is missing is asked for, and only on a terminal. */
+static enum crb_status
+ask_missing(const struct crb_cli *cli, const struct credential_options *options,
+    struct addition *addition, struct crb_err *err)
+{
+	bool terminal = !cli->common->json && crb_can_ask();
+
+	if (addition->name == NULL && !terminal)
+		return crb_err_set(err, CRB_ERR_USAGE,
+		    "credential add: NAME is missing. See: credbroker "
+		    "credential add --help");
+	addition->ask = terminal && options->preset == NULL &&
+	    !has_hosts(&options->params);
+	if (addition->ask && options->backend == NULL &&
+	    crb_ask_preset(&addition->preset, err) != CRB_OK)
+		return err->status;
+	if (addition->name != NULL)
+		return CRB_OK;
+	if (crb_ask("Name",
+		addition->preset != NULL ? addition->preset->name : NULL,
+		&addition->answer, err) != CRB_OK)
+		return err->status;
+	addition->name = crb_buf_text(&addition->answer);
+	return CRB_OK;
+}
+
+static enum crb_status
+prepare(const struct crb_cli *cli, const struct credential_options *options,
+    struct addition *addition, struct crb_err *err)
+{
+	if (addition->name != NULL && check_name(addition->name, err) != CRB_OK)
+		return err->status;
+	if (options->preset != NULL &&
+	    find_preset(options->preset, &addition->preset, err) != CRB_OK)
+		return err->status;
+	if (ask_missing(cli, options, addition, err) != CRB_OK)
+		return err->status;
+	addition->kind = options->backend;
+	if (addition->kind == NULL)
+		addition->kind = addition->preset != NULL
+		    ? addition->preset->kind
+		    : "static";
+	return check_name(addition->name, err);
+}
+
+/* The preset's parameters, with --param over them, checked by the backend. */
+static enum crb_status
+gather_params(const struct credential_options *options,
+    const struct addition *addition, json_t **out, struct crb_err *err)
+{
+	const struct crb_preset *preset = addition->preset;
+	CRB_AUTO_JSON json_t *base = NULL;
+	CRB_AUTO_JSON json_t *given = json_object();
+	const struct crb_backend_ops *backend;
+
+	if (preset == NULL)
+		base = json_object();
+	else if (crb_json_parse(preset->params, strlen(preset->params),
+		     preset->name, &base, err) != CRB_OK)
+		return err->status;
+	if (base == NULL || given == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "parameters");
+	if (crb_params_read(&options->params, given, err) != CRB_OK)
+		return err->status;
+	if (json_object_update(base, given) == -1)
+		return crb_err_set(err, CRB_ERR_NOMEM, "parameters");
+	if (crb_backend_find(addition->kind, &backend, err) != CRB_OK)
+		return err->status;
+	if (addition->ask && preset == NULL &&
+	    crb_ask_params(backend, base, err) != CRB_OK)
+		return err->status;
+	if (backend->check(base, err) != CRB_OK)
+		return err->status;
+	*out = CRB_STEAL(base);
+	return CRB_OK;
 }
 
 static enum crb_status
@@ -155,30 +259,25 @@ add_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
 {
 	const struct credential_options *options = opaque;
-	const struct crb_preset *preset = NULL;
-	const char *kind = options->backend, *name = operands->at[0];
+	AUTO_ADDITION struct addition addition = {
+		.name = operands->count > 0 ? operands->at[0] : NULL,
+		.answer = CRB_BUF_INIT(1024),
+	};
 	CRB_AUTO_JSON json_t *request = NULL;
 	CRB_AUTO_JSON json_t *result = NULL;
 	json_t *params = NULL;
 
-	if (!crb_name_ok(name))
-		return crb_err_set(err, CRB_ERR_USAGE,
-		    "NAME: a to z, 0 to 9 and inside . _ - only, 64 at most "
-		    "(not shown)");
-	if (options->preset != NULL &&
-	    find_preset(options->preset, &preset, err) != CRB_OK)
+	if (prepare(cli, options, &addition, err) != CRB_OK ||
+	    gather_params(options, &addition, &params, err) != CRB_OK)
 		return err->status;
-	if (kind == NULL)
-		kind = preset != NULL ? preset->kind : "static";
-	if (gather_params(options, preset, kind, &params, err) != CRB_OK)
-		return err->status;
-	request = json_pack(
-	    "{s:s, s:s, s:o}", "name", name, "backend", kind, "params", params);
+	request = json_pack("{s:s, s:s, s:o}", "name", addition.name, "backend",
+	    addition.kind, "params", params);
 	if (request == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "request");
 	if (add_secret(&options->secret,
-		preset != NULL ? preset->secret : "Secret (not shown)", request,
-		err) != CRB_OK ||
+		addition.preset != NULL ? addition.preset->secret
+					: "Secret (not shown)",
+		request, err) != CRB_OK ||
 	    crb_cli_call(cli, "credential.add", json_incref(request), &result,
 		err) != CRB_OK)
 		return err->status;
@@ -322,11 +421,11 @@ remove_run(struct crb_cli *cli, const void *opaque,
 	return CRB_OK;
 }
 
-#define CREDENTIAL_COMMAND(verb, args, text, more, table)          \
+#define CREDENTIAL_COMMAND(verb, args, asks, text, more, table)    \
 	const struct crb_command crb_command_credential_##verb = { \
 		.name = "credential " #verb,                       \
 		.operands = args,                                  \
-		.least = (args) != NULL,                           \
+		.least = (args) != NULL && !(asks),                \
 		.most = (args) != NULL,                            \
 		.summary = text,                                   \
 		.details = more,                                   \
@@ -335,18 +434,21 @@ remove_run(struct crb_cli *cli, const void *opaque,
 		.run = verb##_run,                                 \
 	}
 
-CREDENTIAL_COMMAND(add, "NAME", "store a credential",
+CREDENTIAL_COMMAND(add, "NAME", true, "store a credential",
     "The secret is prompted for, or read from standard input, a file or a\n"
     "descriptor; it is never an argument and never shown again.\n"
+    "On a terminal, what is missing is asked for: the service, or the hosts\n"
+    "and how the secret goes to them; and the name.\n"
     "\n"
     "  credbroker credential add github --preset github\n"
     "  credbroker credential add forge -p hosts=git.example.com \\\n"
     "      -p auth=basic -p username=robot -p ca=@/etc/ssl/own-ca.pem "
     "< password\n",
     add_options);
-CREDENTIAL_COMMAND(set, "NAME", "replace a credential's secret or parameters",
-    NULL, set_options);
-CREDENTIAL_COMMAND(list, NULL, "list credentials", NULL, show_options);
+CREDENTIAL_COMMAND(set, "NAME", false,
+    "replace a credential's secret or parameters", NULL, set_options);
+CREDENTIAL_COMMAND(list, NULL, false, "list credentials", NULL, show_options);
+CREDENTIAL_COMMAND(show, "NAME", false, "show a credential, without its secret",
+    NULL, show_options);
 CREDENTIAL_COMMAND(
-    show, "NAME", "show a credential, without its secret", NULL, show_options);
-CREDENTIAL_COMMAND(remove, "NAME", "remove a credential", NULL, remove_options);
+    remove, "NAME", false, "remove a credential", NULL, remove_options);

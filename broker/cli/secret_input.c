@@ -50,8 +50,9 @@ prompt(int tty, const char *what, struct crb_buf *buf, struct crb_err *err)
 	(void)sigaddset(&stop, SIGTERM);
 	(void)sigaddset(&stop, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &stop, &before);
-	(void)dprintf(tty, "%s: ", what);
+	/* Quiet first: whoever answers the prompt at once is not echoed. */
 	(void)tcsetattr(tty, TCSAFLUSH, &quiet);
+	(void)dprintf(tty, "%s: ", what);
 	status = read_line(tty, buf, err);
 	(void)tcsetattr(tty, TCSAFLUSH, &saved);
 	(void)dprintf(tty, "\n");
