@@ -30,8 +30,8 @@ def _read_table():
 BY_NAME, BY_NUMBER = _read_table()
 
 
-def encode(name, **values):
-    number, fields = BY_NAME[name]
+def encode(kind, /, **values):
+    number, fields = BY_NAME[kind]
     packet = [struct.pack("<H", number)]
     for kind, field in fields:
         value = values.pop(field, 0 if kind in INTEGERS else b"")
@@ -42,7 +42,7 @@ def encode(name, **values):
             value = value.encode()
         packet += [struct.pack("<I", len(value)), bytes(value)]
     if values:
-        raise KeyError(f"{name} has no {', '.join(values)}")
+        raise KeyError(f"{kind} has no {', '.join(values)}")
     return b"".join(packet)
 
 
