@@ -59,36 +59,37 @@ begin_connect(const char *text)
 	return -1;
 }
 
+/* Take what poll() says of one; true while it is still to be waited for. */
+static bool
+take_answer(struct pollfd *asked, bool *answered)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (asked->fd < 0 || asked->revents == 0)
+		return asked->fd >= 0;
+	*answered = getsockopt(asked->fd, SOL_SOCKET, SO_ERROR, &error, &len) ==
+		0 &&
+	    error == 0;
+	(void)close(asked->fd);
+	asked->fd = -1;
+	return false;
+}
+
 /* Wait until each has answered or failed, or the time is over. */
 static void
 await(struct pollfd *asked, bool *answered)
 {
-	long long end = crb_connect_now() + ANSWER_MS;
-	size_t waiting = SERVICE_COUNT;
+	long long end = crb_connect_now() + ANSWER_MS, left = ANSWER_MS;
+	size_t waiting;
 
-	while (waiting > 0) {
-		long long left = end - crb_connect_now();
-
-		if (left <= 0 ||
-		    (poll(asked, SERVICE_COUNT, (int)left) == -1 &&
-			errno != EINTR))
-			return;
+	do {
 		waiting = 0;
-		for (size_t i = 0; i < SERVICE_COUNT; i++) {
-			int error = 0;
-			socklen_t len = sizeof(error);
-
-			if (asked[i].fd >= 0 && asked[i].revents != 0) {
-				answered[i] = getsockopt(asked[i].fd,
-						  SOL_SOCKET, SO_ERROR, &error,
-						  &len) == 0 &&
-				    error == 0;
-				(void)close(asked[i].fd);
-				asked[i].fd = -1;
-			}
-			waiting += asked[i].fd >= 0 ? 1 : 0;
-		}
-	}
+		for (size_t i = 0; i < SERVICE_COUNT; i++)
+			waiting += take_answer(&asked[i], &answered[i]) ? 1 : 0;
+		left = end - crb_connect_now();
+	} while (waiting > 0 && left > 0 &&
+	    (poll(asked, SERVICE_COUNT, (int)left) != -1 || errno == EINTR));
 }
 
 void

@@ -140,7 +140,6 @@ put_remedies(struct out *out, const struct crb_findings *findings)
 	for (unsigned i = 0; i < CRB_KIND_COUNT; i++) {
 		if (!found[i])
 			continue;
-		put_text(out, i == 0 ? "\n" : "");
 		put_text(out, crb_kind_name((enum crb_kind)i));
 		pad(out, strlen(crb_kind_name((enum crb_kind)i)), 11);
 		put_text(out, crb_kind_remedy((enum crb_kind)i));

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -85,25 +84,67 @@ look_for(void *ctx, const struct crb_place *place, const char *pattern)
 	crb_view_each(&inventory->view, pattern, look_at_path, &search);
 }
 
-/* An abstract socket: "@" stands for the first byte. */
+/* The list of a network namespace's sockets, and what is looked for there. */
+struct list_search {
+	struct crb_inventory *inventory;
+	const struct crb_place *place; /* NULL: all that are well known */
+	const char *name;              /* with an "@" for the first byte */
+};
+
 static void
-look_at_abstract(struct crb_inventory *inventory, const struct crb_place *place,
+add_abstract(struct crb_inventory *inventory, const struct crb_place *place,
     const char *name)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t len = strlen(name);
-
-	if (len < 2 || len > sizeof(address.sun_path))
-		return;
-	memcpy(address.sun_path + 1, name + 1, len - 1);
-	/* Those of another network namespace cannot be asked from here. */
-	if (!inventory->view.foreign &&
-	    !answers(&address,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)))
-		return;
 	crb_findings_add(&inventory->findings, CRB_KIND_SOCKET,
 	    (enum crb_severity)place->severity, name, NULL, "%s",
 	    crb_place_what(place));
+}
+
+static void
+compare(void *ctx, const struct crb_place *place, const char *pattern)
+{
+	const struct list_search *listed = ctx;
+
+	if (crb_view_matches(pattern, strlen(pattern), listed->name + 1))
+		add_abstract(listed->inventory, place, listed->name);
+}
+
+/* proc_pid_net(5): seven fields, the fourth are flags, and the name. */
+static bool
+look_at_line(void *ctx, char *line)
+{
+	static const char listening[] = "00010000";
+	const struct list_search *search = ctx;
+	struct list_search listed = *search;
+	const char *flags = "";
+	char *at = line;
+
+	for (int field = 0; field < 7 && *at != '\0'; field++) {
+		if (field == 3)
+			flags = at;
+		at += strcspn(at, " ");
+		at += strspn(at, " ");
+	}
+	if (strncmp(flags, listening, sizeof(listening) - 1) != 0 || *at != '@')
+		return true;
+	listed.name = at;
+	if (search->place == NULL)
+		crb_places_each(CRB_PLACES_ABSTRACT, compare, &listed);
+	else if (strcmp(search->name, at) == 0)
+		add_abstract(search->inventory, search->place, at);
+	return true;
+}
+
+/* Abstract sockets have no permissions: whoever sees one may connect. */
+static void
+look_at_list(struct list_search *search)
+{
+	const struct crb_view *view = &search->inventory->view;
+	CRB_AUTO_FD int fd = view->foreign
+	    ? openat(view->proc, "net/unix", O_RDONLY | O_CLOEXEC)
+	    : open("/proc/self/net/unix", O_RDONLY | O_CLOEXEC);
+
+	crb_lines_each(fd, look_at_line, search);
 }
 
 /* What may stand before the path of a socket in a variable's value. */
@@ -164,7 +205,9 @@ look_at_variable(void *ctx, const struct crb_place *place, const char *variable)
 		(int)strcspn(value, ",;"), value) >= (int)sizeof(name))
 		return;
 	if (abstract) {
-		look_at_abstract(inventory, place, name);
+		struct list_search search = { inventory, place, name };
+
+		look_at_list(&search);
 	} else if (name[0] == '/') {
 		look_at(inventory, place, name);
 		name[strcspn(name, ":")] = '\0';
@@ -174,57 +217,12 @@ look_at_variable(void *ctx, const struct crb_place *place, const char *variable)
 	}
 }
 
-/* A name out of /proc/net/unix. */
-struct listed {
-	struct crb_inventory *inventory;
-	const char *name; /* with its "@" */
-};
-
-static void
-compare(void *ctx, const struct crb_place *place, const char *pattern)
-{
-	const struct listed *listed = ctx;
-
-	if (crb_view_matches(pattern, strlen(pattern), listed->name + 1))
-		look_at_abstract(listed->inventory, place, listed->name);
-}
-
-/* proc_net_unix(5): seven fields, the fourth are flags, and the name. */
-static bool
-look_at_line(void *ctx, char *line)
-{
-	static const char listening[] = "00010000";
-	struct listed listed = { ctx, NULL };
-	const char *flags = NULL;
-	char *at = line;
-
-	for (int field = 0; field < 7 && *at != '\0'; field++) {
-		if (field == 3)
-			flags = at;
-		at += strcspn(at, " ");
-		at += strspn(at, " ");
-	}
-	if (flags != NULL && strncmp(flags, listening, 8) == 0 && *at == '@') {
-		listed.name = at;
-		crb_places_each(CRB_PLACES_ABSTRACT, compare, &listed);
-	}
-	return true;
-}
-
-static void
-look_at_list(struct crb_inventory *inventory)
-{
-	CRB_AUTO_FD int fd = inventory->view.foreign
-	    ? openat(inventory->view.proc, "net/unix", O_RDONLY | O_CLOEXEC)
-	    : open("/proc/self/net/unix", O_RDONLY | O_CLOEXEC);
-
-	crb_lines_each(fd, look_at_line, inventory);
-}
-
 void
 crb_inventory_sockets(struct crb_inventory *inventory)
 {
+	struct list_search known = { inventory, NULL, NULL };
+
 	crb_places_each(CRB_PLACES_VARIABLES, look_at_variable, inventory);
 	crb_places_each(CRB_PLACES_SOCKETS, look_for, inventory);
-	look_at_list(inventory);
+	look_at_list(&known);
 }

@@ -48,7 +48,9 @@ open_in(const struct crb_view *view, const char *path, enum crb_links links,
 	unsigned resolve = links == CRB_LINKS_REFUSE ? OPENAT2_NO_SYMLINKS : 0;
 	int fd;
 
-	flags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	/* openat2(2) is strict about what goes with O_PATH. */
+	flags |= O_CLOEXEC;
+	flags |= (flags & O_PATH) == 0 ? O_NONBLOCK | O_NOCTTY : 0;
 	if (view->foreign)
 		return openat2(view->root, path, flags,
 		    resolve | OPENAT2_IN_ROOT | OPENAT2_NO_MAGICLINKS);
