@@ -250,12 +250,13 @@ each_folder(struct crb_guard *guard, const char *folder, struct tally *tally,
 static void
 protect_module(struct crb_guard *guard, const char *path, struct tally *tally)
 {
-	char head[CRB_PATH_MAX];
+	char config[CRB_PATH_MAX];
 
 	if (++tally->folders > FOLDERS_MAX || tally->depth >= DEPTH_MAX)
 		return;
 	tally->depth++;
-	if (join(head, path, "HEAD") && access(head, F_OK) == 0)
+	/* Not HEAD: an agent can take that away, and put it back. */
+	if (join(config, path, "config") && access(config, F_OK) == 0)
 		protect_repository(guard, path, NULL, tally);
 	else
 		protect_modules(guard, path, tally);
