@@ -1,5 +1,6 @@
 /* credbroker-gateway: descriptor 3 is the bus to the core. */
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +16,11 @@
 #define BUS_FD 3
 /* Bodies of questions and leases, and packets of the bus. */
 #define SLAB_BYTES (4u << 20)
+/*
+ * Packets come and go with each request: returned to the kernel each time,
+ * they would cost more than all that is done with them.
+ */
+#define HEAP_KEPT (2 << 20)
 
 static void
 free_loop(struct crb_loop **loop)
@@ -38,6 +44,8 @@ prepare(struct crb_err *err)
 		    err, CRB_ERR_SYSTEM, "libsodium does not start");
 	/* A session costs a descriptor, and so does each connection. */
 	crb_process_raise_files();
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+	(void)mallopt(M_MMAP_THRESHOLD, HEAP_KEPT / 4);
 	return crb_slab_open(SLAB_BYTES, err);
 }
 
