@@ -44,7 +44,7 @@ crb_wipe_cleanup(const struct crb_wipe *wipe)
 static inline void
 crb_fd_cleanup(const int *fd)
 {
-	if (*fd != -1)
+	if (*fd >= 0)
 		(void)close(*fd);
 }
 

@@ -431,10 +431,12 @@ crb_io_receive(int sock, void *bytes, size_t cap, size_t *len, int *fd,
 		return CRB_OK;
 
 	received_gather(&msg, &received);
-	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-	    received.count > 1)
+	if ((msg.msg_flags & MSG_TRUNC) != 0 || received.count > 1 ||
+	    ((msg.msg_flags & MSG_CTRUNC) != 0 && received.count > 0))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a packet that is too large, or with descriptors too many");
+	if ((msg.msg_flags & MSG_CTRUNC) != 0)
+		*fd = CRB_FD_LOST;
 	if (received.count == 1) {
 		*fd = received.fd[0];
 		received.count = 0;

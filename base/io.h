@@ -40,8 +40,11 @@ CRB_NODISCARD enum crb_status crb_io_write_file(const char *path,
  * socket.  Sending never blocks: CRB_ERR_LIMIT when the socket is full.
  * Receiving sets *len to 0 when nothing waits, *closed when the peer is gone,
  * *fd to -1 or to the caller's descriptor (CLOEXEC); a truncated packet or
- * more than one descriptor is CRB_ERR_INVALID, with all of them closed.
+ * more than one descriptor is CRB_ERR_INVALID, with all of them closed.  One
+ * that came, but for which this process has no room, is CRB_FD_LOST: the packet
+ * is good without it, and a process with nothing to spare goes on.
  */
+#define CRB_FD_LOST (-2)
 CRB_NODISCARD enum crb_status crb_io_send(
     int sock, const void *bytes, size_t len, int fd, struct crb_err *err);
 CRB_NODISCARD enum crb_status crb_io_receive(int sock, void *bytes, size_t cap,

@@ -80,6 +80,12 @@
 	F(TEXT, session, CRB_SESSION_ID_MAX)
 /* Forget it, socket and all. */
 #define CRB_FIELDS_SESSION_CLOSE(F) F(TEXT, session, CRB_SESSION_ID_MAX)
+/* It could not be opened, for want of descriptors or memory: say it again. */
+#define CRB_FIELDS_SESSION_MISSED(F) F(TEXT, session, CRB_SESSION_ID_MAX)
+/* A stream that waits for the next exchange is needed no more. */
+#define CRB_FIELDS_STREAM_CLOSE(F) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(U32, stream, 0)
 
 /* A question that the core answers itself: /v1/... */
 #define CRB_FIELDS_QUERY(F) \
@@ -244,7 +250,9 @@
 	M(RELOAD, reload, SUPERVISOR, CORE, MAYBE) \
 	M(RELOADED, reloaded, CORE, SUPERVISOR, NO) \
 	M(PROBE, probe, CORE, EGRESS, NO) \
-	M(PROBED, probed, EGRESS, CORE, NO)
+	M(PROBED, probed, EGRESS, CORE, NO) \
+	M(SESSION_MISSED, session_missed, GATEWAY, CORE, NO) \
+	M(STREAM_CLOSE, stream_close, CORE, GATEWAY, NO)
 /* clang-format on */
 
 enum crb_role {

@@ -11,8 +11,10 @@
 #include "base/process.h"
 #include "broker/core/admin.h"
 #include "broker/core/core_link.h"
+#include "broker/core/exchange.h"
 #include "broker/core/keep.h"
 #include "broker/core/rpc.h"
+#include "broker/core/session_open.h"
 #include "broker/core/unlock.h"
 #include "broker/core/users.h"
 
@@ -266,6 +268,8 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	crb_timer_init(&core->poll, NULL, core);
 	crb_timer_init(&core->retry, retry, core);
 	crb_timer_init(&core->keep, keep_counts, core);
+	crb_timer_init(&core->missed, crb_session_announce_missed, core);
+	crb_timer_init(&core->streams, crb_exchange_streams_due, core);
 	crb_link_init(&core->supervisor, "supervisor", core->loop);
 	crb_link_init(&core->gateway, "gateway", core->loop);
 	crb_link_init(&core->egress, "egress", core->loop);
@@ -292,6 +296,8 @@ crb_core_free(struct crb_core *core)
 	crb_timer_clear(core->loop, &core->poll);
 	crb_timer_clear(core->loop, &core->retry);
 	crb_timer_clear(core->loop, &core->keep);
+	crb_timer_clear(core->loop, &core->missed);
+	crb_timer_clear(core->loop, &core->streams);
 	crb_keep_counts(core);
 	crb_lock(core);
 	crb_admin_free(core->admin);

@@ -69,6 +69,9 @@ struct crb_core {
 	unsigned issuing;             /* calls of session.issue under way */
 	unsigned testing;             /* calls of credential.test under way */
 	struct crb_timer poll;        /* for processes without a pidfd */
+	struct crb_timer missed;      /* announces sessions once more */
+	struct crb_timer streams;     /* closes those that wait for long */
+	bool streams_due;
 	unsigned polled;
 	size_t reopening;             /* folders asked for and not there yet */
 	struct crb_session *reopen;   /* the next one to reopen */

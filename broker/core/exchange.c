@@ -8,6 +8,10 @@
 #include "base/log.h"
 #include "broker/core/credential.h"
 
+/* A session that asks nothing for so long gets new streams when it does. */
+#define STREAMS_IDLE_MS 30000
+#define STREAMS_TICK_MS 10000
+
 static void
 exchange_free(struct crb_exchange *exchange)
 {
@@ -135,6 +139,58 @@ record_end(const struct crb_exchange *exchange)
 		    session->id, CRB_LOG_REASON, err.msg, CRB_LOG_END);
 }
 
+/* False: not all of them. */
+static bool
+close_streams(struct crb_session *session)
+{
+	struct crb_msg_stream_close msg = { .session = CRB_SLICE(session->id) };
+	struct crb_link *link = &session->core->gateway;
+	struct crb_err err;
+
+	while (session->idle_count > 0) {
+		if (!crb_link_open(link))
+			return false;
+		msg.stream = session->idle[--session->idle_count];
+		(void)!crb_link_send(
+		    link, CRB_MSG_STREAM_CLOSE, &msg, -1, &err);
+	}
+	return true;
+}
+
+static void
+set_streams_timer(struct crb_core *core)
+{
+	struct crb_err err;
+
+	if (!core->streams_due)
+		core->streams_due = crb_timer_set(core->loop, &core->streams,
+					STREAMS_TICK_MS, &err) == CRB_OK;
+}
+
+bool
+crb_exchange_close_streams(struct crb_core *core, int64_t since)
+{
+	struct crb_session *session;
+	bool left = false;
+
+	TAILQ_FOREACH(session, &core->list, link)
+	if (session->idle_count > 0 &&
+	    (session->streamed > since || !close_streams(session)))
+		left = true;
+	return left;
+}
+
+void
+crb_exchange_streams_due(void *ctx)
+{
+	struct crb_core *core = ctx;
+
+	core->streams_due = false;
+	if (crb_exchange_close_streams(
+		core, crb_loop_now(core->loop) - STREAMS_IDLE_MS))
+		set_streams_timer(core);
+}
+
 /* Keep the stream for the session's next request. */
 static void
 put_stream(const struct crb_exchange *exchange)
@@ -150,6 +206,8 @@ put_stream(const struct crb_exchange *exchange)
 		return;
 	session->idle = bigger;
 	bigger[session->idle_count++] = exchange->stream;
+	session->streamed = crb_loop_now(session->core->loop);
+	set_streams_timer(session->core);
 }
 
 static void

@@ -59,6 +59,13 @@ void crb_exchange_egress_lost(struct crb_core *core);
  */
 unsigned crb_exchange_cut(struct crb_session *session, unsigned grant,
     const char *credential, const char *why);
+/*
+ * Close the streams of sessions that have had no request since then, on the
+ * loop's clock: each is two descriptors.  False when none is left waiting.
+ */
+bool crb_exchange_close_streams(struct crb_core *core, int64_t since);
+/* The timer of that; `ctx` is the core. */
+void crb_exchange_streams_due(void *ctx);
 /* Forget those of a session that is freed. */
 void crb_exchange_forget(struct crb_session *session);
 

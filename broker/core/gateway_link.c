@@ -17,6 +17,8 @@ dispatch(struct crb_core *core, struct crb_msg *msg)
 	else if (msg->type == CRB_MSG_SESSION_ENDED)
 		(void)crb_pending_reply(
 		    &core->gateway.pending, msg->session_ended.request, msg);
+	else if (msg->type == CRB_MSG_SESSION_MISSED)
+		crb_session_missed(core, msg->session_missed.session);
 }
 
 static void

@@ -85,6 +85,7 @@ struct crb_session {
 	unsigned exchange_count;
 	uint32_t *idle; /* streams that can be used again */
 	unsigned idle_count;
+	int64_t streamed; /* when one came to them last; the loop's clock */
 };
 
 CRB_NODISCARD enum crb_status crb_session_new(struct crb_core *core,

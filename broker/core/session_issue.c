@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "broker/core/environment.h"
 #include "broker/core/profile.h"
+#include "broker/core/room.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session_end.h"
 #include "broker/core/session_open.h"
@@ -430,12 +431,10 @@ set_id(struct crb_session *session)
 }
 
 static enum crb_status
-check_room(const struct crb_core *core, struct crb_err *err)
+check_room(struct crb_core *core, struct crb_err *err)
 {
-	if (core->sessions.count >= (size_t)core->config.sessions_max)
-		return crb_err_set(err, CRB_ERR_LIMIT,
-		    "%zu sessions are open, which is the limit (sessions_max in the config file)",
-		    core->sessions.count);
+	if (crb_room_make(core, err) != CRB_OK)
+		return err->status;
 	if (core->gateway.bus == NULL || core->egress.bus == NULL)
 		return crb_err_set(err, CRB_ERR_LIMIT,
 		    "the broker is starting; try again in a moment");

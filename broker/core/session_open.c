@@ -4,11 +4,15 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "broker/core/session_end.h"
 
 /* Folders asked for at once while sessions are opened again. */
 #define REOPEN_WINDOW 32
+/* When those that the gateway could not open are told to it again. */
+#define MISSED_MS 1000
+#define MISSED_AT_ONCE 16
 
 static uint32_t
 owner_field(const struct crb_session *session)
@@ -51,6 +55,9 @@ crb_session_reply_fd(struct crb_msg *msg, const struct crb_err *why, int *fd,
 		*err = *why;
 		return crb_err_context(err, "session folder");
 	}
+	if (msg->fd == CRB_FD_LOST)
+		return crb_err_set(err, CRB_ERR_LIMIT,
+		    "session folder: the core has no descriptors left");
 	/* The replies share their fields. */
 	if (msg->folder_opened.ok == 0 || msg->fd == -1)
 		return crb_err_set(err, CRB_ERR_SYSTEM, "session folder: %.*s",
@@ -87,6 +94,51 @@ crb_session_announce(struct crb_session *session, struct crb_err *err)
 	return CRB_OK;
 }
 
+static void
+announce_later(struct crb_core *core)
+{
+	struct crb_err err;
+
+	if (crb_timer_set(core->loop, &core->missed, MISSED_MS, &err) != CRB_OK)
+		crb_log(CRB_LOG_ERROR, "no timer", CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
+}
+
+/* A few at a time: the gateway may be as short of descriptors as it was. */
+void
+crb_session_announce_missed(void *ctx)
+{
+	struct crb_core *core = ctx;
+	struct crb_session *session;
+	unsigned count = 0;
+	struct crb_err err;
+
+	if (!crb_link_open(&core->gateway))
+		return;
+	TAILQ_FOREACH(session, &core->list, link)
+	{
+		if (session->state == CRB_SESSION_OPENING ||
+		    session->announced || session->listener == -1)
+			continue;
+		if (count++ == MISSED_AT_ONCE ||
+		    crb_session_announce(session, &err) != CRB_OK) {
+			announce_later(core);
+			return;
+		}
+	}
+}
+
+void
+crb_session_missed(struct crb_core *core, struct crb_slice id)
+{
+	struct crb_session *session = crb_session_get(core, id);
+
+	if (session == NULL)
+		return;
+	session->announced = false;
+	announce_later(core);
+}
+
 void
 crb_session_announce_more(struct crb_core *core)
 {
@@ -98,10 +150,12 @@ crb_session_announce_more(struct crb_core *core)
 		core->announce = TAILQ_NEXT(session, link);
 		if (session->state != CRB_SESSION_OPENING &&
 		    !session->announced &&
-		    crb_session_announce(session, &err) != CRB_OK)
+		    crb_session_announce(session, &err) != CRB_OK) {
 			crb_log(CRB_LOG_WARN, "session not announced",
 			    CRB_LOG_SESSION, session->id, CRB_LOG_REASON,
 			    err.msg, CRB_LOG_END);
+			announce_later(core);
+		}
 	}
 }
 

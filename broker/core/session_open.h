@@ -22,6 +22,10 @@ CRB_NODISCARD enum crb_status crb_session_announce(
 /* There is a new gateway: tell it of all, as fast as it reads. */
 void crb_session_announce_all(struct crb_core *core);
 void crb_session_announce_more(struct crb_core *core);
+/* The gateway had no room for this one: it is told again in a while. */
+void crb_session_missed(struct crb_core *core, struct crb_slice id);
+/* The timer of that; `ctx` is the core. */
+void crb_session_announce_missed(void *ctx);
 
 /*
  * After an unlock: live sessions get their sockets again, a few at a time;

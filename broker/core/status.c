@@ -2,6 +2,7 @@
 
 #include "base/slab.h"
 #include "broker/core/reload.h"
+#include "broker/core/room.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session.h"
 
@@ -71,7 +72,7 @@ limits(const struct crb_core *core)
 	return json_pack("{s:I, s:I, s:I}", "descriptors",
 	    (json_int_t)core->limits.descriptors, "locked_memory",
 	    (json_int_t)core->limits.locked_memory, "sessions",
-	    (json_int_t)core->config.sessions_max);
+	    (json_int_t)crb_room_most(core));
 }
 
 static size_t

@@ -1,4 +1,5 @@
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "broker/core/admin.h"
 #include "broker/core/core_link.h"
@@ -38,11 +39,26 @@ listen_admin(struct crb_core *core, struct crb_msg *msg)
 		crb_core_say_ready(core);
 }
 
+/* Each of these is sent once: without it, better begin again. */
+static bool
+is_lost(struct crb_core *core, const struct crb_msg *msg)
+{
+	if (msg->fd != CRB_FD_LOST ||
+	    (msg->type != CRB_MSG_PEER && msg->type != CRB_MSG_ADMIN))
+		return false;
+	crb_log(CRB_LOG_ERROR, "no descriptor for what came", CRB_LOG_REASON,
+	    crb_msg_name(msg->type), CRB_LOG_END);
+	crb_loop_stop(core->loop);
+	return true;
+}
+
 static void
 message(void *ctx, struct crb_msg *msg)
 {
 	struct crb_core *core = ctx;
 
+	if (is_lost(core, msg))
+		return;
 	if (msg->type == CRB_MSG_PEER)
 		peer(core, msg);
 	else if (msg->type == CRB_MSG_ADMIN)

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "broker/egress/client.h"
 
@@ -194,6 +195,9 @@ add_stream(struct crb_session *session, uint32_t id, int fd,
 	CRB_AUTO_FD int owned = fd;
 	CRB_AUTO_FREE struct stream *stream = NULL;
 
+	if (fd == CRB_FD_LOST)
+		return crb_err_set(
+		    err, CRB_ERR_LIMIT, "the egress has no descriptors left");
 	if (session->stream_count >= CRB_SESSION_STREAMS_MAX)
 		return crb_err_set(err, CRB_ERR_LIMIT,
 		    "the session has too many requests open");

@@ -19,6 +19,7 @@
 #define QUIET_MS 1000
 #define IDLE_MS 30000
 #define REQUESTS_MAX 10000
+#define HEADS_LOOKED_AT 64
 
 static void
 set_timer(struct crb_connection *connection, int64_t ms)
@@ -30,15 +31,24 @@ set_timer(struct crb_connection *connection, int64_t ms)
 		crb_connection_shut(connection);
 }
 
+/* Those that wait for their client can be ended without harm. */
+static struct crb_connections *
+list_of(struct crb_gateway *gateway, enum crb_connection_state state)
+{
+	if (state == CRB_CONNECTION_IDLE)
+		return &gateway->idle;
+	return state == CRB_CONNECTION_HEAD ? &gateway->heads : NULL;
+}
+
 static void
 set_state(struct crb_connection *connection, enum crb_connection_state state)
 {
-	struct crb_connections *idle = &connection->gateway->idle;
+	struct crb_connections *list;
 
-	if (connection->state == CRB_CONNECTION_IDLE)
-		TAILQ_REMOVE(idle, connection, idle);
-	if (state == CRB_CONNECTION_IDLE)
-		TAILQ_INSERT_TAIL(idle, connection, idle);
+	if ((list = list_of(connection->gateway, connection->state)) != NULL)
+		TAILQ_REMOVE(list, connection, waiting);
+	if ((list = list_of(connection->gateway, state)) != NULL)
+		TAILQ_INSERT_TAIL(list, connection, waiting);
 	connection->state = state;
 }
 
@@ -132,9 +142,10 @@ new_connection(struct crb_session *session, int fd)
 
 	if (connection == NULL)
 		return NULL;
-	*connection = (struct crb_connection){
-		.gateway = session->gateway, .session = session, .fd = fd
-	};
+	*connection = (struct crb_connection){ .gateway = session->gateway,
+		.session = session,
+		.fd = fd,
+		.state = CRB_CONNECTION_BUSY };
 	crb_timer_init(&connection->timer, timer_event, connection);
 	if (!enter(session->gateway, connection)) {
 		free(connection);
@@ -145,6 +156,7 @@ new_connection(struct crb_session *session, int fd)
 		connection->next->prev = connection;
 	session->connections = connection;
 	session->connection_count++;
+	set_state(connection, CRB_CONNECTION_HEAD);
 	return connection;
 }
 
@@ -255,24 +267,55 @@ crb_connection_shut(struct crb_connection *connection)
 		crb_exchange_client_gone(connection->exchange);
 }
 
+static void
+evict(struct crb_connection *connection)
+{
+	set_state(connection, CRB_CONNECTION_BUSY);
+	unwatch(connection);
+	crb_connection_shut(connection);
+}
+
 /*
  * Not one that was answered just now: its next request may be on its way, and
  * a post is not sent again.
  */
 void
-crb_connection_evict(struct crb_gateway *gateway, struct crb_session *session)
+crb_connection_evict_own(struct crb_session *session)
 {
-	struct crb_connection *connection = session != NULL
-	    ? session->connections
-	    : TAILQ_FIRST(&gateway->idle);
+	struct crb_connection *connection = session->connections;
 
 	while (connection != NULL && connection->state != CRB_CONNECTION_IDLE)
 		connection = connection->next;
-	if (connection == NULL)
+	if (connection != NULL)
+		evict(connection);
+}
+
+/*
+ * A client that has something to say says it at once: the one whose head is
+ * awaited for longest, of a session that has more of them than the one that
+ * waits, holds its place for nothing.
+ */
+void
+crb_connection_evict(const struct crb_session *session)
+{
+	struct crb_gateway *gateway = session->gateway;
+	struct crb_connection *connection = TAILQ_FIRST(&gateway->idle);
+	unsigned looked_at = 0;
+
+	if (connection != NULL) {
+		evict(connection);
 		return;
-	set_state(connection, CRB_CONNECTION_BUSY);
-	unwatch(connection);
-	crb_connection_shut(connection);
+	}
+	TAILQ_FOREACH(connection, &gateway->heads, waiting)
+	{
+		if (connection->session->connection_count >
+		    session->connection_count + 1) {
+			evict(connection);
+			return;
+		}
+		if (++looked_at == HEADS_LOOKED_AT)
+			return;
+	}
 }
 
 bool

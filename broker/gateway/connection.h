@@ -35,8 +35,8 @@ struct crb_connection {
 	struct crb_timer timer;
 	unsigned requests;
 	bool watched;
-	struct crb_connection *next, *prev; /* of the session */
-	TAILQ_ENTRY(crb_connection) idle;   /* of the gateway, oldest first */
+	struct crb_connection *next, *prev;  /* of the session */
+	TAILQ_ENTRY(crb_connection) waiting; /* by its state, oldest first */
 };
 
 /* Takes `fd`.  False: it was closed. */
@@ -59,11 +59,12 @@ void crb_connection_watch(struct crb_connection *connection);
 void crb_connection_shut(struct crb_connection *connection);
 
 /*
- * Close one that has been idle to make room: of this session, or, when it is
- * NULL, the one that has been idle for longest.
+ * Make room by closing one that nobody will miss: an idle one of this session;
+ * or, for this session, one of any that has been idle for longest or keeps us
+ * waiting for a head while its session has more.
  */
-void crb_connection_evict(
-    struct crb_gateway *gateway, struct crb_session *session);
+void crb_connection_evict_own(struct crb_session *session);
+void crb_connection_evict(const struct crb_session *session);
 
 /* The last answer of a connection says so. */
 bool crb_connection_is_last(const struct crb_connection *connection);

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "broker/bus/stream.h"
+#include "broker/gateway/flow.h"
 #include "broker/gateway/query.h"
 #include "broker/gateway/server.h"
 #include "broker/gateway/upload.h"
@@ -48,11 +49,19 @@ crb_gateway_ask(
 static void
 open_session(struct crb_gateway *gateway, struct crb_msg *msg)
 {
+	const struct crb_msg_session_missed missed = {
+		.session = msg->session_open.session
+	};
+	enum crb_status status;
 	struct crb_err err;
 
-	if (crb_session_open(gateway, msg, &err) != CRB_OK)
-		crb_log(CRB_LOG_ERROR, "session not opened", CRB_LOG_REASON,
-		    err.msg, CRB_LOG_END);
+	status = crb_session_open(gateway, msg, &err);
+	if (status == CRB_OK)
+		return;
+	crb_log(CRB_LOG_ERROR, "session not opened", CRB_LOG_REASON, err.msg,
+	    CRB_LOG_END);
+	if (status != CRB_ERR_EXISTS)
+		crb_gateway_send(gateway, CRB_MSG_SESSION_MISSED, &missed);
 }
 
 static void
@@ -74,6 +83,16 @@ close_session(struct crb_gateway *gateway, struct crb_msg *msg)
 }
 
 static void
+close_stream(struct crb_gateway *gateway, struct crb_msg *msg)
+{
+	struct crb_session *session = crb_sessions_find(
+	    &gateway->sessions, msg->stream_close.session);
+
+	if (session != NULL)
+		crb_flow_close(session, msg->stream_close.stream);
+}
+
+static void
 answer(struct crb_gateway *gateway, struct crb_msg *msg)
 {
 	crb_query_answer(gateway, &msg->answer);
@@ -87,6 +106,7 @@ static const struct {
 	{ CRB_MSG_SESSION_RENEW, renew_session },
 	{ CRB_MSG_SESSION_END, end_session },
 	{ CRB_MSG_SESSION_CLOSE, close_session },
+	{ CRB_MSG_STREAM_CLOSE, close_stream },
 	{ CRB_MSG_ANSWER, answer },
 	{ CRB_MSG_VERDICT, crb_upload_verdict },
 };
@@ -126,6 +146,7 @@ crb_gateway_new(struct crb_loop *loop, int bus_fd, struct crb_gateway **out,
 	__attribute__((
 	    cleanup(free_gateway))) struct crb_gateway *gateway = NULL;
 	CRB_AUTO_FD int fd = bus_fd;
+	struct rlimit limit;
 	struct crb_bus_options options = { .loop = loop,
 		.self = CRB_ROLE_GATEWAY,
 		.peer = CRB_ROLE_CORE,
@@ -135,7 +156,11 @@ crb_gateway_new(struct crb_loop *loop, int bus_fd, struct crb_gateway **out,
 	if ((gateway = calloc(1, sizeof(*gateway))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	gateway->loop = loop;
+	gateway->descriptors = getrlimit(RLIMIT_NOFILE, &limit) == 0
+	    ? limit.rlim_cur
+	    : RLIM_INFINITY;
 	TAILQ_INIT(&gateway->idle);
+	TAILQ_INIT(&gateway->heads);
 	if ((gateway->packet = malloc(CRB_STREAM_PACKET_MAX)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	if (crb_server_new(gateway, &gateway->server, err) != CRB_OK)

@@ -2,6 +2,7 @@
 #define CRB_GATEWAY_H
 
 #include <sys/queue.h>
+#include <sys/resource.h>
 
 #include "broker/bus/bus.h"
 #include "broker/gateway/exchanges.h"
@@ -25,10 +26,12 @@ struct crb_gateway {
 	/* Connections by descriptor. */
 	struct crb_connection **connections;
 	size_t connection_room;
-	struct crb_connections idle;
+	struct crb_connections idle, heads; /* who waits, oldest first */
 	/* One packet of a stream at a time. */
 	uint8_t *packet;
 	unsigned long calls; /* that the HTTP server has made of us */
+	rlim_t descriptors;  /* at most */
+	bool scarce;         /* few of them are left */
 	bool stopping;
 };
 

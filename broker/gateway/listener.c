@@ -1,6 +1,8 @@
 #include "broker/gateway/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,19 +36,48 @@ resume_accepting(void *ctx)
 	crb_loop_want(session->gateway->loop, session->listener, CRB_READABLE);
 }
 
+/* The lowest number that is free says how many are not. */
+static bool
+is_scarce(const struct crb_gateway *gateway, int fd)
+{
+	return (rlim_t)fd >= gateway->descriptors - gateway->descriptors / 8;
+}
+
+/* After it was seen once, it is asked before each accept. */
+static bool
+still_scarce(struct crb_gateway *gateway, int listener)
+{
+	int fd = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+
+	gateway->scarce = fd == -1 || is_scarce(gateway, fd);
+	if (fd != -1)
+		(void)close(fd);
+	return gateway->scarce;
+}
+
 /* False: no more for now. */
 static bool
 accept_one(struct crb_session *session)
 {
-	int fd = accept4(
-	    session->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct crb_gateway *gateway = session->gateway;
+	int fd;
 
-	if (fd != -1)
+	/* The rest is for sessions that are issued, and for streams. */
+	if (gateway->scarce && still_scarce(gateway, session->listener)) {
+		pause_accepting(session);
+		crb_connection_evict(session);
+		return false;
+	}
+	fd = accept4(
+	    session->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd != -1) {
+		gateway->scarce = is_scarce(gateway, fd);
 		return crb_connection_accept(session, fd);
+	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 	    errno == ENOMEM) {
 		pause_accepting(session);
-		crb_connection_evict(session->gateway, NULL);
+		crb_connection_evict(session);
 		return false;
 	}
 	return errno == ECONNABORTED || errno == EINTR;
@@ -64,7 +95,7 @@ listener_event(void *ctx, int fd, unsigned events)
 	}
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
 		if (session->connection_count >= session->connection_max) {
-			crb_connection_evict(session->gateway, session);
+			crb_connection_evict_own(session);
 			session->full = true;
 			crb_loop_want(session->gateway->loop, fd, 0);
 			return;

@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "base/cleanup.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "broker/gateway/connection.h"
@@ -138,6 +139,9 @@ crb_session_open(
 	if (crb_sessions_find(&gateway->sessions, open->session) != NULL)
 		return crb_err_set(
 		    err, CRB_ERR_EXISTS, "the session is open already");
+	if (msg->fd == CRB_FD_LOST)
+		return crb_err_set(
+		    err, CRB_ERR_LIMIT, "the gateway has no descriptors left");
 	if (!grow(&gateway->sessions) ||
 	    (session = new_session(gateway, msg)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");

@@ -556,6 +556,31 @@ more_than_one_descriptor_is_refused_and_all_are_closed(void **state)
 	}
 }
 
+/* Its packet is good, and the process lives. */
+static void
+a_descriptor_without_room_is_lost_alone(void **state)
+{
+	AUTO_PAIR struct pair bus = make_sockets(SOCK_SEQPACKET);
+	int fd = fcntl(bus.a, F_DUPFD_CLOEXEC, 0), closed;
+	struct rlimit before, none;
+	struct crb_err err;
+	char got[8];
+	size_t len;
+
+	(void)state;
+	(void)close(fd);
+	assert_ok(crb_io_send(bus.a, "hello", 5, bus.a, &err));
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){ (rlim_t)fd, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_ok(
+	    crb_io_receive(bus.b, got, sizeof(got), &len, &fd, &closed, &err));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(fd, CRB_FD_LOST);
+	assert_int_equal(len, 5);
+	assert_memory_equal(got, "hello", 5);
+}
+
 static void
 sending_never_blocks(void **state)
 {
@@ -617,6 +642,7 @@ main(void)
 		cmocka_unit_test(
 		    more_than_one_descriptor_is_refused_and_all_are_closed),
 		cmocka_unit_test(what_was_sent_before_a_reset_is_received),
+		cmocka_unit_test(a_descriptor_without_room_is_lost_alone),
 		cmocka_unit_test(sending_never_blocks),
 		cmocka_unit_test(
 		    what_no_socket_takes_is_too_large_and_nothing_is_no_packet),
