@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 #define MESSAGE_MAX 1024
 /* A listener that takes nothing must not hold up the supervisor. */
@@ -93,4 +94,29 @@ crb_notify_reloading(const struct crb_notify *notify)
 	    "RELOADING=1\nMONOTONIC_USEC=%" PRId64
 	    "\nSTATUS=Reading the configuration again",
 	    (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+}
+
+static void
+feed(void *ctx)
+{
+	struct crb_watchdog *watchdog = ctx;
+	struct crb_err err;
+
+	crb_notify_say(watchdog->notify, "WATCHDOG=1");
+	if (crb_timer_set(watchdog->loop, &watchdog->timer, watchdog->every_ms,
+		&err) != CRB_OK)
+		crb_log(CRB_LOG_ERROR, "watchdog", CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
+}
+
+void
+crb_watchdog_start(struct crb_watchdog *watchdog, struct crb_loop *loop,
+    const struct crb_notify *notify, int64_t usec)
+{
+	*watchdog = (struct crb_watchdog){
+		.loop = loop, .notify = notify, .every_ms = usec / 2000
+	};
+	crb_timer_init(&watchdog->timer, feed, watchdog);
+	if (watchdog->every_ms > 0)
+		feed(watchdog);
 }

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 
 #include "base/err.h"
+#include "base/loop.h"
 
 /*
  * Tells who started the broker how it does: sd_notify(3)'s protocol, a
@@ -34,5 +35,18 @@ void crb_notify_say(const struct crb_notify *notify, const char *fmt, ...)
     CRB_PRINTF(2, 3);
 /* RELOADING=1, with the time that its protocol wants. */
 void crb_notify_reloading(const struct crb_notify *notify);
+
+/*
+ * WATCHDOG=1 while the loop turns, twice as often as `usec` asks for; 0: not
+ * at all.  Stays where it is, as `notify` does, until the loop is freed.
+ */
+struct crb_watchdog {
+	struct crb_timer timer;
+	struct crb_loop *loop;
+	const struct crb_notify *notify;
+	int64_t every_ms;
+};
+void crb_watchdog_start(struct crb_watchdog *watchdog, struct crb_loop *loop,
+    const struct crb_notify *notify, int64_t usec);
 
 #endif /* !CRB_NOTIFY_H */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/path.h"
 
 enum crb_status
@@ -33,6 +34,61 @@ crb_reload_open(const char *config, int *out, struct crb_err *err)
 		    "%s: others can write it; chmod go-w %s", config, config);
 	*out = CRB_STEAL_FD(fd);
 	return CRB_OK;
+}
+
+static enum crb_status
+send_reload(
+    const struct crb_reload *reload, struct crb_bus *bus, struct crb_err *err)
+{
+	CRB_AUTO_FD int fd = -1;
+
+	if (reload->config[0] != '\0' &&
+	    crb_reload_open(reload->config, &fd, err) != CRB_OK)
+		return err->status;
+	return crb_bus_send(
+	    bus, CRB_MSG_RELOAD, &(struct crb_msg_reload){ 0 }, fd, err);
+}
+
+static void
+say(const struct crb_reload *reload, bool ok)
+{
+	crb_notify_say(reload->notify, "READY=1\nSTATUS=%s",
+	    ok ? "Serving, with the configuration read again"
+	       : "Serving; the new configuration was not taken");
+}
+
+void
+crb_reload_ask(struct crb_reload *reload, struct crb_bus *bus)
+{
+	struct crb_err err;
+
+	reload->due = reload->under_way;
+	if (reload->under_way)
+		return;
+	crb_notify_reloading(reload->notify);
+	reload->under_way = send_reload(reload, bus, &err) == CRB_OK;
+	if (reload->under_way)
+		return;
+	crb_log(CRB_LOG_ERROR, "configuration not taken", CRB_LOG_REASON,
+	    err.msg, CRB_LOG_END);
+	say(reload, false);
+}
+
+void
+crb_reload_answered(struct crb_reload *reload, struct crb_bus *bus, bool ok)
+{
+	bool again = reload->due;
+
+	crb_reload_forget(reload);
+	say(reload, ok);
+	if (again)
+		crb_reload_ask(reload, bus);
+}
+
+void
+crb_reload_forget(struct crb_reload *reload)
+{
+	reload->under_way = reload->due = false;
 }
 
 static bool

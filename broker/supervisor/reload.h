@@ -4,6 +4,24 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "broker/bus/bus.h"
+#include "broker/supervisor/notify.h"
+
+/*
+ * The core is asked to read the configuration again, one time after the other,
+ * and the service manager told.
+ */
+struct crb_reload {
+	const struct crb_notify *notify;
+	const char *config;  /* a file, or "" */
+	bool under_way, due; /* once more after this one */
+};
+void crb_reload_ask(struct crb_reload *reload, struct crb_bus *bus);
+/* RELOADED came. */
+void crb_reload_answered(
+    struct crb_reload *reload, struct crb_bus *bus, bool ok);
+/* The core is gone; the next one reads the file as it starts. */
+void crb_reload_forget(struct crb_reload *reload);
 
 /*
  * The configuration file as it is now, for the core, which may not be allowed

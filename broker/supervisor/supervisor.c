@@ -47,11 +47,11 @@ struct supervisor {
 	enum phase phase;
 	struct crb_timer phase_timer;
 	struct crb_notify notify;
-	struct crb_timer watchdog;
+	struct crb_watchdog watchdog;
 	struct crb_hangup hangup;
-	bool reloading, reload_due; /* the core is at it; once more then */
-	bool served;                /* the core came up once */
-	bool failed;                /* and never will, as it is */
+	struct crb_reload reload;
+	bool served; /* the core came up once */
+	bool failed; /* and never will, as it is */
 };
 
 static void child_start(void *ctx);
@@ -202,7 +202,7 @@ drop_core(struct supervisor *supervisor)
 	crb_bus_free(supervisor->bus);
 	supervisor->bus = NULL;
 	/* The next one reads the configuration as it starts. */
-	supervisor->reloading = supervisor->reload_due = false;
+	crb_reload_forget(&supervisor->reload);
 	for (unsigned i = GATEWAY; i < CHILDREN; i++) {
 		crb_timer_clear(
 		    supervisor->loop, &supervisor->children[i].timer);
@@ -298,50 +298,6 @@ on_ready(struct supervisor *supervisor, bool locked)
 		   : "Serving, unlocked");
 }
 
-static enum crb_status
-send_reload(struct supervisor *supervisor, struct crb_err *err)
-{
-	const char *config = supervisor->options->config;
-	CRB_AUTO_FD int fd = -1;
-
-	if (config[0] != '\0' && crb_reload_open(config, &fd, err) != CRB_OK)
-		return err->status;
-	return crb_bus_send(supervisor->bus, CRB_MSG_RELOAD,
-	    &(struct crb_msg_reload){ 0 }, fd, err);
-}
-
-static void
-reload(struct supervisor *supervisor)
-{
-	struct crb_err err;
-
-	if (supervisor->bus == NULL || !supervisor->served)
-		return;
-	supervisor->reload_due = supervisor->reloading;
-	if (supervisor->reloading)
-		return;
-	crb_notify_reloading(&supervisor->notify);
-	supervisor->reloading = true;
-	if (send_reload(supervisor, &err) == CRB_OK)
-		return;
-	crb_log(CRB_LOG_ERROR, "configuration not taken", CRB_LOG_REASON,
-	    err.msg, CRB_LOG_END);
-	supervisor->reloading = false;
-	crb_notify_say(&supervisor->notify,
-	    "READY=1\nSTATUS=Serving; the new configuration was not taken");
-}
-
-static void
-on_reloaded(struct supervisor *supervisor, bool ok)
-{
-	supervisor->reloading = false;
-	crb_notify_say(&supervisor->notify, "READY=1\nSTATUS=%s",
-	    ok ? "Serving, with the configuration read again"
-	       : "Serving; the new configuration was not taken");
-	if (supervisor->reload_due)
-		reload(supervisor);
-}
-
 static void
 on_message(void *ctx, struct crb_msg *msg)
 {
@@ -350,7 +306,8 @@ on_message(void *ctx, struct crb_msg *msg)
 	if (msg->type == CRB_MSG_READY) {
 		on_ready(supervisor, msg->ready.locked != 0);
 	} else if (msg->type == CRB_MSG_RELOADED) {
-		on_reloaded(supervisor, msg->reloaded.ok != 0);
+		crb_reload_answered(&supervisor->reload, supervisor->bus,
+		    msg->reloaded.ok != 0);
 	} else {
 		crb_requests_answer(
 		    &supervisor->requests, supervisor->bus, msg);
@@ -432,8 +389,9 @@ on_hangup_signal(void *ctx, int signal)
 
 	if (crb_hangup_stops(&supervisor->hangup))
 		on_stop_signal(ctx, signal);
-	else if (supervisor->phase == SERVING)
-		reload(supervisor);
+	else if (supervisor->phase == SERVING && supervisor->served &&
+	    supervisor->bus != NULL)
+		crb_reload_ask(&supervisor->reload, supervisor->bus);
 }
 
 static enum crb_status
@@ -450,23 +408,6 @@ watch_signals(struct supervisor *supervisor, struct crb_err *err)
 		return err->status;
 	return crb_loop_signals(
 	    supervisor->loop, stops, 2, on_stop_signal, supervisor, err);
-}
-
-/* While the loop turns; twice as often as is asked for. */
-static void
-on_watchdog(void *ctx)
-{
-	struct supervisor *supervisor = ctx;
-	int64_t ms = supervisor->options->watchdog_usec / 2000;
-	struct crb_err err;
-
-	if (ms == 0)
-		return;
-	crb_notify_say(&supervisor->notify, "WATCHDOG=1");
-	if (crb_timer_set(supervisor->loop, &supervisor->watchdog, ms, &err) !=
-	    CRB_OK)
-		crb_log(CRB_LOG_ERROR, "watchdog", CRB_LOG_REASON, err.msg,
-		    CRB_LOG_END);
 }
 
 /* Told here rather than by a child that never comes up. */
@@ -514,7 +455,8 @@ init(
 		crb_timer_init(&child->timer, child_start, child);
 	}
 	crb_timer_init(&supervisor->phase_timer, on_phase_end, supervisor);
-	crb_timer_init(&supervisor->watchdog, on_watchdog, supervisor);
+	supervisor->reload = (struct crb_reload){ .notify = &supervisor->notify,
+		.config = options->config };
 }
 
 static void
@@ -544,7 +486,8 @@ crb_supervisor_run(
 	supervisor.requests.libexec = options->libexec;
 	supervisor.requests.sessions = supervisor.runtime.sessions;
 	child_start(&supervisor.children[CORE]);
-	on_watchdog(&supervisor);
+	crb_watchdog_start(&supervisor.watchdog, supervisor.loop,
+	    &supervisor.notify, options->watchdog_usec);
 	if (crb_loop_run(supervisor.loop, err) != CRB_OK)
 		return err->status;
 	if (supervisor.failed)
