@@ -14,8 +14,12 @@
 #include "broker/core/outbox.h"
 #include "broker/core/outbox_queue.h"
 
+/* As long as the others of one moment are waited for, at most. */
+#define GATHER_MS 2
+
 /* What is committed together. */
 struct batch {
+	int64_t opened; /* on the loop's clock */
 	struct crb_txn *txn;
 	struct crb_buf lines;    /* rendered events, a newline each */
 	struct crb_record_id id; /* of its outbox record */
@@ -36,6 +40,8 @@ struct crb_commit {
 	struct batch *open;    /* collects; NULL while there is nothing */
 	struct batch *writing; /* with the writer; or NULL */
 	struct crb_outbox_queue queue;
+	size_t expected; /* callers under way */
+	struct crb_timer gather;
 
 	int done_fd; /* the writer wakes the loop */
 	pthread_t writer;
@@ -71,6 +77,7 @@ open_batch(struct crb_commit *commit, struct crb_err *err)
 	if ((batch = calloc(1, sizeof(*batch))) == NULL)
 		return crb_err_set(
 		    err, CRB_ERR_NOMEM, "no memory for a transaction");
+	batch->opened = crb_loop_now(commit->loop);
 	batch->lines = (struct crb_buf)CRB_BUF_INIT(CRB_OUTBOX_BYTES_MAX);
 	if (crb_txn_new(commit->vault, &batch->txn, err) != CRB_OK) {
 		batch_free(batch);
@@ -252,13 +259,37 @@ hand_over(struct crb_commit *commit, struct batch *batch)
 }
 
 void
+crb_commit_expect(struct crb_commit *commit, size_t callers)
+{
+	commit->expected = callers;
+}
+
+/* The turn that this timer makes is all that it is for. */
+static void
+gathered(void *ctx)
+{
+	(void)ctx;
+}
+
+static bool
+gathers(struct crb_commit *commit, const struct batch *batch)
+{
+	int64_t left = batch->opened + GATHER_MS - crb_loop_now(commit->loop);
+	struct crb_err err;
+
+	return commit->expected > batch->count && !batch->spoilt && left > 0 &&
+	    crb_timer_set(commit->loop, &commit->gather, left, &err) == CRB_OK;
+}
+
+void
 crb_commit_turn(struct crb_commit *commit)
 {
 	struct batch *batch = commit->open;
 
 	crb_outbox_queue_append(&commit->queue, commit->audit);
-	if (batch == NULL || commit->writing != NULL)
+	if (batch == NULL || commit->writing != NULL || gathers(commit, batch))
 		return;
+	crb_timer_clear(commit->loop, &commit->gather);
 	commit->open = NULL;
 	if (crb_txn_empty(batch->txn) && batch->lines.len == 0 &&
 	    !batch->spoilt)
@@ -410,6 +441,7 @@ crb_commit_new(struct crb_loop *loop, struct crb_vault *vault,
 	commit->vault = vault;
 	commit->audit = audit;
 	commit->done_fd = -1;
+	crb_timer_init(&commit->gather, gathered, commit);
 	(void)pthread_mutex_init(&commit->lock, NULL);
 	(void)pthread_cond_init(&commit->cond, NULL);
 	if (set_up(commit, err) != CRB_OK) {
@@ -452,6 +484,7 @@ crb_commit_free(struct crb_commit *commit)
 
 	if (commit == NULL)
 		return;
+	commit->expected = 0;
 	for (int i = 0; i < ROUNDS && commit->started; i++) {
 		wait_for_writer(commit);
 		crb_commit_turn(commit);
@@ -464,6 +497,7 @@ crb_commit_free(struct crb_commit *commit)
 		crb_loop_unwatch(commit->loop, commit->done_fd);
 		(void)close(commit->done_fd);
 	}
+	crb_timer_clear(commit->loop, &commit->gather);
 	batch_free(commit->open);
 	crb_outbox_queue_clear(&commit->queue);
 	(void)pthread_cond_destroy(&commit->cond);

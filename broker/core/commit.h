@@ -47,6 +47,12 @@ typedef void crb_commit_fn(void *ctx, const struct crb_err *why);
 CRB_NODISCARD enum crb_status crb_commit_then(struct crb_commit *commit,
     crb_commit_fn *fn, void *ctx, struct crb_err *err);
 
+/*
+ * So many callers of crb_commit_then() are under way: a transaction waits a
+ * moment for those that have not come yet, so that they share its fsync.
+ */
+void crb_commit_expect(struct crb_commit *commit, size_t callers);
+
 /* At the end of a turn: hand what was collected to the writer, if it idles. */
 void crb_commit_turn(struct crb_commit *commit);
 

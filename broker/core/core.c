@@ -117,8 +117,10 @@ end_of_turn(void *ctx)
 
 	if (core->lock_due)
 		crb_rpc_lock_due(core);
-	if (core->commit != NULL)
+	if (core->commit != NULL) {
+		crb_commit_expect(core->commit, core->issuing);
 		crb_commit_turn(core->commit);
+	}
 	if (core->ready_said)
 		crb_core_say_ready(core);
 }

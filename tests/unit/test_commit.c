@@ -270,6 +270,56 @@ one_collects_while_another_is_written(void **state)
 }
 
 /* Nothing of ours is in the open one, so the one under way is waited for. */
+/* How many transactions there were: the number in the generation's copy. */
+static unsigned
+transactions(struct fixture *fixture)
+{
+	uint8_t bytes[32] = { 0 };
+	FILE *file = fopen(unit_path(fixture->folder, "state/generation"), "r");
+
+	assert_non_null(file);
+	assert_int_equal(fread(bytes, 1, sizeof(bytes), file), sizeof(bytes));
+	(void)fclose(file);
+	return bytes[24] | (unsigned)bytes[25] << 8;
+}
+
+static void
+those_that_are_expected_share_a_transaction(void **state)
+{
+	struct fixture *fixture = *state;
+	struct broker *broker = &fixture->broker;
+	unsigned before;
+
+	put(broker, &one, "a");
+	then(broker);
+	run(broker);
+	before = transactions(fixture);
+	crb_commit_expect(broker->commit, 2);
+	put(broker, &one, "b");
+	then(broker);
+	crb_commit_turn(broker->commit);
+	put(broker, &two, "b");
+	then(broker);
+	run(broker);
+	assert_int_equal(broker->good, 3);
+	assert_int_equal(transactions(fixture), before + 1);
+}
+
+static void
+one_that_never_comes_is_not_waited_for(void **state)
+{
+	struct fixture *fixture = *state;
+	struct broker *broker = &fixture->broker;
+
+	crb_commit_expect(broker->commit, 2);
+	put(broker, &one, "a");
+	then(broker);
+	crb_commit_turn(broker->commit);
+	assert_int_equal(broker->good, 0);
+	run(broker);
+	assert_int_equal(broker->good, 1);
+}
+
 static void
 then_waits_for_what_is_under_way(void **state)
 {
@@ -713,6 +763,8 @@ main(void)
 		TEST(a_delete_is_committed_too),
 		TEST(with_nothing_to_write_it_is_told_soon_but_not_at_once),
 		TEST(one_collects_while_another_is_written),
+		TEST(those_that_are_expected_share_a_transaction),
+		TEST(one_that_never_comes_is_not_waited_for),
 		TEST(then_waits_for_what_is_under_way),
 		TEST(settled_outbox_records_are_deleted_but_the_newest),
 		TEST(a_failed_commit_is_told_and_the_next_succeeds),
