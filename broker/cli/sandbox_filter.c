@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -26,6 +27,30 @@ deny_ioctl(scmp_filter_ctx filter, uint64_t request)
 	    1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, request));
 }
 
+/*
+ * Families that a network namespace holds.  Others reach past it: vsock the
+ * host of a virtual machine, Bluetooth what is near.
+ */
+static int
+deny_families(scmp_filter_ctx filter)
+{
+	static const uint64_t allowed[] = { AF_UNIX, AF_INET, AF_INET6,
+		AF_NETLINK };
+	uint64_t next = 0;
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(*allowed); i++) {
+		for (; next < allowed[i]; next++)
+			failed |= seccomp_rule_add(filter,
+			    SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+			    SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffffu, next));
+		next = allowed[i] + 1;
+	}
+	return failed |
+	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT),
+		SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+}
+
 static int
 add_rules(scmp_filter_ctx filter)
 {
@@ -39,6 +64,10 @@ add_rules(scmp_filter_ctx filter)
 	}
 	failed |= deny_ioctl(filter, TIOCSTI);
 	failed |= deny_ioctl(filter, TIOCLINUX);
+	failed |= deny_families(filter);
+	/* It makes sockets past this program; who wants it does without. */
+	failed |= seccomp_rule_add(
+	    filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(io_uring_setup), 0);
 	for (size_t i = 0; i < sizeof(keyrings) / sizeof(*keyrings); i++)
 		failed |= seccomp_rule_add(
 		    filter, SCMP_ACT_ERRNO(EPERM), keyrings[i], 0);
