@@ -99,8 +99,7 @@ crb_host_check(const struct crb_host *host, const int fd[CRB_NAMESPACES],
 	for (unsigned i = 0; i < CRB_NAMESPACES; i++)
 		if (!is_hosts(host, i, fd[i]))
 			return crb_err_set(err, CRB_ERR_OUTSIDE,
-			    "the client is not in the %s namespace of the "
-			    "broker's host",
+			    "the client is not in the %s namespace of the broker's host. " CRB_OUTSIDE_HINT,
 			    kinds[i].name);
 	return CRB_OK;
 }

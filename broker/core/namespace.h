@@ -29,6 +29,9 @@ CRB_NODISCARD enum crb_status crb_host_open(
     struct crb_host *out, struct crb_err *err);
 void crb_host_close(struct crb_host *host);
 
+/* What a person does about it. */
+#define CRB_OUTSIDE_HINT "Run credbroker there, not in a sandbox or a container"
+
 /*
  * CRB_ERR_OUTSIDE unless `fd` has, in this order, the host's user and pid
  * namespace.  Does not block, whatever file somebody else made of them.

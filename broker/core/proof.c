@@ -43,7 +43,7 @@ static enum crb_proof
 fail(struct crb_err *why)
 {
 	(void)crb_err_set(why, CRB_ERR_OUTSIDE,
-	    "the client did not show that it runs on the broker's host");
+	    "the client did not show that it is on the broker's host. " CRB_OUTSIDE_HINT);
 	return CRB_PROOF_FAILED;
 }
 
