@@ -154,6 +154,10 @@ crb_run_begin(
 	print_mounts(sandbox);
 	if (request->host_network && !request->bare)
 		fputs(host_gives, stderr);
+	if (request->host_network && !request->bare && !sandbox->scoped)
+		fputs("note: this kernel has no Landlock scopes, so abstract "
+		      "sockets of the host (X11, D-Bus) are in reach, too\n",
+		    stderr);
 	for (size_t i = 0; i < sandbox->protected.notices.count; i++) {
 		fputs("note: ", stderr);
 		crb_output_text(stderr, sandbox->protected.notices.at[i]);

@@ -12,6 +12,7 @@
 #include "broker/cli/folders.h"
 #include "broker/cli/host_port.h"
 #include "broker/cli/libexec.h"
+#include "broker/cli/sandbox_scope.h"
 #include "broker/cli/session_request.h"
 #include "broker/cli/variables.h"
 
@@ -258,6 +259,8 @@ crb_sandbox_prepare(const struct crb_sandbox_request *request,
 	    find_command(out, exit, err) != CRB_OK ||
 	    find_shim(out, err) != CRB_OK || open_port(out, err) != CRB_OK)
 		return err->status;
+	out->scoped = request->host_network &&
+	    crb_sandbox_scope_works(out->bwrap);
 	return CRB_OK;
 }
 

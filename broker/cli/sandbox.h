@@ -46,6 +46,7 @@ struct crb_sandbox {
 	struct crb_masked masked;
 	struct crb_protected_request protect;
 	struct crb_protected protected;
+	bool scoped;   /* abstract sockets of the host are out of reach */
 	int listener;  /* a port of the host's; -1: none */
 	uint16_t port; /* 0: none */
 };

@@ -17,6 +17,7 @@
 #include "broker/cli/mount_check.h"
 #include "broker/cli/sandbox_args.h"
 #include "broker/cli/sandbox_filter.h"
+#include "broker/cli/sandbox_scope.h"
 #include "broker/cli/session_request.h"
 #include "broker/cli/variables.h"
 
@@ -117,6 +118,9 @@ exec_program(struct run *run)
 	    keep(run->sandbox->listener);
 	for (size_t i = 0; i < run->files.count; i++)
 		kept = kept && keep(run->files.at[i]);
+	/* Before: what keeps it from the host's sockets is to hold for all. */
+	if (run->sandbox->scoped && !crb_sandbox_scope())
+		kept = false;
 	if (kept)
 		(void)execve(run->program, run->args.at,
 		    run->variables.at != NULL ? run->variables.at : &none);
