@@ -43,7 +43,9 @@ check_answer(struct crb_doctor *doctor)
 
 	if (doctor->status == NULL)
 		crb_doctor_find(doctor, CRB_FINDING_WARN,
-		    "credbroker serve, and then doctor again",
+		    doctor->silent.status == CRB_ERR_UNREACHABLE
+			? "credbroker serve, and then doctor again"
+			: "run doctor as the broker's user",
 		    "what only a running broker can tell is not checked: %s",
 		    doctor->silent.msg);
 	else if (version == NULL || strcmp(version, CRB_VERSION) != 0)

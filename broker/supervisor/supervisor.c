@@ -290,12 +290,17 @@ on_drained(void *ctx)
 static void
 on_ready(struct supervisor *supervisor, bool locked)
 {
+	/* The core's last word may come when we stop already. */
+	if (supervisor->phase != SERVING)
+		return;
 	supervisor->served = true;
 	crb_log(CRB_LOG_INFO, locked ? "serving, locked" : "serving, unlocked",
 	    CRB_LOG_END);
 	crb_notify_say(&supervisor->notify, "READY=1\nSTATUS=%s",
 	    locked ? "Serving, locked: credbroker unlock"
 		   : "Serving, unlocked");
+	if (supervisor->reload.due)
+		crb_reload_ask(&supervisor->reload, supervisor->bus);
 }
 
 static void
@@ -306,8 +311,9 @@ on_message(void *ctx, struct crb_msg *msg)
 	if (msg->type == CRB_MSG_READY) {
 		on_ready(supervisor, msg->ready.locked != 0);
 	} else if (msg->type == CRB_MSG_RELOADED) {
-		crb_reload_answered(&supervisor->reload, supervisor->bus,
-		    msg->reloaded.ok != 0);
+		if (supervisor->phase == SERVING)
+			crb_reload_answered(&supervisor->reload,
+			    supervisor->bus, msg->reloaded.ok != 0);
 	} else {
 		crb_requests_answer(
 		    &supervisor->requests, supervisor->bus, msg);
@@ -389,9 +395,12 @@ on_hangup_signal(void *ctx, int signal)
 
 	if (crb_hangup_stops(&supervisor->hangup))
 		on_stop_signal(ctx, signal);
-	else if (supervisor->phase == SERVING && supervisor->served &&
-	    supervisor->bus != NULL)
+	else if (supervisor->phase != SERVING || supervisor->bus == NULL)
+		return; /* the next core reads it as it starts */
+	else if (supervisor->served)
 		crb_reload_ask(&supervisor->reload, supervisor->bus);
+	else
+		supervisor->reload.due = true; /* it may have read it before */
 }
 
 static enum crb_status

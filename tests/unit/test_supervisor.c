@@ -363,6 +363,78 @@ now_ms(void)
 }
 
 static void
+expect_reload(void)
+{
+	struct crb_msg msg;
+
+	receive(&msg);
+	assert_int_equal(msg.type, CRB_MSG_RELOAD);
+	/* There is no file, and so nothing to pass. */
+	assert_int_equal(msg.fd, -1);
+}
+
+static void
+say_reloaded(void)
+{
+	say(CRB_MSG_RELOADED, &(struct crb_msg_reloaded){ .ok = 1 });
+}
+
+static bool
+nothing_comes(void)
+{
+	struct pollfd poll_fd = { s.core, POLLIN, 0 };
+
+	return poll(&poll_fd, 1, 200) == 0;
+}
+
+static void
+a_hangup_before_the_core_is_ready_is_not_lost(void **state)
+{
+	(void)state;
+	assert_int_equal(kill(s.pid, SIGHUP), 0);
+	assert_true(nothing_comes());
+	say(CRB_MSG_READY, &(struct crb_msg_ready){ .locked = 1 });
+	expect_reload();
+	say_reloaded();
+	assert_true(nothing_comes());
+}
+
+static void
+reloads_come_one_after_the_other(void **state)
+{
+	(void)state;
+	say(CRB_MSG_READY, &(struct crb_msg_ready){ .locked = 1 });
+	while (!log_has("serving, locked"))
+		(void)poll(NULL, 0, 5);
+	assert_int_equal(kill(s.pid, SIGHUP), 0);
+	expect_reload();
+	/* However many ask meanwhile, one more will do. */
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(kill(s.pid, SIGHUP), 0);
+		assert_true(nothing_comes());
+	}
+	say_reloaded();
+	expect_reload();
+	say_reloaded();
+	assert_true(nothing_comes());
+}
+
+static void
+a_core_that_dies_while_it_reloads_is_asked_again_later(void **state)
+{
+	(void)state;
+	say(CRB_MSG_READY, &(struct crb_msg_ready){ .locked = 1 });
+	while (!log_has("serving, locked"))
+		(void)poll(NULL, 0, 5);
+	assert_int_equal(kill(s.pid, SIGHUP), 0);
+	expect_reload();
+	assert_int_equal(kill(s.core_pid, SIGKILL), 0);
+	expect_start();
+	assert_int_equal(kill(s.pid, SIGHUP), 0);
+	expect_reload();
+}
+
+static void
 a_dead_gateway_is_started_again_later_each_time(void **state)
 {
 	pid_t old, core = s.core_pid, egress = s.peer_pid[CRB_ROLE_EGRESS];
@@ -732,6 +804,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SERVING(children_start_with_nothing_but_their_bus),
 		SERVING(the_runtime_folder_is_made_and_the_admin_socket_served),
+		SERVING(a_hangup_before_the_core_is_ready_is_not_lost),
+		SERVING(reloads_come_one_after_the_other),
+		SERVING(a_core_that_dies_while_it_reloads_is_asked_again_later),
 		SERVING(a_dead_gateway_is_started_again_later_each_time),
 		SERVING(an_egress_that_ends_is_started_again),
 		SERVING(a_dead_core_takes_all_along_and_all_come_back),
