@@ -4,6 +4,7 @@ vault, and out of its file; no value is ever shown."""
 import base64
 import json
 import os
+import struct
 import subprocess
 
 import pexpect
@@ -207,6 +208,23 @@ def test_a_file_with_two_names_is_left(broker):
     os.link(path, broker.home / "other")
     done = run(broker, "--all", "--remove-original", check=False)
     assert "hard link" in done.stderr
+    assert CANARY in path.read_text()
+
+
+def test_a_file_with_an_access_list_is_left(broker):
+    path = fill(broker, ".netrc",
+                f"machine a.example.com login a password {CANARY}\n")
+    # Version 2; user rw, user 12345 r, group none, mask r, others none.
+    entries = [(1, 6, -1), (2, 4, 12345), (4, 0, -1), (16, 4, -1),
+               (32, 0, -1)]
+    acl = struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
+    done = run(broker, "--all", "--remove-original", check=False)
+    assert "access control list" in done.stderr
     assert CANARY in path.read_text()
 
 

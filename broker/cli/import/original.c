@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "base/cleanup.h"
 #include "base/io.h"
@@ -125,6 +126,17 @@ cut_bytes(struct crb_buf *text, size_t from, size_t to)
 	memmove(text->data + from, text->data + to, tail);
 	sodium_memzero(text->data + from + tail, text->len - from - tail);
 	text->len = from + tail;
+}
+
+/* Its mode would be a list's mask, which could open the new file further. */
+static enum crb_status
+check_no_list(int fd, const char *path, struct crb_err *err)
+{
+	if (fgetxattr(fd, "system.posix_acl_access", NULL, 0) >= 0)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "%s: has an access control list; remove it there by hand",
+		    path);
+	return CRB_OK;
 }
 
 /* One at a time, reading anew: what is cut moves what stands behind it. */
@@ -249,6 +261,7 @@ crb_original_cut(const struct crb_original *original,
 
 	if (check_ours(original, err) != CRB_OK ||
 	    open_it(original->path, O_NOFOLLOW, &fd, err) != CRB_OK ||
+	    check_no_list(fd, original->path, err) != CRB_OK ||
 	    read_it(fd, original->path, &text, &now, err) != CRB_OK)
 		return err->status;
 	if (!same_file(&original->seen, &now))
