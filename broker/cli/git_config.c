@@ -150,9 +150,12 @@ void
 crb_git_config_read(
     const char *text, size_t len, crb_git_config_fn *fn, void *ctx)
 {
+	static const char mark[] = "\xef\xbb\xbf";
 	struct reader reader = { .at = text, .end = text + len };
 	int c;
 
+	if (len >= 3 && memcmp(text, mark, 3) == 0)
+		reader.at += 3;
 	while ((c = peek(&reader)) != -1) {
 		if (isspace(c) || c == '\0')
 			reader.at++;
