@@ -573,6 +573,19 @@ world_hear(struct world *world, enum crb_msg_type type)
 	return &heard->msg;
 }
 
+const struct crb_msg *
+world_next(struct world *world)
+{
+	forget(world->current);
+	world->current = world->first;
+	if (world->current == NULL)
+		return NULL;
+	world->first = world->current->next;
+	if (world->first == NULL)
+		world->last = &world->first;
+	return &world->current->msg;
+}
+
 bool
 world_hears_no(struct world *world, enum crb_msg_type type)
 {

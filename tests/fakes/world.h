@@ -69,6 +69,8 @@ void world_send_files(
  * valid until the next call.  The test fails when none comes.
  */
 const struct crb_msg *world_hear(struct world *world, enum crb_msg_type type);
+/* The next one of any type, valid as long; NULL when none waits. */
+const struct crb_msg *world_next(struct world *world);
 /* None of this type has come, nor does one. */
 bool world_hears_no(struct world *world, enum crb_msg_type type);
 
