@@ -16,9 +16,12 @@
 #include "broker/gateway/exchange.h"
 #include "broker/gateway/gateway.h"
 
-/* Fewer and larger upload callbacks; pages that are not touched cost nothing.
+/*
+ * A connection's memory: the largest head that is accepted, that of its answer,
+ * and room for a body.  libmicrohttpd clears all of it behind each request, so
+ * that more of it costs a small request time, and an idle connection memory.
  */
-#define POOL_BYTES (128u << 10)
+#define POOL_BYTES (64u << 10)
 /* A transfer in which nothing moves for so long is over. */
 #define STALL_SECONDS 120
 /* At most this many rounds a turn, so that the bus gets its share. */
