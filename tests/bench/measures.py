@@ -124,13 +124,14 @@ def measure_fetch(world):
                 return w.load(target, at=at, connections=16, method=method,
                               seconds=seconds(world), body=file,
                               headers=(w.HOST, w.SESSION))
+            floor_cpu = Cpu({"floor": child.pid})
             ours, peer = alternate(
                 rounds(world), lambda: cpu.measure(lambda: fetch(endpoint)),
-                lambda: fetch(floor))
+                lambda: floor_cpu.measure(lambda: fetch(floor)))
             yield Row(
                 "fetch", what, rate_text(ours), rate_text(peer),
                 bound=0.85, goal="≥ 0.85 for a minted credential",
-                note=cpu.text(),
+                note=f"{cpu.text()}; {floor_cpu.text().split(': ')[1]}",
                 **compared(ratios([r["rate"] for r in ours],
                                   [r["rate"] for r in peer])))
     finally:
