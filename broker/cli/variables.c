@@ -157,13 +157,13 @@ crb_variables_git(json_t *variables, const char *key, const char *value)
 {
 	const char *text = json_string_value(
 	    json_object_get(variables, "GIT_CONFIG_COUNT"));
-	int count = text != NULL ? atoi(text) : 0;
+	long count = text != NULL ? strtol(text, NULL, 10) : 0;
 	char name[64];
 
-	(void)snprintf(name, sizeof(name), "GIT_CONFIG_KEY_%d", count);
+	(void)snprintf(name, sizeof(name), "GIT_CONFIG_KEY_%ld", count);
 	set(variables, name, key);
-	(void)snprintf(name, sizeof(name), "GIT_CONFIG_VALUE_%d", count);
+	(void)snprintf(name, sizeof(name), "GIT_CONFIG_VALUE_%ld", count);
 	set(variables, name, value);
-	(void)snprintf(name, sizeof(name), "%d", count + 1);
+	(void)snprintf(name, sizeof(name), "%ld", count + 1);
 	set(variables, "GIT_CONFIG_COUNT", name);
 }
