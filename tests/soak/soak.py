@@ -129,7 +129,7 @@ class Soak:
         with own_limit(count), contextlib.ExitStack() as stack:
             connect_many([session.folder / "endpoint.sock"], count, stack,
                          b"GET /v1/session HT")
-        self.broker.run("revoke", "--session", session.id, check=False)
+        self.broker.run("revoke", session.id, check=False)
 
     ACTIONS = {clone: 6, push: 4, forbidden: 2, issue: 6, ask: 8, revoke: 4,
                flood: 1}
@@ -189,7 +189,7 @@ class Soak:
         with contextlib.suppress(Exception):
             endpoint = Endpoint(self.broker, [GRANT], task="well")
             fine = answers(endpoint) == 200
-            self.broker.run("revoke", "--session", endpoint.id)
+            self.broker.run("revoke", endpoint.id)
             return fine
         return False
 
