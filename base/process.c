@@ -17,6 +17,7 @@
 #include "base/units.h"
 
 #define STAT_MAX 4096u
+#define STATUS_MAX 65536u
 #define STAT_START 22u /* the field's number, from 1 */
 
 /* Or the next file that is opened would become standard error. */
@@ -136,24 +137,33 @@ crb_process_identify(pid_t pid, struct crb_process_id *out, struct crb_err *err)
 	return CRB_OK;
 }
 
-/* The line "Uid:\t1000\t1000\t1000\t1000" of /proc/PID/status, its first. */
-static bool
-find_user(struct crb_slice text, uid_t *out)
+static enum crb_status
+read_status(pid_t pid, struct crb_buf *text, struct crb_err *err)
 {
-	struct crb_slice line, field;
-	struct crb_err ignored;
-	uint64_t uid;
+	char path[64];
 
-	while (crb_slice_cut(&text, '\n', &line)) {
-		if (!crb_slice_starts(line, "Uid:\t"))
+	(void)snprintf(path, sizeof(path), "/proc/%lld/status", (long long)pid);
+	CRB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (pid <= 0 || (fd == -1 && errno == ENOENT))
+		return no_process(pid, err);
+	if (fd == -1)
+		return crb_err_errno(err, "%s", path);
+	if (crb_io_read_all(fd, text, CRB_FOREVER, err) != CRB_OK)
+		return errno == ESRCH ? no_process(pid, err) : err->status;
+	return CRB_OK;
+}
+
+/* "Uid:\t1000\t1000\t1000\t1000": what follows `name`. */
+static bool
+find_line(const struct crb_buf *text, const char *name, struct crb_slice *line)
+{
+	struct crb_slice rest = { text->data, text->len };
+
+	while (rest.p != NULL && crb_slice_cut(&rest, '\n', line)) {
+		if (!crb_slice_starts(*line, name))
 			continue;
-		line.p += 5;
-		line.len -= 5;
-		if (!crb_slice_cut(&line, '\t', &field) ||
-		    crb_number_parse(field.p, field.len, UINT32_MAX, &uid,
-			&ignored) != CRB_OK)
-			return false;
-		*out = (uid_t)uid;
+		line->p += strlen(name);
+		line->len -= strlen(name);
 		return true;
 	}
 	return false;
@@ -162,19 +172,38 @@ find_user(struct crb_slice text, uid_t *out)
 enum crb_status
 crb_process_user(pid_t pid, uid_t *out, struct crb_err *err)
 {
-	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(65536);
-	char path[64];
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(STATUS_MAX);
+	struct crb_slice line, field;
+	uint64_t uid;
 
-	(void)snprintf(path, sizeof(path), "/proc/%lld/status", (long long)pid);
-	CRB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd == -1 && errno == ENOENT)
-		return no_process(pid, err);
-	if (fd == -1)
-		return crb_err_errno(err, "%s", path);
-	if (crb_io_read_all(fd, &text, CRB_FOREVER, err) != CRB_OK)
-		return errno == ESRCH ? no_process(pid, err) : err->status;
-	if (!find_user((struct crb_slice){ text.data, text.len }, out))
-		return crb_err_set(err, CRB_ERR_SYSTEM, "%s: no Uid", path);
+	if (read_status(pid, &text, err) != CRB_OK)
+		return err->status;
+	if (!find_line(&text, "Uid:\t", &line) ||
+	    !crb_slice_cut(&line, '\t', &field))
+		return crb_err_set(err, CRB_ERR_SYSTEM,
+		    "/proc/%lld/status has no Uid", (long long)pid);
+	if (crb_number_parse(field.p, field.len, UINT32_MAX, &uid, err) !=
+	    CRB_OK)
+		return err->status;
+	*out = (uid_t)uid;
+	return CRB_OK;
+}
+
+enum crb_status
+crb_process_depth(pid_t pid, unsigned *out, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(STATUS_MAX);
+	struct crb_slice line, field;
+	unsigned depth = 0;
+
+	if (read_status(pid, &text, err) != CRB_OK)
+		return err->status;
+	if (!find_line(&text, "NSpid:\t", &line))
+		return crb_err_set(err, CRB_ERR_SYSTEM,
+		    "/proc/%lld/status has no NSpid", (long long)pid);
+	while (crb_slice_cut(&line, '\t', &field))
+		depth++;
+	*out = depth;
 	return CRB_OK;
 }
 

@@ -32,6 +32,12 @@ CRB_NODISCARD enum crb_status crb_process_identify(
 /* The real uid of a process; CRB_ERR_NOT_FOUND when there is none. */
 CRB_NODISCARD enum crb_status crb_process_user(
     pid_t pid, uid_t *out, struct crb_err *err);
+/*
+ * In how many pid namespaces it is, from that of /proc on: 1 for one that is in
+ * no deeper one.  Anybody may know, where /proc does not hide others'.
+ */
+CRB_NODISCARD enum crb_status crb_process_depth(
+    pid_t pid, unsigned *out, struct crb_err *err);
 /* The very same process still runs. */
 bool crb_process_lives(const struct crb_process_id *id);
 

@@ -380,6 +380,7 @@ on_listener(void *ctx, int listener, unsigned events)
 	if (fd == -1)
 		return;
 	if (crb_peer_read(admin->core, fd, &peer, &why) != CRB_OK ||
+	    crb_host_peer(&admin->host, peer.pid, &why) != CRB_OK ||
 	    serve(admin, fd, &peer, &why) != CRB_OK)
 		refuse_connection(admin, fd, &peer, &why);
 }

@@ -24,6 +24,7 @@
 /* Who is at the other end: the kernel's word, and what follows from it. */
 struct crb_peer {
 	uid_t uid;
+	pid_t pid; /* of who connected; it may be gone, and its number reused */
 	char who[CRB_WHO_TEXT]; /* "uid 1000 (alice)" */
 	struct crb_access access;
 };

@@ -1,5 +1,6 @@
 #include "broker/core/namespace.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
@@ -7,9 +8,11 @@
 #include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #include "base/cleanup.h"
+#include "base/process.h"
 
 static const struct kind {
 	const char *name, *path;
@@ -64,6 +67,8 @@ crb_host_open(struct crb_host *out, struct crb_err *err)
 	for (unsigned i = 0; i < CRB_NAMESPACES; i++)
 		if (open_one(&host, i, err) != CRB_OK)
 			return err->status;
+	if (crb_process_depth(getpid(), &host.depth, err) != CRB_OK)
+		return err->status;
 	*out = host;
 	host = (struct crb_host)CRB_HOST_NONE;
 	return CRB_OK;
@@ -102,4 +107,29 @@ crb_host_check(const struct crb_host *host, const int fd[CRB_NAMESPACES],
 			    "the client is not in the %s namespace of the broker's host. " CRB_OUTSIDE_HINT,
 			    kinds[i].name);
 	return CRB_OK;
+}
+
+/* Also where /proc hides the processes of others. */
+static bool
+is_gone(pid_t pid)
+{
+	CRB_AUTO_FD int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return fd == -1 && errno == ESRCH;
+}
+
+enum crb_status
+crb_host_peer(const struct crb_host *host, pid_t pid, struct crb_err *err)
+{
+	struct crb_err hidden;
+	unsigned depth;
+
+	/* 0: in a namespace that is not below the core's. */
+	if (pid > 0 && crb_process_depth(pid, &depth, &hidden) == CRB_OK) {
+		if (depth == host->depth)
+			return CRB_OK;
+	} else if (pid > 0 && !is_gone(pid))
+		return CRB_OK;
+	return crb_err_set(err, CRB_ERR_OUTSIDE,
+	    "the process that connected is not in the pid namespace of the broker's host. " CRB_OUTSIDE_HINT);
 }

@@ -18,6 +18,7 @@ struct crb_host {
 	int fd[CRB_NAMESPACES];
 	unsigned major, minor; /* of nsfs */
 	ino_t inode[CRB_NAMESPACES];
+	unsigned depth; /* of pid namespaces */
 };
 
 #define CRB_HOST_NONE             \
@@ -38,5 +39,13 @@ void crb_host_close(struct crb_host *host);
  */
 CRB_NODISCARD enum crb_status crb_host_check(const struct crb_host *host,
     const int fd[CRB_NAMESPACES], struct crb_err *err);
+
+/*
+ * CRB_ERR_OUTSIDE when the process that connected is seen to be in a deeper pid
+ * namespace, whatever it may show, or is gone, since another one has its
+ * connection then.  It need not be seen: /proc may hide others' processes.
+ */
+CRB_NODISCARD enum crb_status crb_host_peer(
+    const struct crb_host *host, pid_t pid, struct crb_err *err);
 
 #endif /* !CRB_NAMESPACE_H */

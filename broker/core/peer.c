@@ -49,6 +49,7 @@ crb_peer_read(const struct crb_core *core, int fd, struct crb_peer *out,
 	identity.uid = peer.uid;
 	identity.gid_count = read_groups(fd, peer.gid, groups);
 	judge(core, &identity, out);
+	out->pid = peer.pid;
 	if (out->access.may != 0)
 		return CRB_OK;
 	return crb_err_set(err, CRB_ERR_ROLE,

@@ -259,13 +259,30 @@ for name, beside in {
         pass
     note(name, served(client))
 
+# By a process that connects and is gone when it is looked at.
+client = socket.socket(socket.AF_UNIX)
+client.settimeout(10)
+child = os.fork()
+if child == 0:
+    client.connect(PATH)
+    os._exit(0)
+os.waitpid(child, 0)
+try:
+    socket.send_fds(client, [b" "], [own("user"), own("pid")])
+except OSError:
+    pass
+note("own, by one that is gone", served(client))
+
 # Claims.
 for name, line in {
         "a claim": b'{"jsonrpc":"2.0","id":1,"method":"status","params":'
                    b'{"uid":0}}\n',
         "a batch": b"[" + LINE.strip() + b"]\n"}.items():
     client = connect()
-    client.sendall(line)
+    try:
+        client.sendall(line)
+    except OSError:
+        pass
     note(name, served(client))
 
 print(json.dumps({"won": won, "tried": len(answers), "answers": answers}))

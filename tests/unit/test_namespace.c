@@ -126,6 +126,20 @@ one_of_a_sandbox_is_not(void **state)
 		skip();
 }
 
+static void
+a_process_of_no_deeper_pid_namespace_is_on_the_host(void **state)
+{
+	(void)state;
+	assert_ok(crb_host_peer(&host, getpid(), &err));
+	assert_ok(crb_host_peer(&host, getppid(), &err));
+	assert_int_equal(
+	    crb_host_peer(&host, INT32_MAX, &err), CRB_ERR_OUTSIDE);
+	assert_int_equal(crb_host_peer(&host, 0, &err), CRB_ERR_OUTSIDE);
+	host.depth++;
+	assert_int_equal(crb_host_peer(&host, getpid(), &err), CRB_ERR_OUTSIDE);
+	host.depth--;
+}
+
 int
 main(void)
 {
@@ -134,6 +148,8 @@ main(void)
 		cmocka_unit_test(nothing_else_is),
 		cmocka_unit_test(neither_is_a_descriptor_of_no_file),
 		cmocka_unit_test(one_of_a_sandbox_is_not),
+		cmocka_unit_test(
+		    a_process_of_no_deeper_pid_namespace_is_on_the_host),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
