@@ -14,7 +14,8 @@ import tempfile
 
 import pytest
 
-from attack import REFS, Endpoint, admin_connect
+from attack import (REFS, ROOT, Endpoint, admin_connect, descriptors,
+                    wait_until)
 
 PARSE, REQUEST, METHOD, PARAMS, FAILED = -32700, -32600, -32601, -32602, -32000
 SECRET = "s3cr3t-that-no-answer-repeats"
@@ -165,6 +166,137 @@ def test_every_line_has_its_answer(red, endpoint, at):
 
 def test_the_table_is_long():
     assert len(ROWS) >= 120
+
+
+# One call of each method in which everything is of the right type.
+IN_ORDER = {
+    "unlock": {"passphrase": "x", "key_file": "/x", "slot": 1},
+    # Any text may be a secret, so these fail by their name at the last.
+    "credential.add": {"name": "forge", "backend": "static", "params": HOSTS,
+                       "secret": SECRET},
+    "credential.set": {"name": "nope", "params": {}, "secret": SECRET},
+    "credential.show": {"name": "forge"},
+    "credential.remove": {"name": "forge", "force": False},
+    "credential.test": {"name": "forge"},
+    "profile.add": {"name": "p", "grants": ["nope:x=y"], "labels": {},
+                    "ttl": 60, "mounts": [], "replace": False},
+    "profile.show": {"name": "p"},
+    "profile.remove": {"name": "p"},
+    "session.issue": {"task": "x", "grants": GRANTS, "profile": "p",
+                      "labels": {}, "ttl": 60, "bind_pid": 1, "owner": 0,
+                      "workspace": "/x", "port": 1024},
+    "session.list": {"task": "x", "all": False},
+    "session.show": {"session": "nosuchid"},
+    "session.grant": {"session": "nosuchid", "grant": GRANTS[0]},
+    "session.drop": {"session": "nosuchid", "grant": 1},
+    "session.extend": {"session": "nosuchid", "ttl": 60},
+    "revoke": {"session": "nosuchid", "task": "x", "all": False},
+    "audit.show": {"session": "x", "task": "x", "credential": "x",
+                   "event": "x", "decision": "x", "since": 0, "after": 0,
+                   "most": 1, "newest": False},
+}
+WRONG = [True, 1.5, -1, 1e300, 2**63 - 1, 2**63, "", "A B\n", "\x1b[2J",
+         "\u202e", "x" * 5000, "../../etc/passwd", [], [[]], [{}], [None],
+         ["x"] * 5000, {"": ""}, {"x": {"y": []}}, {"\x1b": "\n"}]
+
+
+def wrong_calls():
+    """Each parameter, of each wrong type, the rest in order."""
+    for method, params in IN_ORDER.items():
+        for key, value in params.items():
+            for wrong in WRONG:
+                if isinstance(value, bool) and wrong is True:
+                    continue
+                yield method, key, {**params, key: wrong}
+
+
+def test_every_parameter_of_a_wrong_type_has_its_answer(red, endpoint):
+    """None changes anything: the next test but one looks."""
+    count, done = 0, {}
+    with admin_connect(red) as client:
+        answers = client.makefile("rb")
+        for method, key, params in wrong_calls():
+            client.sendall(line(method, **params) + b"\n")
+            answer = answers.readline()
+            reply = json.loads(answer)
+            assert reply["jsonrpc"] == "2.0"
+            assert ("error" in reply) != ("result" in reply)
+            assert SECRET.encode() not in answer
+            if "result" in reply:
+                done.setdefault(method, []).append(key)
+            else:
+                assert reply["error"]["code"] in (PARSE, REQUEST, PARAMS,
+                                                  FAILED)
+                assert not re.search(r"[\x00-\x1f\x7f]",
+                                     reply["error"]["message"])
+            count += 1
+    assert count > 900
+    # Texts and numbers that are no more than odd are fit to look for.
+    assert set(done) <= {"audit.show", "session.list", "unlock"}, done
+
+
+def test_the_table_of_calls_has_every_parameter():
+    text = (ROOT / "broker/core/rpc.c").read_text()
+    table = text[text.index("crb_methods[] = {"):text.index("{ NULL, 0")]
+    for row in table.split("\t{ ")[1:]:
+        names = re.findall(r'"([a-z_.]+)"', row)
+        assert set(names[1:]) == set(IN_ORDER.get(names[0], {})), names
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"{", b'{"jsonrpc":"2.0","id":1,"method":"sta', b"\xff\xfe",
+    envelope()[:-1], b"x" * (1 << 19)],
+    ids=["nothing", "a brace", "half", "no text", "all but the end", "long"])
+def test_half_a_line_harms_nobody(red, data):
+    clients = []
+    for _ in range(20):
+        client = admin_connect(red)
+        client.sendall(data)
+        clients.append(client)
+    assert json.loads(call(red, envelope()))["result"]["state"] == "unlocked"
+    for number, client in enumerate(clients):
+        if number % 2 == 0:
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(1) == b""
+        client.close()
+    red.run("status")
+
+
+def test_the_sixty_fifth_is_told(red):
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(admin_connect(red))
+                   for _ in range(64)]
+        for client in clients:
+            client.sendall(envelope() + b"\n")
+            assert b'"result"' in client.recv(1 << 16)
+        with admin_connect(red, proof=False) as one:
+            error = json.loads(one.recv(1 << 16))["error"]
+            assert error["data"]["code"] == "limit"
+            assert one.recv(1) == b""
+    wait_until(lambda: red.run("status", check=False).returncode == 0,
+               "there is room")
+
+
+@pytest.mark.parametrize("first", [b"", b" "], ids=["first", "behind a proof"])
+def test_floods_of_descriptors_are_closed(red, first):
+    """253 a packet, as many as there may be, in every connection."""
+    core = red.pids()["core"]
+    before = len(descriptors(core))
+    flood = [os.open("/dev/null", os.O_RDONLY)] * 253
+    told = []
+    for _ in range(200):
+        with admin_connect(red, proof=bool(first)) as client:
+            with contextlib.suppress(OSError):
+                for _ in range(3):
+                    socket.send_fds(client, [b"x"], flood)
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_WR)
+                told.append(client.recv(1 << 16))
+    os.close(flood[0])
+    if not first:
+        assert all(b"outside_host" in text for text in told) and told
+    wait_until(lambda: len(descriptors(core)) <= before, "all are closed")
+    assert red.pids()["core"] == core
 
 
 def test_it_is_as_it_was_afterwards(red, endpoint):
