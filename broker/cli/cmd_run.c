@@ -107,23 +107,20 @@ last_denied(struct crb_cli *cli, const json_t *session)
 }
 
 static void
-conclude(struct run *run, const json_t *session, const char *how)
+conclude(struct run *run, const json_t *session, const char *how,
+    const struct crb_args *appeared)
 {
-	struct crb_args appeared = { .count = 0 };
 	CRB_AUTO_JSON json_t *denied = last_denied(run->cli, session);
 
-	crb_protected_end(
-	    &run->sandbox.protect, &run->sandbox.protected, &appeared);
 	crb_run_end(
 	    &(const struct crb_run_end){
 		.session = session,
 		.how = how,
 		.denied = denied,
-		.appeared = &appeared,
+		.appeared = appeared,
 		.exit = run->status,
 	    },
 	    run->cli->common->json, run->options->quiet);
-	crb_args_clear(&appeared);
 }
 
 /*
@@ -133,7 +130,7 @@ conclude(struct run *run, const json_t *session, const char *how)
  * may have revoked it before.
  */
 static void
-end_session(struct run *run)
+end_session(struct run *run, const struct crb_args *appeared)
 {
 	const char *id = crb_member(
 	    json_object_get(run->issued, "session"), "id");
@@ -155,7 +152,8 @@ end_session(struct run *run)
 		&shown, &err) == CRB_OK) {
 		session = json_object_get(shown, "session");
 		conclude(run, session,
-		    revoked != NULL ? "ended" : crb_member(session, "state"));
+		    revoked != NULL ? "ended" : crb_member(session, "state"),
+		    appeared);
 		return;
 	}
 	fprintf(stderr, "credbroker: ending session %s: ", id);
@@ -258,6 +256,7 @@ run_run(struct crb_cli *cli, const void *opaque,
 		.sandbox = { .listener = -1 },
 		.status = -1,
 	};
+	struct crb_args appeared = { .count = 0 };
 	enum crb_status status;
 
 	if (crb_sandbox_prepare(&run.request, &run.sandbox, &cli->exit, err) !=
@@ -267,7 +266,10 @@ run_run(struct crb_cli *cli, const void *opaque,
 	status = run_command(&run, operands, err);
 	if (status == CRB_OK)
 		cli->exit = run.status;
-	end_session(&run);
+	crb_protected_end(
+	    &run.sandbox.protect, &run.sandbox.protected, &appeared);
+	end_session(&run, &appeared);
+	crb_args_clear(&appeared);
 	return status;
 }
 

@@ -137,6 +137,21 @@ hold(struct crb_guard *guard, const char *path, int fd)
 	return true;
 }
 
+/* Whole from the first moment: the user's git may look at any time. */
+static void
+put_same(const char *folder, const char *path)
+{
+	static const char same[] = SAME_FOLDER;
+	CRB_AUTO_FD int fd = open(
+	    folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+	char made[64];
+
+	if (fd == -1 || write(fd, same, sizeof(same) - 1) == -1)
+		return;
+	(void)snprintf(made, sizeof(made), "/proc/self/fd/%d", fd);
+	(void)linkat(AT_FDCWD, made, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
 /*
  * git takes its configuration and hooks from where `commondir` says, and the
  * file need not be there: so it is made to say what its absence says.
@@ -144,31 +159,34 @@ hold(struct crb_guard *guard, const char *path, int fd)
 static void
 make_commondir(struct crb_guard *guard, const char *folder)
 {
-	static const char same[] = SAME_FOLDER;
-	char path[CRB_PATH_MAX], text[sizeof(same)] = "";
-	int fd;
+	char path[CRB_PATH_MAX], text[sizeof(SAME_FOLDER)] = "";
 
 	if (!join(path, folder, "commondir") || crb_guard_open(guard, path))
 		return;
 	for (unsigned tries = 0; tries < 3; tries++) {
-		fd = open(
-		    path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+		CRB_AUTO_FD int fd = -1;
+
+		put_same(folder, path);
+		fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (fd == -1)
-			return;
-		if (read(fd, text, sizeof(text)) <= 0)
-			(void)!write(fd, same, sizeof(same) - 1);
-		else if (strncmp(text, same, sizeof(text)) != 0) {
+			break;
+		if (read(fd, text, sizeof(text) - 1) < 0 ||
+		    strcmp(text, SAME_FOLDER) != 0) {
 			crb_args_printf(&guard->out->notices,
 			    "%s leads git to another configuration: look at "
 			    "it",
 			    crb_guard_name(guard, path));
-			break;
-		}
-		if (hold(guard, path, fd))
 			return;
-		(void)close(fd);
+		}
+		if (hold(guard, path, fd)) {
+			(void)CRB_STEAL_FD(fd);
+			return;
+		}
 	}
-	(void)close(fd);
+	crb_args_printf(&guard->out->notices,
+	    "%s could not be made: an agent could, and lead git to another "
+	    "configuration",
+	    crb_guard_name(guard, path));
 }
 
 static void

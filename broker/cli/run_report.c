@@ -207,13 +207,13 @@ crb_run_end(const struct crb_run_end *end, bool json, bool quiet)
 		end_json(end);
 		return;
 	}
-	if (!quiet) {
-		fprintf(stderr, "session %s %s · %lld request%s, %lld refused",
-		    id, end->how, requests, requests == 1 ? "" : "s",
-		    crb_member_number(end->session, "refused"));
-		print_denied(end->denied);
-		fprintf(stderr, " · credbroker audit show --session %s\n", id);
-	}
+	if (quiet)
+		return;
+	fprintf(stderr, "session %s %s · %lld request%s, %lld refused", id,
+	    end->how, requests, requests == 1 ? "" : "s",
+	    crb_member_number(end->session, "refused"));
+	print_denied(end->denied);
+	fprintf(stderr, " · credbroker audit show --session %s\n", id);
 	if (end->appeared->count > 0) {
 		fputs("look at it before you use it here: ", stderr);
 		print_names(end->appeared);

@@ -461,3 +461,12 @@ def test_what_is_mounted_is_told_as_json(red, project):
     assert begin["workspace"] == str(project)
     assert "CLAUDE.md" in begin["read_only"]
     assert end["session"]["state"] == "revoked" and end["exit"] == 0
+
+
+def test_a_commondir_of_before_is_said(red, project):
+    """Something that was not kept from it has led git elsewhere already."""
+    (project / "evil").mkdir()
+    (project / ".git/commondir").write_text("../evil\n")
+    done = run(red, "echo x > .git/commondir; exit 0", workspace=project)
+    assert "leads git to another configuration" in done.stderr
+    assert (project / ".git/commondir").read_text() == "../evil\n"
