@@ -87,7 +87,7 @@ def test_clear_text_leaves_this_host_never(egress):
     {"host": ""}, {"host": "a/b"}, {"host": "user@host"}, {"host": "a b"},
     {"port": 0}, {"tls": 2}, {"network": 9}, {"ca": b"none", "tls": 1}])
 def test_one_that_makes_no_sense_is_refused(egress, upstream, change):
-    server = upstream(reply())
+    server = upstream(lambda connection: connection.recv(65536))
     ok, detail = probe(egress, **{"port": server.port, **change})
     assert not ok and detail
     assert server.accepted == 0 or "ca" in change
