@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 
+#include "broker/confine/instrumented.h"
+
 #define TABLES_MAX 8
 
 /* What libraries open at their first use, and cannot later. */
@@ -18,7 +20,7 @@ settle_libraries(void)
 enum crb_status
 crb_confine(const struct crb_confinement *confinement, struct crb_err *err)
 {
-	const struct crb_call *tables[TABLES_MAX + 2] = { NULL };
+	const struct crb_call *tables[TABLES_MAX + 3] = { NULL };
 	unsigned count = 0;
 
 	settle_libraries();
@@ -26,6 +28,9 @@ crb_confine(const struct crb_confinement *confinement, struct crb_err *err)
 		tables[count] = confinement->calls[count];
 		count++;
 	}
-	tables[count] = crb_calls_instrumented;
+	tables[count++] = crb_calls_instrumented;
+#ifdef CRB_SANITIZED
+	tables[count] = crb_calls_base;
+#endif
 	return crb_calls_confine(tables, err);
 }
