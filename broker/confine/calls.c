@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #define AUTO_FILTER __attribute__((cleanup(filter_cleanup)))
 static void
@@ -24,7 +25,9 @@ add(scmp_filter_ctx filter, const struct crb_call *call)
 		checks[i] = (struct scmp_arg_cmp){ .arg = call->check[i].arg,
 			.op = SCMP_CMP_MASKED_EQ,
 			.datum_a = call->check[i].mask,
-			.datum_b = call->check[i].value };
+			.datum_b = call->check[i].value == CRB_OWN_PID
+			    ? (uint32_t)getpid()
+			    : call->check[i].value };
 	failed = seccomp_rule_add_array(
 	    filter, action, call->number, call->checks, checks);
 	/* In two tables, or not a call of this architecture. */

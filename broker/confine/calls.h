@@ -47,6 +47,10 @@ struct crb_call {
 #define CRB_CALL_WITH2(call, arg1, value1, arg2, value2)                    \
 	CRB_CALL_ROW_(call, 0, 2, { arg1, UINT32_MAX, (uint32_t)(value1) }, \
 	    { arg2, UINT32_MAX, (uint32_t)(value2) })
+/* An argument is the process's own pid. */
+#define CRB_OWN_PID UINT64_MAX
+#define CRB_CALL_OWN(call, arg) \
+	CRB_CALL_ROW_(call, 0, 1, { arg, UINT32_MAX, CRB_OWN_PID })
 /* For what libraries try and do without. */
 #define CRB_CALL_FAILS(call, err) CRB_CALL_ROW_(call, err, 0, { 0, 0, 0 })
 #define CRB_CALL_FAILS_WITH(call, err, arg, value) \

@@ -78,7 +78,7 @@ const struct crb_call crb_calls_base[] = {
 	CRB_CALL(rt_sigaction),
 	CRB_CALL(rt_sigprocmask),
 	CRB_CALL(rt_sigreturn),
-	CRB_CALL(tgkill),
+	CRB_CALL_OWN(tgkill, 0),
 	CRB_CALL(exit),
 	CRB_CALL(exit_group),
 	CRB_CALLS_END,

@@ -27,7 +27,7 @@ static const struct crb_call calls[] = {
 	CRB_CALL(futex),
 	CRB_CALL(getpid),
 	CRB_CALL(gettid),
-	CRB_CALL(tgkill),
+	CRB_CALL_OWN(tgkill, 0),
 	CRB_CALL(rt_sigaction),
 	CRB_CALL(rt_sigprocmask),
 	CRB_CALL(rt_sigreturn),

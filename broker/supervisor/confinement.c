@@ -23,6 +23,7 @@ static const struct crb_call starting[] = {
 	CRB_CALL(wait4),
 	CRB_CALL(waitid),
 	CRB_CALL(kill),
+	CRB_CALL(tgkill),
 	CRB_CALL(setpgid),
 	CRB_CALL(prctl),
 	CRB_CALL(dup),

@@ -184,6 +184,34 @@ write_none(void)
 	return syscall(SYS_write, -1, NULL, 0);
 }
 
+static long
+signal_another(void)
+{
+	return syscall(SYS_tgkill, getppid(), getppid(), 0);
+}
+
+static long
+signal_itself(void)
+{
+	return syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), 0);
+}
+
+/* abort() does; the others have the same user, perhaps. */
+static void
+test_only_the_supervisor_signals_others(void **state)
+{
+	static const struct crb_try others[] = { { "another", signal_another },
+		{ NULL, NULL } };
+	static const struct crb_try own[] = { { "itself", signal_itself },
+		{ NULL, NULL } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(all); i++)
+		crb_all_made(all[i], own);
+	for (size_t i = 1; i < COUNT(all); i++)
+		crb_all_killed(all[i], others);
+}
+
 static void
 test_all_may_work(void **state)
 {
@@ -280,6 +308,7 @@ main(void)
 		cmocka_unit_test(test_egress_reads_files_and_writes_none),
 		cmocka_unit_test(test_egress_gets_no_unix_socket_and_lives),
 		cmocka_unit_test(test_threads_are_started_by_clone_only),
+		cmocka_unit_test(test_only_the_supervisor_signals_others),
 		cmocka_unit_test(test_all_may_work),
 		cmocka_unit_test(
 		    test_supervisor_lets_through_what_the_others_may),
