@@ -34,4 +34,7 @@ void crb_inventory_file(struct crb_inventory *inventory,
 void crb_inventory_git(
     struct crb_inventory *inventory, const char *path, enum crb_links links);
 
+/* Say that a folder had more in it than is looked at. */
+void crb_inventory_note_cut(struct crb_inventory *inventory);
+
 #endif /* !CRB_SHIM_INVENTORY_H */

@@ -9,10 +9,15 @@
 /* A variable's name that is shown; the kernel sets no limit. */
 #define NAME_MAX_SHOWN 128
 
+/* As a whole it may be a secret, and its beginning look like none. */
 static void
 show_name(struct crb_span name, char out[NAME_MAX_SHOWN])
 {
-	(void)snprintf(out, NAME_MAX_SHOWN, "%.*s", (int)name.len, name.p);
+	if (crb_format_find(name.p, name.len) != NULL)
+		(void)snprintf(out, NAME_MAX_SHOWN, "%s", CRB_NAME_WITHHELD);
+	else
+		(void)snprintf(
+		    out, NAME_MAX_SHOWN, "%.*s", (int)name.len, name.p);
 }
 
 /*
@@ -88,6 +93,10 @@ look_at(struct crb_inventory *inventory, const char *entry)
 void
 crb_inventory_environment(struct crb_inventory *inventory)
 {
+	if (inventory->view.env_cut)
+		crb_findings_note(&inventory->findings,
+		    "the environment is too large: not all of it was looked "
+		    "at");
 	for (char **at = inventory->view.env; *at != NULL; at++)
 		look_at(inventory, *at);
 }
@@ -116,12 +125,12 @@ count_secrets(const struct crb_view *view, const char *bytes, size_t len,
 		struct crb_span name, value;
 		enum crb_setting setting;
 
-		if (!split(bytes + at, &name, &value) ||
-		    is_known(view, bytes + at))
+		if (!split(bytes + at, &name, &value))
 			continue;
 		setting = crb_setting_judge(name, value, &one, &reason);
-		if (setting != CRB_SETTING_SECRET &&
-		    setting != CRB_SETTING_EITHER)
+		if ((setting != CRB_SETTING_SECRET &&
+			setting != CRB_SETTING_EITHER) ||
+		    is_known(view, bytes + at))
 			continue;
 		if (count++ == 0 || one > *severity) {
 			*severity = one;
@@ -143,7 +152,7 @@ name_process(
 
 	comm.len = 0;
 	(void)snprintf(of, sizeof(of), "/proc/%.*s/comm", len, pid);
-	if (!crb_view_read(view, of, CRB_LINKS_FOLLOW, &comm) || comm.len == 0)
+	if (!crb_view_read_proc(view, of, &comm) || comm.len == 0)
 		(void)snprintf(out, size, "pid %.*s", len, pid);
 	else
 		(void)snprintf(out, size, "pid %.*s (%.*s)", len, pid,
@@ -162,9 +171,11 @@ look_at_process(void *ctx, const char *path)
 
 	text.len = 0;
 	if (path[strlen("/proc/")] < '0' || path[strlen("/proc/")] > '9' ||
-	    !crb_view_read(&inventory->view, path, CRB_LINKS_FOLLOW, &text) ||
-	    text.len == 0)
+	    !crb_view_read_proc(&inventory->view, path, &text) || text.len == 0)
 		return;
+	if (text.cut)
+		crb_findings_note(&inventory->findings,
+		    "another process's environment was read in part");
 	text.bytes[text.len - 1] = '\0';
 	count = count_secrets(
 	    &inventory->view, text.bytes, text.len, &severity, &worst);
@@ -174,15 +185,14 @@ look_at_process(void *ctx, const char *path)
 	name_process(&inventory->view, path, name, sizeof(name));
 	crb_findings_add(&inventory->findings, CRB_KIND_PROCESS, severity, name,
 	    NULL, "%u secret%s in its environment, such as %s", count,
-	    count == 1 ? "" : "s",
-	    crb_format_find(variable, strlen(variable)) == NULL ? variable
-								: "one");
+	    count == 1 ? "" : "s", variable);
 }
 
 /* Variables that are not our own: other people's, or taken from us. */
 void
 crb_inventory_processes(struct crb_inventory *inventory)
 {
-	crb_view_each(
-	    &inventory->view, "/proc/*/environ", look_at_process, inventory);
+	if (!crb_view_each(&inventory->view, "/proc/*/environ", look_at_process,
+		inventory))
+		crb_inventory_note_cut(inventory);
 }

@@ -222,6 +222,13 @@ crb_inventory_git(
 		git_read(inventory, path, links, 0, &left);
 }
 
+void
+crb_inventory_note_cut(struct crb_inventory *inventory)
+{
+	crb_findings_note(&inventory->findings,
+	    "a folder has too much in it: not all of it was looked at");
+}
+
 /* One pattern of one place. */
 struct search {
 	struct crb_inventory *inventory;
@@ -243,7 +250,8 @@ look_for(void *ctx, const struct crb_place *place, const char *pattern)
 	struct crb_inventory *inventory = ctx;
 	struct search search = { inventory, place };
 
-	crb_view_each(&inventory->view, pattern, look_at, &search);
+	if (!crb_view_each(&inventory->view, pattern, look_at, &search))
+		crb_inventory_note_cut(inventory);
 }
 
 void

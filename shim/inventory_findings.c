@@ -7,8 +7,6 @@
 
 #define FINDINGS_MAX 1000
 
-static const char withheld[] = "(withheld: the name looks like a secret)";
-
 /* In the order of enum crb_kind. */
 static const struct kind {
 	char name[12];
@@ -140,7 +138,7 @@ crb_findings_add(struct crb_findings *findings, enum crb_kind kind,
 	if (!crb_findings_wants(findings, kind))
 		return;
 	if (crb_format_find(name, strlen(name)) != NULL)
-		name = withheld;
+		name = CRB_NAME_WITHHELD;
 	if ((finding.name = strdup(name)) == NULL) {
 		findings->left_out++;
 		return;

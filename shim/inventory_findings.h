@@ -25,7 +25,7 @@ enum crb_kind {
 	CRB_KIND_COUNT,
 };
 
-#define CRB_REASON_MAX 96
+#define CRB_REASON_MAX 192
 #define CRB_NOTES_MAX 8
 
 struct crb_finding {
@@ -48,6 +48,9 @@ struct crb_findings {
 	const char *notes[CRB_NOTES_MAX];
 	size_t note_count;
 };
+
+/* What is shown in place of a name that has the form of a secret. */
+#define CRB_NAME_WITHHELD "(withheld: the name looks like a secret)"
 
 /* The kind that a word names; false when there is none. */
 bool crb_findings_kind(const char *word, enum crb_kind *kind);

@@ -6,6 +6,12 @@
 #define PREFIX_MAX 13
 
 /*
+ * How far is read to know a form: a text of nothing but beginnings must not
+ * take the square of its length.
+ */
+#define TOKEN_MAX 256
+
+/*
  * Tokens that say what they are.  The forms are those that their makers
  * publish for secret scanners.  A row is bytes only: pointers would cost a
  * relocation each in a program that has no room.
@@ -144,7 +150,8 @@ is_token(const struct token *token, struct rest rest)
 	if (!starts(rest, token->prefix))
 		return false;
 	rest = from(rest, strlen(token->prefix));
-	for (; n < rest.len && (is_token_char(rest.p[n]) || rest.p[n] == '.');
+	for (; n < rest.len && n < TOKEN_MAX &&
+	     (is_token_char(rest.p[n]) || rest.p[n] == '.');
 	     n++)
 		digit |= is_digit(rest.p[n]);
 	return digit && n >= token->least;
@@ -161,17 +168,33 @@ find_token(struct rest rest)
 	return NULL;
 }
 
-/* RFC 7519: both header and claims are objects, which begin with {". */
-static bool
-is_jwt(struct rest rest)
+static size_t
+token_run(struct rest rest)
 {
+	size_t n = 0;
+
+	while (n < rest.len && is_token_char(rest.p[n]))
+		n++;
+	return n;
+}
+
+/*
+ * RFC 7519: both header and claims are objects, which begin with {".  What
+ * begins later in the same header fails as this does: it begins behind *tried.
+ */
+static bool
+is_jwt(struct rest rest, const char **tried)
+{
+	if (rest.p < *tried)
+		return false;
 	for (int part = 0; part < 3; part++) {
-		size_t n = 0;
+		size_t n;
 
 		if (part < 2 && !starts(rest, "eyJ"))
 			return false;
-		while (n < rest.len && is_token_char(rest.p[n]))
-			n++;
+		n = token_run(rest);
+		if (part == 0)
+			*tried = rest.p + n;
 		if (n < 10 || (part < 2 && (n == rest.len || rest.p[n] != '.')))
 			return false;
 		rest = from(rest, n + 1);
@@ -229,7 +252,8 @@ is_authorization(struct rest rest)
 		n++;
 	while (n < rest.len && rest.p[n] == ' ')
 		n++;
-	while (n + word < rest.len && !is_space(rest.p[n + word]))
+	while (n + word < rest.len && word < TOKEN_MAX &&
+	    !is_space(rest.p[n + word]))
 		word++;
 	return word >= 6 && is_filled_in(rest.p[n]);
 }
@@ -309,7 +333,7 @@ crb_format_key(const char *text, size_t len)
 
 /* What begins exactly here; `inside` is in the middle of a word. */
 static const char *
-find_here(struct rest rest, bool inside)
+find_here(struct rest rest, bool inside, const char **tried)
 {
 	if (rest.p[0] == ':' && is_url_with_password(rest))
 		return "a URL with a password";
@@ -319,7 +343,7 @@ find_here(struct rest rest, bool inside)
 		return NULL;
 	if ((rest.p[0] == 'a' || rest.p[0] == 'A') && is_authorization(rest))
 		return "an Authorization header";
-	if (rest.p[0] == 'e' && is_jwt(rest))
+	if (rest.p[0] == 'e' && is_jwt(rest, tried))
 		return "a JSON web token";
 	return find_token(rest);
 }
@@ -327,10 +351,12 @@ find_here(struct rest rest, bool inside)
 const char *
 crb_format_find(const char *text, size_t len)
 {
+	const char *tried = text;
+
 	for (size_t i = 0; i < len; i++) {
 		const char *found = find_here(
 		    (struct rest){ text + i, len - i },
-		    i > 0 && is_alnum(text[i - 1]));
+		    i > 0 && is_alnum(text[i - 1]), &tried);
 
 		if (found != NULL)
 			return found;

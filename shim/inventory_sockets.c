@@ -32,14 +32,14 @@ answers(const struct sockaddr_un *address, socklen_t len)
 }
 
 static bool
-path_answers(int found, const char *path)
+path_answers(int found, const char *path, bool foreign)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	/* By its descriptor: a path may be too long, and in another's root. */
 	(void)snprintf(address.sun_path, sizeof(address.sun_path),
 	    "/proc/self/fd/%d", found);
-	if (access(address.sun_path, F_OK) == -1 && errno == ENOENT)
+	if (!foreign && access(address.sun_path, F_OK) == -1)
 		(void)snprintf(
 		    address.sun_path, sizeof(address.sun_path), "%s", path);
 	return answers(&address, sizeof(address));
@@ -54,7 +54,7 @@ look_at(struct crb_inventory *inventory, const struct crb_place *place,
 	struct stat st;
 
 	if (found == -1 || fstat(found, &st) == -1 || !S_ISSOCK(st.st_mode) ||
-	    !path_answers(found, path))
+	    !path_answers(found, path, inventory->view.foreign))
 		return;
 	crb_findings_add(&inventory->findings, CRB_KIND_SOCKET,
 	    (enum crb_severity)place->severity, path, &st, "%s",
@@ -81,7 +81,8 @@ look_for(void *ctx, const struct crb_place *place, const char *pattern)
 	struct crb_inventory *inventory = ctx;
 	struct search search = { inventory, place };
 
-	crb_view_each(&inventory->view, pattern, look_at_path, &search);
+	if (!crb_view_each(&inventory->view, pattern, look_at_path, &search))
+		crb_inventory_note_cut(inventory);
 }
 
 /* The list of a network namespace's sockets, and what is looked for there. */

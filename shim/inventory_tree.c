@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "shim/inventory.h"
@@ -192,8 +191,10 @@ look_at_entry(
 	bool git = folder->git || strcmp(found->d_name, ".git") == 0;
 
 	if (snprintf(path, sizeof(path), "%s/%s", folder->path,
-		found->d_name) >= (int)sizeof(path))
+		found->d_name) >= (int)sizeof(path)) {
+		cut_short(walk);
 		return;
+	}
 	if ((found->d_type == DT_DIR || found->d_type == DT_UNKNOWN) &&
 	    is_to_enter(folder, found->d_name))
 		add_folder(walk, path, folder->depth + 1U, git);
@@ -207,30 +208,6 @@ look_at_entry(
 		crb_places_each(CRB_PLACES_TREE, compare, &entry);
 }
 
-/* The kernel's own trees are no work of anybody's, and have no end. */
-static bool
-is_kernels(int fd)
-{
-	static const unsigned long kinds[] = {
-		0x9fa0,     /* proc */
-		0x62656572, /* sysfs */
-		0x63677270, /* cgroup2 */
-		0x27e0eb,   /* cgroup */
-		0x64626720, /* debugfs */
-		0x74726163, /* tracefs */
-		0x1cd1,     /* devpts */
-	};
-	struct statfs st;
-
-	if (fstatfs(fd, &st) == -1)
-		return false;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		if ((unsigned long)st.f_type == kinds[i])
-			return true;
-	}
-	return false;
-}
-
 static void
 look_into(struct walk *walk, const struct folder *folder)
 {
@@ -241,7 +218,7 @@ look_into(struct walk *walk, const struct folder *folder)
 
 	if (fd == -1)
 		return;
-	if (is_kernels(fd) || (dir = fdopendir(fd)) == NULL) {
+	if ((dir = fdopendir(fd)) == NULL) {
 		(void)close(fd);
 		return;
 	}

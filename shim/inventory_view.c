@@ -7,13 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "shim/cleanup.h"
 
-/* Entries of one folder that "*" is compared with, and its matches at all. */
-#define ENTRIES_MAX 4096
-#define MATCHES_MAX 1024
+/*
+ * Entries of one folder that "*" is compared with; and folders that are read
+ * and paths that are given for one pattern.
+ */
+#define ENTRIES_MAX 16384
+#define STEPS_MAX 8192
 
 /* linux/openat2.h, which musl does not bring along. */
 #define OPENAT2_CALL 437
@@ -89,17 +93,6 @@ crb_view_find(
 	return path != NULL ? open_in(view, path, links, O_PATH) : -1;
 }
 
-int
-crb_view_folder(
-    const struct crb_view *view, const char *path, enum crb_links links)
-{
-	char buf[CRB_VIEW_PATH_MAX];
-
-	path = absolute(view, path, buf);
-	return path != NULL ? open_in(view, path, links, O_RDONLY | O_DIRECTORY)
-			    : -1;
-}
-
 /*
  * The file behind an O_PATH descriptor, to be read.  Not by its path again:
  * by then it may be a device.  Without /proc the path has to do, and no link
@@ -116,6 +109,49 @@ reopen(const struct crb_view *view, int found, const char *path)
 	if (fd == -1 && errno == ENOENT)
 		fd = open_in(view, path, CRB_LINKS_REFUSE, O_RDONLY);
 	return fd;
+}
+
+/*
+ * The kernel's own trees have no end, and reading some of their files does
+ * something: /proc/kmsg forgets what it has told.
+ */
+static bool
+is_kernels(int fd)
+{
+	static const unsigned kinds[] = {
+		0x9fa0,     /* proc */
+		0x62656572, /* sysfs */
+		0x63677270, /* cgroup2 */
+		0x27e0eb,   /* cgroup */
+		0x64626720, /* debugfs */
+		0x74726163, /* tracefs */
+		0x73636673, /* securityfs */
+		0x1cd1,     /* devpts */
+	};
+	struct statfs st;
+
+	if (fstatfs(fd, &st) == -1)
+		return false;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if ((unsigned)st.f_type == kinds[i])
+			return true;
+	}
+	return false;
+}
+
+int
+crb_view_folder(
+    const struct crb_view *view, const char *path, enum crb_links links)
+{
+	CRB_AUTO_FD int fd = -1;
+	char buf[CRB_VIEW_PATH_MAX];
+
+	path = absolute(view, path, buf);
+	if (path != NULL)
+		fd = open_in(view, path, links, O_RDONLY | O_DIRECTORY);
+	if (fd != -1 && links == CRB_LINKS_REFUSE && is_kernels(fd))
+		return -1;
+	return CRB_STEAL_FD(fd);
 }
 
 static void
@@ -137,9 +173,9 @@ read_all(int fd, struct crb_text *text)
 	explicit_bzero(&more, 1);
 }
 
-bool
-crb_view_read(const struct crb_view *view, const char *path,
-    enum crb_links links, struct crb_text *text)
+static bool
+read_file(const struct crb_view *view, const char *path, enum crb_links links,
+    bool kernels, struct crb_text *text)
 {
 	CRB_AUTO_FD int found = crb_view_find(view, path, links);
 	CRB_AUTO_FD int fd = -1;
@@ -147,13 +183,27 @@ crb_view_read(const struct crb_view *view, const char *path,
 
 	crb_text_clear(text);
 	if (found == -1 || fstat(found, &text->st) == -1 ||
-	    !S_ISREG(text->st.st_mode))
+	    !S_ISREG(text->st.st_mode) || is_kernels(found) != kernels)
 		return false;
 	fd = reopen(view, found, path);
 	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
 		return false;
 	read_all(fd, text);
 	return true;
+}
+
+bool
+crb_view_read(const struct crb_view *view, const char *path,
+    enum crb_links links, struct crb_text *text)
+{
+	return read_file(view, path, links, false, text);
+}
+
+bool
+crb_view_read_proc(
+    const struct crb_view *view, const char *path, struct crb_text *text)
+{
+	return read_file(view, path, CRB_LINKS_FOLLOW, true, text);
 }
 
 void
@@ -199,6 +249,7 @@ struct expansion {
 	crb_view_fn *fn;
 	void *ctx;
 	unsigned left;
+	bool cut; /* ... and there was more */
 	char path[CRB_VIEW_PATH_MAX];
 };
 
@@ -240,12 +291,13 @@ expand_star(struct expansion *e, size_t len, const char *part, size_t part_len)
 		(void)close(fd);
 		return;
 	}
-	for (unsigned i = 0; i < ENTRIES_MAX && e->left > 0; i++) {
-		const char *name;
+	for (unsigned i = 0; (entry = readdir(dir)) != NULL; i++) {
+		const char *name = entry->d_name;
 
-		if ((entry = readdir(dir)) == NULL)
+		if (i == ENTRIES_MAX || e->left == 0) {
+			e->cut = true;
 			return;
-		name = entry->d_name;
+		}
 		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
 		    crb_view_matches(part, part_len, name))
 			descend(e, len, name, strlen(name), part + part_len);
@@ -258,19 +310,23 @@ expand(struct expansion *e, size_t len, const char *rest)
 {
 	size_t n;
 
-	if (e->left == 0)
-		return;
 	if (rest[0] == '\0') {
+		if (e->left == 0) {
+			e->cut = true;
+			return;
+		}
 		e->left--;
 		e->fn(e->ctx, e->path);
 		return;
 	}
 	rest++;
 	n = strcspn(rest, "/");
-	if (memchr(rest, '*', n) != NULL)
+	if (memchr(rest, '*', n) != NULL) {
+		e->left -= e->left > 0 ? 1 : 0;
 		expand_star(e, len, rest, n);
-	else
+	} else {
 		descend(e, len, rest, n, rest + n);
+	}
 }
 
 static void
@@ -299,12 +355,12 @@ expand_variable(struct expansion *e, const char *name, const char *rest)
 		expand_from(e, value, rest);
 }
 
-void
+bool
 crb_view_each(const struct crb_view *view, const char *pattern, crb_view_fn *fn,
     void *ctx)
 {
 	struct expansion e = {
-		.view = view, .fn = fn, .ctx = ctx, .left = MATCHES_MAX
+		.view = view, .fn = fn, .ctx = ctx, .left = STEPS_MAX
 	};
 	const char *rest = pattern + strcspn(pattern, "/");
 	char name[48];
@@ -328,4 +384,5 @@ crb_view_each(const struct crb_view *view, const char *pattern, crb_view_fn *fn,
 		expand(&e, 0, pattern);
 		break;
 	}
+	return !e.cut;
 }

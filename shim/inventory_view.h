@@ -24,6 +24,7 @@ struct crb_view {
 	char **env;
 	char *block; /* what env points into; NULL: not ours */
 	size_t block_len;
+	bool env_cut; /* there is more of the environment */
 	char *homes[CRB_VIEW_HOMES_MAX];
 	size_t home_count;
 	char cwd[CRB_VIEW_PATH_MAX]; /* "": not known */
@@ -72,21 +73,32 @@ enum crb_links {
 int crb_view_find(
     const struct crb_view *view, const char *path, enum crb_links links);
 
-/* Read a regular file; false when it is none or may not be read. */
+/*
+ * Read a regular file; false when it is none, may not be read, or is one of
+ * the kernel's (in /proc, /sys and such), to which a link may lead.
+ */
 bool crb_view_read(const struct crb_view *view, const char *path,
     enum crb_links links, struct crb_text *text);
 
-/* The caller's descriptor of a folder to be read, or -1. */
+/* The same for a file in /proc alone. */
+bool crb_view_read_proc(
+    const struct crb_view *view, const char *path, struct crb_text *text);
+
+/*
+ * The caller's descriptor of a folder to be read, or -1.  Where links are
+ * refused, so are the kernel's trees.
+ */
 int crb_view_folder(
     const struct crb_view *view, const char *path, enum crb_links links);
 
 /*
  * Call `fn` with each path that `pattern` stands for and that may be there:
  * "~" is every home, "$NAME" a variable's value, "%" every folder that may be
- * XDG_RUNTIME_DIR; a part of a path may have one "*".  Bounded.
+ * XDG_RUNTIME_DIR; a part of a path may have one "*".  Bounded: false when
+ * there was more.
  */
 typedef void crb_view_fn(void *ctx, const char *path);
-void crb_view_each(const struct crb_view *view, const char *pattern,
+bool crb_view_each(const struct crb_view *view, const char *pattern,
     crb_view_fn *fn, void *ctx);
 
 /* Whether `name` is `pattern`, which may have one "*" (not a leading dot). */

@@ -57,9 +57,9 @@ add_home(void *ctx, const char *path)
 static void
 find_homes(struct crb_view *view)
 {
-	crb_view_each(view, "$HOME", add_home, view);
+	(void)crb_view_each(view, "$HOME", add_home, view);
 	add_home(view, "/root");
-	crb_view_each(view, "/home/*", add_home, view);
+	(void)crb_view_each(view, "/home/*", add_home, view);
 }
 
 bool
@@ -110,6 +110,7 @@ split_env(struct crb_view *view)
 	for (size_t i = 0; i < view->block_len && count < ENV_MAX;
 	     i += strlen(view->block + i) + 1)
 		view->env[count++] = view->block + i;
+	view->env_cut = count == ENV_MAX || view->block_len == BLOCK_MAX;
 	return true;
 }
 

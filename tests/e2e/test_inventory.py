@@ -370,7 +370,7 @@ def test_a_variable_leads_to_a_file(box, variable, name, text):
 def test_a_home_that_is_not_ours_is_looked_at_too(box):
     box.file(HOME + "/.netrc", f"password {box.canary()}")
     box.env["HOME"] = "/nonexistent"
-    assert box.findings(cwd="/") == {("file", HOME + "/.netrc"): "high"}
+    assert box.findings(cwd="/run") == {("file", HOME + "/.netrc"): "high"}
 
 
 # git
@@ -734,6 +734,39 @@ def opened(*paths):
         os.close(watch)
 
 
+def test_links_to_the_kernels_files_are_not_read(box):
+    """Some do something when they are read; none is a file of secrets."""
+    box.file(HOME + "/.aws/x", "")
+    for name, target in ((".netrc", "/proc/self/environ"),
+                         (".vault-token", "/proc/self/status"),
+                         (".pgpass", "/sys/kernel/notes")):
+        box.place(f"{HOME}/{name}").symlink_to(target)
+    box.env["PGPASSFILE"] = "/proc/sys/kernel/random/uuid"
+    assert box.findings() == {}
+
+
+def test_texts_of_nothing_but_beginnings_take_no_time(box):
+    for at in range(100):
+        box.file(f"{HOME}/{at}/.env", 5000 * "eyJ-eyJ-sk-a-")
+    start = time.monotonic()
+    assert box.findings() == {}
+    assert time.monotonic() - start < 30
+
+
+def test_a_folder_with_too_many_entries_is_noted(box):
+    for at in range(17000):
+        os.mknod(box.file(f"{HOME}/.ssh/x", "").parent / str(at))
+    done = box.run()
+    assert b"a folder has too much in it" in done.stderr
+
+
+def test_a_long_name_that_is_a_secret_is_withheld(box):
+    """Cut short, it would not look like one."""
+    box.env["x" * 100 + "_" + box.canary(36, "ghp_") + "_TOKEN"] = "abcdefgh"
+    done = box.run()
+    assert b"withheld" in done.stdout
+
+
 def test_files_of_any_length_are_read_in_part(box):
     """What lies further on is not missed in silence."""
     filler = b"x" * 200000
@@ -894,6 +927,18 @@ def test_root_sees_what_the_process_could_read_and_no_more(box):
     os.chown(theirs, nobody, nobody)
     with running(box, user=nobody, group=nobody, extra_groups=[]) as pid:
         assert from_host(box, pid) == {("file", HOME + "/.netrc"): "high"}
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root has what it gives up")
+def test_a_process_of_roots_without_capabilities(box):
+    theirs = box.file(HOME + "/.netrc", f"password {box.canary()}")
+    box.file(HOME + "/.pypirc", f"password {box.canary()}")
+    os.chown(theirs, 1234, 1234)
+    box.options = ["--cap-drop", "ALL"]
+    with running(box) as pid:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        assert "CapEff:\t0000000000000000" in status
+        assert from_host(box, pid) == {("file", HOME + "/.pypirc"): "high"}
 
 
 def test_a_process_that_is_not_there(box):
