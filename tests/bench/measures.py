@@ -269,7 +269,7 @@ def measure_body(world):
     size = world.body / w.MIB
     for what, move in (("down", down), ("up", up)):
         cpu = Cpu(pids)
-        move(endpoint)
+        w.load(services.target(REFS), at=endpoint, count=100, headers=[w.HOST])
         for pid in pids.values():
             w.reset_peak(pid)
         before = {p: w.status_kib(p, "VmRSS") for p in pids.values()}
@@ -289,8 +289,8 @@ def measure_body(world):
         yield Row("body", f"... memory growth {what}",
                   f"{max(grown.values()) / 1024:.1f} MiB", "",
                   ratio=sum(grown.values()) / 1024, bound=4, at_least=False,
-                  goal="≤ 4 MiB", note="all processes together; peak of any "
-                  "one in the column before")
+                  goal="≤ 4 MiB", note="all processes together, from small "
+                  "requests to the highest peak; the worst of them before")
 
 
 def make_repository(path, mib):
@@ -359,16 +359,17 @@ def measure_clone(world):
         server.stop()
 
 
-def session_limit():
-    """As many as descriptors allow: one each in the core and the gateway."""
-    return min(100000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 1000)
+def session_limit(broker):
+    """As many as the broker says that its descriptors allow."""
+    most = broker.json("status").get("limits", {}).get("sessions", 4096)
+    return min(100000, most - 1)
 
 
 def measure_sessions(world):
     """Many live ones: what an answer then takes, and what each weighs."""
-    count = 500 if world.quick else session_limit()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     broker = world.new_broker("sessions")
+    count = 500 if world.quick else session_limit(broker)
     alone = world.new_broker("alone")
     lists = {n: world.folder / f"{n}.list" for n in ("alone", "one", "many")}
 
@@ -389,21 +390,26 @@ def measure_sessions(world):
         sockets = sorted(broker.runtime.glob("sessions/*/endpoint.sock"))
         step = max(1, len(sockets) // 64)
         lists["many"].write_text("".join(f"{s}\n" for s in sockets[::step]))
+        cpus = {n: Cpu({n: pid for n, pid in of.pids().items()
+                        if n in ("core", "gateway")})
+                for n, of in (("alone", alone), ("one", broker),
+                              ("many", broker))}
         results = alternate(rounds(world), *(
-            lambda n=n: fetch(n) for n in lists))
+            lambda n=n: cpus[n].measure(lambda: fetch(n)) for n in lists))
         base = [r["p50_us"] for r in results[0]]
-        for what, found in (("one of them", results[1]),
-                            ("64 of them in turn", results[2])):
+        for name, what, found in (("one", "one of them", results[1]),
+                                  ("many", "64 of them in turn", results[2])):
             yield Row("sessions", f"`GET /v1/session` beside {count:,} live "
                       f"sessions: {what}", time_text(found),
                       f"alone {time_text(results[0])}", bound=1.2,
-                      at_least=False,
+                      at_least=False, note=f"{cpus[name].text()}; alone "
+                      f"{cpus['alone'].text().split(': ')[1]}",
                       **compared(ratios([r["p50_us"] for r in found], base)))
         yield Row("sessions", "user memory a session (Pss_Anon)",
                   f"{grown * 1024 / (count - 65):,.0f} B", "",
                   ratio=grown / (count - 65), bound=2, at_least=False,
-                  goal="≤ 2 KiB", note=f"the descriptor limit ({limit:,}) "
-                  "bounds their number")
+                  goal="≤ 2 KiB", note=f"the descriptor limit of {limit:,} "
+                  f"lets {session_limit(broker) + 1:,} be open at once")
     finally:
         broker.kill()
         alone.stop(check=False)
