@@ -54,7 +54,7 @@ class Desk:
         real = self.broker.command("status")
         (programs / "credbroker").write_text(
             "#!/bin/sh\n"
-            "case $1 in credential | session | audit) verb=$2 ;;\n"
+            "case $1 in credential | session | audit | profile) verb=$2 ;;\n"
             "*) verb= ;; esac\n"
             'first=$1; shift; [ -z "$verb" ] || shift\n'
             f"exec {shlex.quote(real[0])} \"$first\" ${{verb:+\"$verb\"}} "
