@@ -278,9 +278,11 @@ take_events(struct crb_job *job, unsigned events, struct crb_err *err)
 void
 crb_job_event(struct crb_job *job, unsigned events)
 {
+	/* A head is of use, and of a request without a body it is the last. */
+	unsigned unused = job->phase == WAITING ? 0 : events;
 	struct crb_err err;
 
-	conclude(job, events,
+	conclude(job, unused,
 	    take_events(job, events, &err) == CRB_OK ? NULL : &err);
 }
 
