@@ -149,7 +149,7 @@ put_same(const char *folder, const char *path)
 	if (fd == -1 || write(fd, same, sizeof(same) - 1) == -1)
 		return;
 	(void)snprintf(made, sizeof(made), "/proc/self/fd/%d", fd);
-	(void)linkat(AT_FDCWD, made, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+	(void)!linkat(AT_FDCWD, made, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
 /*
