@@ -109,7 +109,8 @@ def short(number):
 def cells(row):
     ratio = "" if row.ratio is None else short(row.ratio)
     if row.low is not None:
-        ratio += f" ({short(row.low)} to {short(row.high)})"
+        ratio += (f" ({short(row.low)} to {short(row.high)}; "
+                  f"best {short(row.best)})")
     goal = row.goal or ("" if row.bound is None else
                         f"{'≥' if row.at_least else '≤'} {row.bound:g}")
     met = {None: "", True: "yes", False: "no"}[row.met]

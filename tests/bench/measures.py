@@ -21,6 +21,7 @@ class Row:
     ratio: float = None
     low: float = None       # of the rounds
     high: float = None
+    best: float = None      # of the best round of each
     bound: float = None
     at_least: bool = True
     goal: str = ""          # in words; made from `bound` otherwise
@@ -54,14 +55,21 @@ def alternate(count, *measures):
     return results
 
 
-def ratios(ours, peers):
-    return [a / b for a, b in zip(ours, peers)]
+def compared(ours, peers, best=max):
+    """What a Row wants: the ratio of each pair of rounds, its median and its
+    spread; and that of the best rounds, which other work disturbed least."""
+    pairs = [a / b for a, b in zip(ours, peers)]
+    return {"ratio": w.median(pairs), "low": min(pairs), "high": max(pairs),
+            "best": best(ours) / best(peers)}
 
 
-def compared(values):
-    """Ratio and spread as a Row wants them."""
-    return {"ratio": w.median(values), "low": min(values),
-            "high": max(values)}
+def rates(ours, peers):
+    return compared([r["rate"] for r in ours], [r["rate"] for r in peers])
+
+
+def times(ours, peers):
+    return compared([r["p50_us"] for r in ours], [r["p50_us"] for r in peers],
+                    min)
 
 
 def rate_text(results):
@@ -132,8 +140,7 @@ def measure_fetch(world):
                 "fetch", what, rate_text(ours), rate_text(peer),
                 bound=0.85, goal="≥ 0.85 for a minted credential",
                 note=f"{cpu.text()}; {floor_cpu.text().split(': ')[1]}",
-                **compared(ratios([r["rate"] for r in ours],
-                                  [r["rate"] for r in peer])))
+                **rates(ours, peer))
     finally:
         child.stop()
 
@@ -163,8 +170,7 @@ def measure_issue(world):
                   "transaction", rate_text(ours), rate_text(peer),
                   bound=0.8, note=f"median {time_text(ours)} against "
                   f"{time_text(peer)}",
-                  **compared(ratios([r["rate"] for r in ours],
-                                    [r["rate"] for r in peer])))
+                  **rates(ours, peer))
     finally:
         broker.stop(check=False)
 
@@ -195,8 +201,7 @@ def measure_inject(world):
     yield Row("inject", "injected small request, 16 connections",
               rate_text(ours), f"nginx {rate_text(peer)}", bound=0.25,
               note=f"{cpu.text()}; {peer_cpu.text().split(': ')[1]}",
-              **compared(ratios([r["rate"] for r in ours],
-                                [r["rate"] for r in peer])))
+              **rates(ours, peer))
     ours_rate = w.median([r["rate"] for r in ours])
 
     ours, peer, direct = alternate(
@@ -209,7 +214,7 @@ def measure_inject(world):
               f"nginx +{w.median(added[1]):.0f} µs", bound=8, at_least=False,
               note=f"medians {time_text(ours)}, {time_text(peer)}, direct "
               f"without TLS {time_text(direct)}",
-              **compared(ratios(*added)))
+              **compared(*added, min))
     yield from measure_mitmproxy(world, ours_rate)
 
 
@@ -285,7 +290,7 @@ def measure_body(world):
         yield Row("body", f"injected body of {size:.0f} MiB {what}",
                   f"{w.median(speeds[0]):,.0f} MiB/s",
                   f"nginx {w.median(speeds[1]):,.0f} MiB/s", bound=0.9,
-                  note=f"ms of CPU: {each}", **compared(ratios(*speeds)))
+                  note=f"ms of CPU: {each}", **compared(*speeds))
         yield Row("body", f"... memory growth {what}",
                   f"{max(grown.values()) / 1024:.1f} MiB", "",
                   ratio=sum(grown.values()) / 1024, bound=4, at_least=False,
@@ -354,7 +359,7 @@ def measure_clone(world):
         yield Row("clone", f"`git clone` of {mib} MiB, in a sandbox against "
                   "direct", f"{w.median(through):.2f} s",
                   f"{w.median(without):.2f} s", bound=1.05, at_least=False,
-                  **compared(ratios(through, without)))
+                  **compared(through, without, min))
     finally:
         server.stop()
 
@@ -396,7 +401,6 @@ def measure_sessions(world):
                               ("many", broker))}
         results = alternate(rounds(world), *(
             lambda n=n: cpus[n].measure(lambda: fetch(n)) for n in lists))
-        base = [r["p50_us"] for r in results[0]]
         for name, what, found in (("one", "one of them", results[1]),
                                   ("many", "64 of them in turn", results[2])):
             yield Row("sessions", f"`GET /v1/session` beside {count:,} live "
@@ -404,7 +408,7 @@ def measure_sessions(world):
                       f"alone {time_text(results[0])}", bound=1.2,
                       at_least=False, note=f"{cpus[name].text()}; alone "
                       f"{cpus['alone'].text().split(': ')[1]}",
-                      **compared(ratios([r["p50_us"] for r in found], base)))
+                      **times(found, results[0]))
         yield Row("sessions", "user memory a session (Pss_Anon)",
                   f"{grown * 1024 / (count - 65):,.0f} B", "",
                   ratio=grown / (count - 65), bound=2, at_least=False,
@@ -456,8 +460,7 @@ def measure_shim(world):
             yield Row("shim", f"`{what}`", time_text(ours),
                       f"empty static program {time_text(peer)}", bound=1.5,
                       at_least=False,
-                      **compared(ratios([r["p50_us"] for r in ours],
-                                        [r["p50_us"] for r in peer])))
+                      **times(ours, peer))
     finally:
         child.stop()
 
@@ -473,8 +476,7 @@ def measure_status(world):
         lambda: w.spawn(count, w.program("same_libs")))
     yield Row("status", "`credbroker status`", time_text(ours),
               f"same libraries {time_text(peer)}", bound=2, at_least=False,
-              **compared(ratios([r["p50_us"] for r in ours],
-                                [r["p50_us"] for r in peer])))
+              **times(ours, peer))
 
 
 MEASURES = {
