@@ -30,8 +30,10 @@
 /* Supervisor and core. */
 #define CRB_FIELDS_PEER(F) \
 	F(U8, role, 0) \
-	F(U32, pid, 0)
-#define CRB_FIELDS_ADMIN(F)
+	F(U32, pid, 0) \
+	F(U16, namespaces, 0) /* of its own: bits of enum crb_apart */ \
+	F(TEXT, problem, 256) /* why not all of them, or empty */
+#define CRB_FIELDS_ADMIN(F) F(U32, restarts, 0) /* of the core */
 #define CRB_FIELDS_STOP(F)
 #define CRB_FIELDS_FOLDER_OPEN(F) \
 	F(U32, request, 0) \
@@ -212,6 +214,15 @@
 	F(TEXT, code, 64) \
 	F(TEXT, detail, 512)
 
+/* What a process has bound itself to, once. */
+#define CRB_FIELDS_GATEWAY_CONFINED(F) \
+	F(U32, uid, 0) \
+	F(U8, seccomp, 0) \
+	F(U8, root, 0) /* of its own */ \
+	F(U8, landlock, 0) /* its version; 0: none */ \
+	F(TEXT, problems, 512) /* lines */
+#define CRB_FIELDS_EGRESS_CONFINED(F) CRB_FIELDS_GATEWAY_CONFINED(F)
+
 #define CRB_MESSAGES(M) \
 	M(PEER, peer, SUPERVISOR, CORE, YES) \
 	M(ADMIN, admin, SUPERVISOR, CORE, YES) \
@@ -252,7 +263,9 @@
 	M(PROBE, probe, CORE, EGRESS, NO) \
 	M(PROBED, probed, EGRESS, CORE, NO) \
 	M(SESSION_MISSED, session_missed, GATEWAY, CORE, NO) \
-	M(STREAM_CLOSE, stream_close, CORE, GATEWAY, NO)
+	M(STREAM_CLOSE, stream_close, CORE, GATEWAY, NO) \
+	M(GATEWAY_CONFINED, gateway_confined, GATEWAY, CORE, NO) \
+	M(EGRESS_CONFINED, egress_confined, EGRESS, CORE, NO)
 /* clang-format on */
 
 enum crb_role {
@@ -260,6 +273,14 @@ enum crb_role {
 	CRB_ROLE_CORE,
 	CRB_ROLE_GATEWAY,
 	CRB_ROLE_EGRESS,
+};
+
+enum crb_apart {
+	CRB_APART_USER = 1,
+	CRB_APART_PID = 2,
+	CRB_APART_IPC = 4,
+	CRB_APART_UTS = 8,
+	CRB_APART_NET = 16,
 };
 
 enum crb_query {

@@ -6,6 +6,7 @@
 
 #include "broker/cli/command.h"
 #include "broker/cli/libexec.h"
+#include "broker/cli/service_user.h"
 
 struct serve_options {
 	struct crb_common common;
@@ -57,9 +58,27 @@ watchdog(void)
 	return variable("WATCHDOG_USEC", "0");
 }
 
+struct users {
+	struct crb_service_user core, gateway, egress;
+};
+
 static enum crb_status
-exec_supervisor(
-    const struct crb_config *config, const char *key_file, struct crb_err *err)
+find_users(
+    const struct crb_config *config, struct users *out, struct crb_err *err)
+{
+	if (crb_service_user("core_user", config->core_user, "credbroker",
+		&out->core, err) != CRB_OK ||
+	    crb_service_user("gateway_user", config->gateway_user,
+		"credbroker-gateway", &out->gateway, err) != CRB_OK ||
+	    crb_service_user("egress_user", config->egress_user,
+		"credbroker-egress", &out->egress, err) != CRB_OK)
+		return err->status;
+	return CRB_OK;
+}
+
+static enum crb_status
+exec_supervisor(const struct crb_config *config, const char *key_file,
+    const struct users *users, struct crb_err *err)
 {
 	char libexec[CRB_PATH_MAX], program[CRB_PATH_MAX];
 	const char *const argv[] = { "credbroker-supervisor", "--state",
@@ -67,6 +86,8 @@ exec_supervisor(
 		config->file != NULL ? config->file : "", "--libexec", libexec,
 		"--key-file", key_file, "--notify",
 		variable("NOTIFY_SOCKET", ""), "--watchdog-usec", watchdog(),
+		"--core-user", users->core.text, "--gateway-user",
+		users->gateway.text, "--egress-user", users->egress.text,
 		/* The last one, since it may be missing. */
 		crb_roles_name_others(config->roles, geteuid())
 		    ? "--admin-for-others"
@@ -90,6 +111,7 @@ serve_run(struct crb_cli *cli, const void *opaque,
 	const struct serve_options *options = opaque;
 	const struct crb_config *config = &cli->config;
 	const char *key_file = options->key_file;
+	struct users users;
 
 	(void)operands;
 	if (key_file == NULL)
@@ -97,15 +119,17 @@ serve_run(struct crb_cli *cli, const void *opaque,
 	if (config->roles != NULL &&
 	    crb_roles_resolve(config->roles, config->file, NULL, err) != CRB_OK)
 		return err->status;
-	if (need_vault(config->state, err) != CRB_OK ||
-	    crb_path_secure(config->state, geteuid(), err) != CRB_OK ||
+	if (find_users(config, &users, err) != CRB_OK ||
+	    need_vault(config->state, err) != CRB_OK ||
+	    crb_path_secure(config->state, users.core.uid, err) != CRB_OK ||
 	    crb_path_make(config->runtime, err) != CRB_OK ||
 	    crb_path_secure(config->runtime, geteuid(), err) != CRB_OK)
 		return err->status;
 	if (key_file != NULL && *key_file != '\0' &&
 	    crb_path_private(key_file, geteuid(), err) != CRB_OK)
 		return err->status;
-	return exec_supervisor(config, key_file != NULL ? key_file : "", err);
+	return exec_supervisor(
+	    config, key_file != NULL ? key_file : "", &users, err);
 }
 
 const struct crb_command crb_command_serve = {

@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -15,11 +16,17 @@ print_processes(const json_t *processes)
 
 	json_array_foreach(processes, i, process)
 	{
+		const json_t *restarts = json_object_get(process, "restarts");
 		char text[64];
 
-		(void)snprintf(text, sizeof(text), "pid %lld, %lld restarts",
-		    crb_member_number(process, "pid"),
-		    crb_member_number(process, "restarts"));
+		(void)snprintf(text, sizeof(text), "pid %lld",
+		    crb_member_number(process, "pid"));
+		/* Who restarts the others is not itself restarted. */
+		if (restarts != NULL)
+			(void)snprintf(text, sizeof(text),
+			    "pid %lld, %lld restarts",
+			    crb_member_number(process, "pid"),
+			    json_integer_value(restarts));
 		crb_output_pair(crb_member(process, "name"), text);
 	}
 }
@@ -55,14 +62,58 @@ print_config(const json_t *config)
 	}
 }
 
+/* "core: seccomp; gateway: seccomp, own root, namespaces user pid ..." */
+static void
+print_confined(const char *name, const json_t *process)
+{
+	const json_t *names = json_object_get(process, "namespaces");
+	char text[160] = "";
+	size_t i, len = 0;
+	json_t *one;
+
+	(void)snprintf(text, sizeof(text), "%s: uid %lld, %s%s%s", name,
+	    crb_member_number(process, "user"),
+	    json_is_true(json_object_get(process, "seccomp")) ? "seccomp"
+							      : "no seccomp",
+	    crb_member_number(process, "landlock") > 0 ? ", Landlock" : "",
+	    json_is_true(json_object_get(process, "root")) ? ", own root" : "");
+	json_array_foreach(names, i, one)
+	{
+		len = strlen(text);
+		(void)snprintf(text + len, sizeof(text) - len, "%s%s",
+		    i == 0 ? ", namespaces " : " ", json_string_value(one));
+	}
+	crb_output_pair("confined", text);
+}
+
+static void
+print_confinement(json_t *confinement)
+{
+	const char *name;
+	json_t *process, *problem;
+	size_t i;
+
+	json_object_foreach(confinement, name, process)
+	    print_confined(name, process);
+	json_object_foreach(confinement, name, process)
+	{
+		json_array_foreach(
+		    json_object_get(process, "problems"), i, problem)
+		{
+			char text[600];
+
+			(void)snprintf(text, sizeof(text), "%s: %s", name,
+			    json_string_value(problem));
+			crb_output_pair("not confined", text);
+		}
+	}
+}
+
 static void
 print_status(const json_t *status)
 {
 	const json_t *audit = json_object_get(status, "audit");
-	const json_t *notes = json_object_get(status, "confinement");
 	char up[CRB_DURATION_TEXT], text[64];
-	size_t i;
-	json_t *note;
 
 	crb_duration_text(crb_member_number(status, "uptime"), up);
 	(void)snprintf(
@@ -81,8 +132,7 @@ print_status(const json_t *status)
 		? "healthy"
 		: crb_member(audit, "detail"));
 	print_memory(json_object_get(status, "memory"));
-	json_array_foreach(notes, i, note)
-	    crb_output_pair("confinement", json_string_value(note));
+	print_confinement(json_object_get(status, "confinement"));
 	print_config(json_object_get(status, "config"));
 	crb_output_pair("state in", crb_member(status, "state_folder"));
 	crb_output_pair("runtime in", crb_member(status, "runtime_folder"));

@@ -47,6 +47,21 @@ const struct crb_option crb_config_options[] = {
 	    AT(proxy),
 	    .value = "URL",
 	    .help = "outbound proxy, http:// or https://" },
+	{ .name = "core_user",
+	    .type = CRB_OPTION_TEXT,
+	    AT(core_user),
+	    .value = "USER",
+	    .help = "as whom root's broker runs its core" },
+	{ .name = "gateway_user",
+	    .type = CRB_OPTION_TEXT,
+	    AT(gateway_user),
+	    .value = "USER",
+	    .help = "as whom root's broker runs its gateway" },
+	{ .name = "egress_user",
+	    .type = CRB_OPTION_TEXT,
+	    AT(egress_user),
+	    .value = "USER",
+	    .help = "as whom root's broker runs its egress" },
 	{ .name = "ttl",
 	    .type = CRB_OPTION_DURATION,
 	    AT(ttl),
@@ -108,7 +123,7 @@ const struct crb_option crb_config_options[] = {
 };
 
 const char *const crb_config_at_start[] = { "state", "runtime", "key_file",
-	ROLES, NULL };
+	"core_user", "gateway_user", "egress_user", ROLES, NULL };
 
 /* The file's text is kept while it is judged, to find lines in. */
 struct reader {

@@ -19,7 +19,9 @@ struct crb_config {
 	const char *key_file; /* unlock with it at start; or NULL */
 	const char *ca_file;  /* the system's certificates; NULL: OpenSSL's */
 	const char *proxy;    /* outbound proxy's URL; or NULL */
-	int64_t ttl;          /* of a session, seconds: default */
+	/* As whom root's broker runs them, name or number; or NULL */
+	const char *core_user, *gateway_user, *egress_user;
+	int64_t ttl; /* of a session, seconds: default */
 	int64_t ttl_max;
 	int64_t sessions_max;
 	int64_t connections_max;     /* a session */

@@ -13,7 +13,7 @@ filter_cleanup(scmp_filter_ctx *filter)
 }
 
 static int
-add(scmp_filter_ctx filter, const struct crb_call *call)
+add(scmp_filter_ctx filter, const struct crb_syscall *call)
 {
 	uint32_t action = call->error == 0
 	    ? SCMP_ACT_ALLOW
@@ -35,8 +35,8 @@ add(scmp_filter_ctx filter, const struct crb_call *call)
 }
 
 static enum crb_status
-add_table(
-    scmp_filter_ctx filter, const struct crb_call *table, struct crb_err *err)
+add_table(scmp_filter_ctx filter, const struct crb_syscall *table,
+    struct crb_err *err)
 {
 	for (; table->name != NULL; table++) {
 		errno = -add(filter, table);
@@ -71,7 +71,7 @@ set_attributes(scmp_filter_ctx filter)
 }
 
 enum crb_status
-crb_calls_confine(const struct crb_call *const *tables, struct crb_err *err)
+crb_calls_confine(const struct crb_syscall *const *tables, struct crb_err *err)
 {
 	AUTO_FILTER scmp_filter_ctx filter = seccomp_init(
 	    SCMP_ACT_KILL_PROCESS);

@@ -11,7 +11,7 @@
  * A call with several rows may be made in each of these ways.  Whatever has no
  * row, and whatever comes by another architecture's entry, kills the process.
  */
-struct crb_call {
+struct crb_syscall {
 	const char *name; /* NULL: the table's end */
 	int number;       /* libseccomp's: negative where there is none */
 	int error;        /* 0: it is let through; otherwise it fails so */
@@ -57,20 +57,20 @@ struct crb_call {
 	CRB_CALL_ROW_(call, err, 1, { arg, UINT32_MAX, (uint32_t)(value) })
 
 /* What each process does: memory, time, descriptors that it has, its end. */
-extern const struct crb_call crb_calls_base[];
+extern const struct crb_syscall crb_calls_base[];
 /* To start threads, and never a process. */
-extern const struct crb_call crb_calls_threads[];
+extern const struct crb_syscall crb_calls_threads[];
 /*
  * What a build with sanitizers or with coverage needs besides, in every
  * process.  Empty in any other build.
  */
-extern const struct crb_call crb_calls_instrumented[];
+extern const struct crb_syscall crb_calls_instrumented[];
 
 /*
  * Bind the process, all its threads included, to these tables; the list ends
  * with NULL.  It needs no privilege, and there is no way back.
  */
 CRB_NODISCARD enum crb_status crb_calls_confine(
-    const struct crb_call *const *tables, struct crb_err *err);
+    const struct crb_syscall *const *tables, struct crb_err *err);
 
 #endif /* !CRB_CALLS_H */

@@ -7,7 +7,7 @@
 
 #include "broker/confine/calls.h"
 
-const struct crb_call crb_calls_base[] = {
+const struct crb_syscall crb_calls_base[] = {
 	/* Memory, none of which ever becomes code. */
 	CRB_CALL_WITHOUT(mmap, 2, PROT_EXEC),
 	CRB_CALL_WITHOUT(mprotect, 2, PROT_EXEC),
@@ -92,7 +92,7 @@ const struct crb_call crb_calls_base[] = {
 	    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_UNTRACED | \
 	    CLONE_PTRACE | CLONE_VFORK)
 
-const struct crb_call crb_calls_threads[] = {
+const struct crb_syscall crb_calls_threads[] = {
 	/* Its flags are in memory: glibc falls back to clone(). */
 	CRB_CALL_FAILS(clone3, ENOSYS),
 	CRB_CALL_BITS(clone, 0, THREAD_FLAGS | SPACE_FLAGS, THREAD_FLAGS),

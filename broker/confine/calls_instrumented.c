@@ -5,7 +5,7 @@
 
 #include "broker/confine/calls.h"
 
-const struct crb_call crb_calls_instrumented[] = {
+const struct crb_syscall crb_calls_instrumented[] = {
 #ifdef CRB_SANITIZED
 	/* Reports: what is mapped where, and who says so. */
 	CRB_CALL(openat),

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/nsfs.h>
-#include <linux/nsfs.h>
 #include <sys/socket.h>
 
 /*
@@ -10,7 +9,7 @@
  * no way to the outside but the descriptors that it was given: admin
  * connections are accepted, and nobody is connected to.
  */
-static const struct crb_call calls[] = {
+static const struct crb_syscall calls[] = {
 	CRB_CALL(accept4),
 	CRB_CALL(getsockname),
 	CRB_CALL_WITH(setsockopt, 1, SOL_SOCKET),
@@ -63,7 +62,7 @@ static const struct crb_call calls[] = {
 	CRB_CALLS_END,
 };
 
-static const struct crb_call *const tables[] = { crb_calls_base,
+static const struct crb_syscall *const tables[] = { crb_calls_base,
 	crb_calls_threads, calls, NULL };
 
 const struct crb_confinement crb_core_confinement = { .calls = tables };

@@ -146,14 +146,18 @@ crb_core_load_ca(
 }
 
 static enum crb_status
-load_config(struct crb_core *core, const char *path, struct crb_err *err)
+load_config(struct crb_core *core, const struct crb_core_options *options,
+    struct crb_err *err)
 {
+	const char *path = options->config_file;
 	enum crb_status status;
 
 	if (path == NULL || path[0] == '\0')
 		return crb_options_defaults(
 		    crb_config_options, &core->config, err);
-	status = crb_config_load(path, &core->config, err);
+	status = options->config_fd != 0
+	    ? crb_config_load_fd(options->config_fd, path, &core->config, err)
+	    : crb_config_load(path, &core->config, err);
 	if (status != CRB_OK)
 		return status;
 	core->reload.first = json_incref(core->config.json);
@@ -200,7 +204,7 @@ record_start(struct crb_core *core, struct crb_err *err)
 
 /* Where it fails the broker serves, locked, and an `unlock` shows why. */
 static void
-unlock_at_start(struct crb_core *core)
+unlock_at_start(struct crb_core *core, int key_fd)
 {
 	enum crb_status status;
 	struct crb_err err;
@@ -208,7 +212,9 @@ unlock_at_start(struct crb_core *core)
 
 	if (core->key_file == NULL || core->key_file[0] == '\0')
 		return;
-	status = crb_unlock_key_file(core, core->key_file, 0, &slot, &err);
+	status = key_fd != 0
+	    ? crb_unlock_key_fd(core, key_fd, core->key_file, &err)
+	    : crb_unlock_key_file(core, core->key_file, 0, &slot, &err);
 	if (status == CRB_OK)
 		status = record_start(core, &err);
 	if (status != CRB_OK)
@@ -216,21 +222,30 @@ unlock_at_start(struct crb_core *core)
 		    core->key_file, CRB_LOG_REASON, err.msg, CRB_LOG_END);
 }
 
+/* Closed once they are read. */
+static int
+given(int fd)
+{
+	return fd != 0 ? fd : -1;
+}
+
 static enum crb_status
 start(struct crb_core *core, const struct crb_core_options *options,
     struct crb_err *err)
 {
 	CRB_AUTO_FD int supervisor = options->supervisor;
+	CRB_AUTO_FD const int config = given(options->config_fd);
+	CRB_AUTO_FD const int key = given(options->key_fd);
 	enum crb_status status;
 
-	if ((status = load_config(core, options->config_file, err)) ||
+	if ((status = load_config(core, options, err)) ||
 	    (status = load_users(core, err)) ||
 	    (status = crb_vault_open(core->state_folder, &core->vault, err)))
 		return status;
 	status = crb_supervisor_up(core, CRB_STEAL_FD(supervisor), err);
 	if (status != CRB_OK)
 		return status;
-	unlock_at_start(core);
+	unlock_at_start(core, options->key_fd);
 	crb_loop_each_turn(core->loop, end_of_turn, core);
 	return crb_timer_set(core->loop, &core->keep, KEEP_MS, err);
 }
@@ -260,6 +275,8 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	core->runtime_folder = options->runtime_folder;
 	core->key_file = options->key_file;
 	core->owner = options->owner;
+	if (options->confined != NULL)
+		core->confinement.self = *options->confined;
 	core->started = crb_loop_now(core->loop);
 	core->reload.loaded = crb_wall_seconds();
 	core->limits.descriptors = limit_of(RLIMIT_NOFILE);

@@ -7,6 +7,7 @@
 #include "broker/config/config.h"
 #include "broker/core/audit.h"
 #include "broker/core/commit.h"
+#include "broker/core/confined.h"
 #include "broker/core/link.h"
 #include "broker/core/map.h"
 #include "broker/vault/vault.h"
@@ -45,6 +46,7 @@ struct crb_core {
 	int64_t started;      /* the loop's clock, ms */
 
 	struct crb_link supervisor, gateway, egress;
+	struct crb_core_confinement confinement;
 	struct crb_admin *admin; /* NULL until the supervisor sent it */
 
 	struct crb_vault *vault;
@@ -98,6 +100,9 @@ struct crb_core_options {
 	const char *key_file;    /* NULL: stay locked */
 	uid_t owner;             /* the user whose broker it is */
 	int supervisor;          /* taken, also on failure */
+	/* The two files, when whoever started us has opened them; or 0. */
+	int config_fd, key_fd;               /* taken */
+	const struct crb_confined *confined; /* NULL: not at all */
 };
 
 /* The vault is opened and, with a key file, unlocked. */

@@ -2,6 +2,20 @@
 #include "broker/core/exchange.h"
 
 static void
+confined(struct crb_core *core, const struct crb_msg_egress_confined *said)
+{
+	const struct crb_msg_gateway_confined same = {
+		.uid = said->uid,
+		.seccomp = said->seccomp,
+		.root = said->root,
+		.landlock = said->landlock,
+		.problems = said->problems,
+	};
+
+	crb_confined_said(&core->confinement.egress, &same);
+}
+
+static void
 message(void *ctx, struct crb_msg *msg)
 {
 	struct crb_core *core = ctx;
@@ -14,6 +28,8 @@ message(void *ctx, struct crb_msg *msg)
 	else if (msg->type == CRB_MSG_PROBED)
 		(void)crb_pending_reply(
 		    &core->egress.pending, msg->probed.request, msg);
+	else if (msg->type == CRB_MSG_EGRESS_CONFINED)
+		confined(core, &msg->egress_confined);
 }
 
 static void

@@ -14,6 +14,9 @@ dispatch(struct crb_core *core, struct crb_msg *msg)
 		crb_exchange_served(core, &msg->exchange_done);
 	else if (msg->type == CRB_MSG_QUERY)
 		crb_query_answer(core, &msg->query);
+	else if (msg->type == CRB_MSG_GATEWAY_CONFINED)
+		crb_confined_said(
+		    &core->confinement.gateway, &msg->gateway_confined);
 	else if (msg->type == CRB_MSG_SESSION_ENDED)
 		(void)crb_pending_reply(
 		    &core->gateway.pending, msg->session_ended.request, msg);

@@ -17,7 +17,8 @@
 #include "broker/core/confinement.h"
 #include "broker/core/core.h"
 
-#define SUPERVISOR_FD 3
+/* The last two only where the arguments name the files. */
+enum { SUPERVISOR_FD = 3, CONFIG_FD, KEY_FD };
 #define SLAB_BYTES (4u << 20)
 
 struct arguments {
@@ -52,7 +53,7 @@ harden(struct crb_err *err)
 {
 	enum crb_status status;
 
-	status = crb_process_harden(SUPERVISOR_FD, err);
+	status = crb_process_harden(KEY_FD, err);
 	if (status == CRB_OK)
 		status = crb_slab_open(SLAB_BYTES, err);
 	if (status != CRB_OK)
@@ -65,8 +66,29 @@ harden(struct crb_err *err)
 	return CRB_OK;
 }
 
+/* 0 when the supervisor had none to give. */
+static int
+inherited(int fd)
+{
+	return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : 0;
+}
+
+/* Files are written in the state folder only. */
 static enum crb_status
-serve(const struct arguments *arguments, struct crb_loop *loop,
+confine(const struct arguments *arguments, struct crb_confined *out,
+    struct crb_err *err)
+{
+	const struct crb_landlock_rule files[] = { { "/", false },
+		{ arguments->state, true }, { NULL, false } };
+	struct crb_confinement confinement = crb_core_confinement;
+
+	confinement.files = files;
+	return crb_confine(&confinement, out, err);
+}
+
+static enum crb_status
+serve(const struct arguments *arguments, const int files[2],
+    const struct crb_confined *confined, struct crb_loop *loop,
     struct crb_err *err)
 {
 	const struct crb_core_options core_options = {
@@ -77,6 +99,9 @@ serve(const struct arguments *arguments, struct crb_loop *loop,
 		.key_file = arguments->key_file,
 		.owner = (uid_t)arguments->owner,
 		.supervisor = SUPERVISOR_FD,
+		.config_fd = files[0],
+		.key_fd = files[1],
+		.confined = confined,
 	};
 	/* Open until we are gone: when it closes the supervisor kills us. */
 	int last = fcntl(SUPERVISOR_FD, F_DUPFD_CLOEXEC, SUPERVISOR_FD);
@@ -96,8 +121,11 @@ serve(const struct arguments *arguments, struct crb_loop *loop,
 static enum crb_status
 run(int argc, char **argv, struct crb_err *err)
 {
+	/* Before anything else is opened. */
+	const int files[2] = { inherited(CONFIG_FD), inherited(KEY_FD) };
 	struct arguments arguments = { 0 };
 	struct crb_operands operands;
+	struct crb_confined confined;
 	struct crb_loop *loop;
 	enum crb_status status;
 
@@ -105,9 +133,9 @@ run(int argc, char **argv, struct crb_err *err)
 	    (status = crb_options_argv(options, argc, argv, 1, false,
 		 &arguments, &operands, err)) != CRB_OK ||
 	    (status = crb_loop_new(&loop, err)) != CRB_OK ||
-	    (status = crb_confine(&crb_core_confinement, err)) != CRB_OK)
+	    (status = confine(&arguments, &confined, err)) != CRB_OK)
 		return status;
-	status = serve(&arguments, loop, err);
+	status = serve(&arguments, files, &confined, loop, err);
 	crb_loop_free(loop);
 	return status;
 }

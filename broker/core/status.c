@@ -13,11 +13,12 @@ processes(const struct crb_core *core)
 	json_t *list = json_array();
 
 	(void)json_array_append_new(list,
-	    json_pack("{s:s, s:I, s:i}", "name", "supervisor", "pid",
-		(json_int_t)getppid(), "restarts", 0));
+	    json_pack("{s:s, s:I}", "name", "supervisor", "pid",
+		(json_int_t)getppid()));
 	(void)json_array_append_new(list,
 	    json_pack("{s:s, s:I, s:i}", "name", "core", "pid",
-		(json_int_t)getpid(), "restarts", 0));
+		(json_int_t)getpid(), "restarts",
+		(int)core->confinement.restarts));
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
 		const struct crb_link *link = links[i];
 
@@ -93,7 +94,7 @@ crb_rpc_status(struct crb_call *call)
 	const struct crb_core *core = call->core;
 
 	crb_call_reply(call,
-	    json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:[s], s:s, "
+	    json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, "
 		      "s:s, s:o, s:o, s:o}",
 		"version", CRB_VERSION, "state",
 		crb_core_unlocked(core) ? "unlocked" : "locked", "uptime",
@@ -101,10 +102,8 @@ crb_rpc_status(struct crb_call *call)
 		"sessions", (json_int_t)live_sessions(core), "credentials",
 		(json_int_t)core->credentials.count, "processes",
 		processes(core), "audit", audit(core), "memory", memory(),
-		"confinement",
-		"processes run without a seccomp filter or namespaces of "
-		"their own",
-		"state_folder", core->state_folder, "runtime_folder",
-		core->runtime_folder, "config", crb_reload_shown(core), "vault",
-		vault(core), "limits", limits(core)));
+		"confinement", crb_confined_shown(core), "state_folder",
+		core->state_folder, "runtime_folder", core->runtime_folder,
+		"config", crb_reload_shown(core), "vault", vault(core),
+		"limits", limits(core)));
 }

@@ -11,6 +11,7 @@ peer(struct crb_core *core, struct crb_msg *msg)
 	enum crb_status status = CRB_OK;
 	struct crb_err err;
 
+	crb_confined_started(core, &msg->peer);
 	if (msg->peer.role == CRB_ROLE_GATEWAY)
 		status = crb_gateway_up(core, CRB_STEAL_FD(msg->fd), &err);
 	else if (msg->peer.role == CRB_ROLE_EGRESS)
@@ -29,6 +30,7 @@ listen_admin(struct crb_core *core, struct crb_msg *msg)
 {
 	struct crb_err err;
 
+	core->confinement.restarts = msg->admin.restarts;
 	if (core->admin != NULL)
 		return;
 	if (crb_admin_new(core, CRB_STEAL_FD(msg->fd), &core->admin, &err) !=

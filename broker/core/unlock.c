@@ -120,17 +120,15 @@ no_slot(enum crb_slot_kind kind, unsigned number, struct crb_err *err)
 	    err, CRB_ERR_NOT_FOUND, "the vault has no key slot for %s", what);
 }
 
-enum crb_status
-crb_unlock_key_file(struct crb_core *core, const char *path, unsigned slot,
+/* One slot after the other, until the key fits. */
+static enum crb_status
+try_key(struct crb_core *core, const struct crb_key *key, unsigned slot,
     unsigned *used, struct crb_err *err)
 {
-	CRB_AUTO_KEY struct crb_key *key = NULL;
 	const struct crb_slot *at;
 	enum crb_status status;
 	size_t next = 0;
 
-	if ((status = crb_vault_read_key_file(path, &key, err)) != CRB_OK)
-		return status;
 	if ((at = next_slot(core, CRB_SLOT_KEY_FILE, slot, &next)) == NULL)
 		return no_slot(CRB_SLOT_KEY_FILE, slot, err);
 	do {
@@ -139,6 +137,31 @@ crb_unlock_key_file(struct crb_core *core, const char *path, unsigned slot,
 	} while (status == CRB_ERR_DENIED &&
 	    (at = next_slot(core, CRB_SLOT_KEY_FILE, slot, &next)) != NULL);
 	return status == CRB_OK ? bring_up(core, err) : status;
+}
+
+enum crb_status
+crb_unlock_key_file(struct crb_core *core, const char *path, unsigned slot,
+    unsigned *used, struct crb_err *err)
+{
+	CRB_AUTO_KEY struct crb_key *key = NULL;
+	enum crb_status status;
+
+	if ((status = crb_vault_read_key_file(path, &key, err)) != CRB_OK)
+		return status;
+	return try_key(core, key, slot, used, err);
+}
+
+enum crb_status
+crb_unlock_key_fd(
+    struct crb_core *core, int fd, const char *path, struct crb_err *err)
+{
+	CRB_AUTO_KEY struct crb_key *key = NULL;
+	enum crb_status status;
+	unsigned used;
+
+	if ((status = crb_vault_read_key_fd(fd, path, &key, err)) != CRB_OK)
+		return status;
+	return try_key(core, key, 0, &used, err);
 }
 
 /* By passphrase: one child after the other, until one's key fits. */

@@ -10,6 +10,9 @@
  */
 CRB_NODISCARD enum crb_status crb_unlock_key_file(struct crb_core *core,
     const char *path, unsigned slot, unsigned *used, struct crb_err *err);
+/* The same from a key file that was opened for us. */
+CRB_NODISCARD enum crb_status crb_unlock_key_fd(
+    struct crb_core *core, int fd, const char *path, struct crb_err *err);
 
 typedef void crb_unlock_fn(void *ctx, unsigned slot, const struct crb_err *why);
 /*

@@ -12,7 +12,7 @@
  * Connections to upstreams, made and resolved by libcurl; files only to be
  * read: the resolver's, and certificates.  libcurl resolves names in threads.
  */
-static const struct crb_call calls[] = {
+static const struct crb_syscall calls[] = {
 	CRB_CALL_WITH(socket, 0, AF_INET),
 	CRB_CALL_WITH(socket, 0, AF_INET6),
 	/* getaddrinfo() asks which addresses the host has; for nothing else. */
@@ -46,7 +46,38 @@ static const struct crb_call calls[] = {
 	CRB_CALLS_END,
 };
 
-static const struct crb_call *const tables[] = { crb_calls_base,
+static const struct crb_syscall *const tables[] = { crb_calls_base,
 	crb_calls_threads, calls, NULL };
 
-const struct crb_confinement crb_egress_confinement = { .calls = tables };
+/* Of the resolver, and where distributions have their certificates. */
+static const char *const root[] = {
+	CRB_RESOLV_CONF,
+	"/etc/hosts",
+	"/etc/host.conf",
+	"/etc/nsswitch.conf",
+	"/etc/gai.conf",
+	"/etc/services",
+	"/etc/ssl/certs/ca-certificates.crt",
+	"/etc/ssl/cert.pem",
+	"/etc/ssl/ca-bundle.pem",
+	"/etc/pki/tls/certs/ca-bundle.crt",
+	"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+	"/usr/lib/ssl/cert.pem",
+	NULL,
+};
+
+/* Where the above are, or lead to. */
+static const struct crb_landlock_rule files[] = {
+	{ "/etc", false },
+	{ "/run", false },
+	{ "/usr/lib/ssl", false },
+	{ "/usr/share", false },
+	{ NULL, false },
+};
+
+const struct crb_confinement crb_egress_confinement = {
+	.calls = tables,
+	.root = root,
+	.files = files,
+	.connects = true,
+};

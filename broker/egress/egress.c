@@ -66,8 +66,9 @@ remove_entry(struct entry **at)
 }
 
 /* A bus that is full ends in bus_gone(), so nothing is lost silently. */
-static void
-report(struct crb_egress *egress, enum crb_msg_type type, const void *msg)
+void
+crb_egress_report(
+    struct crb_egress *egress, enum crb_msg_type type, const void *msg)
 {
 	struct crb_err err;
 
@@ -84,7 +85,7 @@ job_done(void *ctx, const struct crb_msg_job_done *done)
 	struct crb_egress *egress = ctx;
 
 	egress->jobs--;
-	report(egress, CRB_MSG_JOB_DONE, done);
+	crb_egress_report(egress, CRB_MSG_JOB_DONE, done);
 }
 
 static void
@@ -180,7 +181,7 @@ take_drop(struct crb_egress *egress, struct crb_msg *msg)
 
 	if (*at != NULL)
 		remove_entry(at);
-	report(egress, CRB_MSG_SESSION_DROPPED, &dropped);
+	crb_egress_report(egress, CRB_MSG_SESSION_DROPPED, &dropped);
 }
 
 static void
@@ -192,7 +193,7 @@ take_probe(struct crb_egress *egress, struct crb_msg *msg)
 static void
 probed(void *ctx, const struct crb_msg_probed *msg)
 {
-	report(ctx, CRB_MSG_PROBED, msg);
+	crb_egress_report(ctx, CRB_MSG_PROBED, msg);
 }
 
 typedef void take_fn(struct crb_egress *egress, struct crb_msg *msg);

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "broker/bus/messages.h"
 #include "broker/egress/job.h"
 
 /*
@@ -17,5 +18,9 @@ CRB_NODISCARD enum crb_status crb_egress_new(struct crb_loop *loop, int bus,
     const struct crb_job_limits *limits, struct crb_egress **out,
     struct crb_err *err);
 void crb_egress_free(struct crb_egress *egress);
+
+/* Tell the core something. */
+void crb_egress_report(
+    struct crb_egress *egress, enum crb_msg_type type, const void *msg);
 
 #endif /* !CRB_EGRESS_H */

@@ -1,6 +1,8 @@
+#include <nss.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <sodium.h>
 
@@ -57,6 +59,9 @@ signal_came(void *ctx, int number)
 static enum crb_status
 prepare_process(struct crb_err *err)
 {
+	/* Other ways to a name are modules, which could not be loaded later. */
+	if (__nss_configure_lookup("hosts", "files dns") != 0)
+		return crb_err_errno(err, "choosing how names are resolved");
 	/* libcurl and OpenSSL look for many a variable. */
 	if (clearenv() != 0)
 		return crb_err_errno(err, "clearing the environment");
@@ -82,10 +87,25 @@ egress_cleanup(struct crb_egress **egress)
 	crb_egress_free(*egress);
 }
 
+static void
+say_confined(struct crb_egress *egress, const struct crb_confined *confined)
+{
+	const struct crb_msg_egress_confined msg = {
+		.uid = confined->uid,
+		.seccomp = confined->seccomp,
+		.root = confined->root,
+		.landlock = (uint8_t)confined->landlock,
+		.problems = CRB_SLICE(confined->problems),
+	};
+
+	crb_egress_report(egress, CRB_MSG_EGRESS_CONFINED, &msg);
+}
+
 static enum crb_status
 run(const struct crb_job_limits *limits, struct crb_err *err)
 {
 	static const int signals[] = { SIGTERM, SIGINT };
+	struct crb_confined confined;
 	__attribute__((cleanup(loop_cleanup))) struct crb_loop *loop = NULL;
 	__attribute__((
 	    cleanup(egress_cleanup))) struct crb_egress *egress = NULL;
@@ -94,8 +114,9 @@ run(const struct crb_job_limits *limits, struct crb_err *err)
 	    crb_loop_signals(loop, signals, 2, signal_came, loop, err) !=
 		CRB_OK ||
 	    crb_egress_new(loop, BUS_FD, limits, &egress, err) != CRB_OK ||
-	    crb_confine(&crb_egress_confinement, err) != CRB_OK)
+	    crb_confine(&crb_egress_confinement, &confined, err) != CRB_OK)
 		return err->status;
+	say_confined(egress, &confined);
 	return crb_loop_run(loop, err);
 }
 

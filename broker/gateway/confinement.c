@@ -7,7 +7,7 @@
  * No file, no socket of its own, nobody to connect to, no other process: what
  * it works with are the listeners and streams that the core passes to it.
  */
-static const struct crb_call calls[] = {
+static const struct crb_syscall calls[] = {
 	CRB_CALL(accept4),
 	CRB_CALL(getsockname),
 	CRB_CALL(getpeername),
@@ -16,6 +16,14 @@ static const struct crb_call calls[] = {
 	CRB_CALLS_END,
 };
 
-static const struct crb_call *const tables[] = { crb_calls_base, calls, NULL };
+static const struct crb_syscall *const tables[] = { crb_calls_base, calls,
+	NULL };
 
-const struct crb_confinement crb_gateway_confinement = { .calls = tables };
+static const char *const root[] = { NULL };
+static const struct crb_landlock_rule files[] = { { NULL, false } };
+
+const struct crb_confinement crb_gateway_confinement = {
+	.calls = tables,
+	.root = root,
+	.files = files,
+};

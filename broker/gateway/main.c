@@ -1,8 +1,10 @@
 /* credbroker-gateway: descriptor 3 is the bus to the core. */
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <sodium.h>
 
@@ -49,17 +51,44 @@ prepare(struct crb_err *err)
 	return crb_slab_open(SLAB_BYTES, err);
 }
 
+/* As pid 1 of a namespace it would not die of it by itself. */
+static void
+signal_came(void *ctx, int number)
+{
+	(void)number;
+	crb_loop_stop(ctx);
+}
+
+static void
+say_confined(struct crb_gateway *gateway, const struct crb_confined *confined)
+{
+	const struct crb_msg_gateway_confined msg = {
+		.uid = confined->uid,
+		.seccomp = confined->seccomp,
+		.root = confined->root,
+		.landlock = (uint8_t)confined->landlock,
+		.problems = CRB_SLICE(confined->problems),
+	};
+
+	crb_gateway_send(gateway, CRB_MSG_GATEWAY_CONFINED, &msg);
+}
+
 static enum crb_status
 run(struct crb_err *err)
 {
+	static const int signals[] = { SIGTERM };
+	struct crb_confined confined;
 	__attribute__((cleanup(free_loop))) struct crb_loop *loop = NULL;
 	__attribute__((
 	    cleanup(free_gateway))) struct crb_gateway *gateway = NULL;
 
 	if (crb_loop_new(&loop, err) != CRB_OK ||
+	    crb_loop_signals(loop, signals, 1, signal_came, loop, err) !=
+		CRB_OK ||
 	    crb_gateway_new(loop, BUS_FD, &gateway, err) != CRB_OK ||
-	    crb_confine(&crb_gateway_confinement, err) != CRB_OK)
+	    crb_confine(&crb_gateway_confinement, &confined, err) != CRB_OK)
 		return err->status;
+	say_confined(gateway, &confined);
 	return crb_loop_run(loop, err);
 }
 

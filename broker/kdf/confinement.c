@@ -6,7 +6,7 @@
  * One request in, memory to work in, one key out: not even what every other
  * process does.
  */
-static const struct crb_call calls[] = {
+static const struct crb_syscall calls[] = {
 	CRB_CALL(read),
 	CRB_CALL(write),
 	CRB_CALL(recvfrom),
@@ -37,6 +37,13 @@ static const struct crb_call calls[] = {
 	CRB_CALLS_END,
 };
 
-static const struct crb_call *const tables[] = { calls, NULL };
+static const struct crb_syscall *const tables[] = { calls, NULL };
 
-const struct crb_confinement crb_kdf_confinement = { .calls = tables };
+static const char *const root[] = { NULL };
+static const struct crb_landlock_rule files[] = { { NULL, false } };
+
+const struct crb_confinement crb_kdf_confinement = {
+	.calls = tables,
+	.root = root,
+	.files = files,
+};

@@ -2,6 +2,7 @@
  * Derives one key from one passphrase, and ends: Argon2id takes a second and
  * hundreds of megabytes, which the core can neither wait for nor keep.
  */
+#include <signal.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -32,16 +33,28 @@ serve(struct crb_err *err)
 	return CRB_OK;
 }
 
+static void
+end(int number)
+{
+	(void)number;
+	_exit(1);
+}
+
 static enum crb_status
 start(struct crb_err *err)
 {
+	struct crb_confined confined;
+
 	if (crb_process_harden(SOCKET, err) != CRB_OK ||
 	    crb_slab_open(SLAB_BYTES, err) != CRB_OK)
 		return err->status;
 	if (sodium_init() < 0)
 		return crb_err_set(err, CRB_ERR_SYSTEM, "libsodium");
+	/* As pid 1 of a namespace it would not die of either by itself. */
+	if (signal(SIGALRM, end) == SIG_ERR || signal(SIGTERM, end) == SIG_ERR)
+		return crb_err_errno(err, "signals");
 	(void)alarm(DEADLINE_S);
-	return crb_confine(&crb_kdf_confinement, err);
+	return crb_confine(&crb_kdf_confinement, &confined, err);
 }
 
 int

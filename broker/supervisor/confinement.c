@@ -13,7 +13,7 @@
  * ever does: look into another process, load code into the kernel, keyrings,
  * io_uring, other kinds of sockets.
  */
-static const struct crb_call starting[] = {
+static const struct crb_syscall starting[] = {
 	/* A child, in namespaces, that becomes another program. */
 	CRB_CALL(clone3),
 	CRB_CALL(clone),
@@ -67,7 +67,7 @@ static const struct crb_call starting[] = {
 };
 
 /* Session folders, sockets and the places; the core's files. */
-static const struct crb_call files[] = {
+static const struct crb_syscall files[] = {
 	CRB_CALL(open),
 	CRB_CALL(openat),
 	CRB_CALL(stat),
@@ -110,7 +110,7 @@ static const struct crb_call files[] = {
 };
 
 /* Of unix sockets its own; of the others the egress's. */
-static const struct crb_call sockets[] = {
+static const struct crb_syscall sockets[] = {
 	CRB_CALL_WITH(socket, 0, AF_UNIX),
 	CRB_CALL_WITH(socket, 0, AF_INET),
 	CRB_CALL_WITH(socket, 0, AF_INET6),
@@ -131,7 +131,11 @@ static const struct crb_call sockets[] = {
 	CRB_CALLS_END,
 };
 
-static const struct crb_call *const tables[] = { crb_calls_base, starting,
+static const struct crb_syscall *const tables[] = { crb_calls_base, starting,
 	files, sockets, NULL };
 
-const struct crb_confinement crb_supervisor_confinement = { .calls = tables };
+/* Landlock would keep the others from making a root of their own. */
+const struct crb_confinement crb_supervisor_confinement = {
+	.calls = tables,
+	.keeps_privileges = true,
+};

@@ -9,13 +9,27 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "base/slab.h"
+#include "base/text.h"
+#include "base/units.h"
 #include "broker/supervisor/confinement.h"
+#include "broker/supervisor/places.h"
 #include "broker/supervisor/supervisor.h"
 
 /* Messages pass through it, none of them secret. */
 #define SLAB_BYTES (512u << 10)
 
-#define AT(member) .offset = offsetof(struct crb_supervisor_options, member)
+struct arguments {
+	struct crb_supervisor_options options;
+	const char *core_user, *gateway_user, *egress_user;
+};
+
+#define AT(member) .offset = offsetof(struct arguments, options.member)
+#define USER(option, member)                                                  \
+	{                                                                     \
+		.name = option, .type = CRB_OPTION_TEXT,                      \
+		.offset = offsetof(struct arguments, member), .preset = "",   \
+		.value = "UID:GID", .help = "as whom it runs, if not as root" \
+	}
 
 static const struct crb_option options_table[] = {
 	{ .name = "state",
@@ -66,6 +80,9 @@ static const struct crb_option options_table[] = {
 	    .type = CRB_OPTION_FLAG,
 	    AT(admin_for_others),
 	    .help = "let other users connect to the admin socket" },
+	USER("core-user", core_user),
+	USER("gateway-user", gateway_user),
+	USER("egress-user", egress_user),
 	CRB_OPTION_END,
 };
 
@@ -79,6 +96,16 @@ raise_limit(int resource)
 		return;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit((__rlimit_resource_t)resource, &limit);
+}
+
+/* Root needs none to lock memory; those that it starts are not root. */
+static void
+raise_locked(void)
+{
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+
+	if (setrlimit(RLIMIT_MEMLOCK, &all) != 0)
+		raise_limit(RLIMIT_MEMLOCK);
 }
 
 static enum crb_status
@@ -96,31 +123,72 @@ check(const struct crb_supervisor_options *options, struct crb_err *err)
 		if (folders[i].path[0] != '/')
 			return crb_err_set(err, CRB_ERR_USAGE,
 			    "--%s must be an absolute path", folders[i].name);
-	return crb_path_secure(options->state, geteuid(), err);
+	return crb_state_hand_over(options->state, &options->core, err);
+}
+
+static enum crb_status
+read_user(const char *text, struct crb_user *out, struct crb_err *err)
+{
+	struct crb_slice gid = CRB_SLICE(text), uid;
+	uint64_t numbers[2];
+
+	if (text[0] == '\0')
+		return CRB_OK;
+	if (!crb_slice_cut(&gid, ':', &uid) ||
+	    crb_number_parse(
+		uid.p, uid.len, UINT32_MAX - 1, &numbers[0], err) != CRB_OK ||
+	    crb_number_parse(
+		gid.p, gid.len, UINT32_MAX - 1, &numbers[1], err) != CRB_OK)
+		return crb_err_set(
+		    err, CRB_ERR_USAGE, "a user is two numbers, UID:GID");
+	if (geteuid() != 0)
+		return crb_err_set(err, CRB_ERR_USAGE,
+		    "only root can start processes of other users");
+	/* Who is root is not set apart. */
+	*out = (struct crb_user){ .set = numbers[0] != 0,
+		.uid = (uid_t)numbers[0],
+		.gid = (gid_t)numbers[1] };
+	return CRB_OK;
+}
+
+static enum crb_status
+read_users(struct arguments *arguments, struct crb_err *err)
+{
+	struct crb_supervisor_options *options = &arguments->options;
+
+	if (read_user(arguments->core_user, &options->core, err) != CRB_OK ||
+	    read_user(arguments->gateway_user, &options->gateway, err) !=
+		CRB_OK ||
+	    read_user(arguments->egress_user, &options->egress, err) != CRB_OK)
+		return err->status;
+	return CRB_OK;
 }
 
 static enum crb_status
 serve(int argc, char **argv, struct crb_err *err)
 {
-	struct crb_supervisor_options options;
+	struct arguments arguments = { 0 };
+	const struct crb_supervisor_options *options = &arguments.options;
 	struct crb_operands operands = { 0 };
+	struct crb_confined confined;
 
 	if (crb_process_harden(STDERR_FILENO, err) != CRB_OK ||
 	    crb_slab_open(SLAB_BYTES, err) != CRB_OK ||
-	    crb_options_argv(options_table, argc, argv, 1, false, &options,
-		&operands, err) != CRB_OK)
+	    crb_options_argv(options_table, argc, argv, 1, false, &arguments,
+		&operands, err) != CRB_OK ||
+	    read_users(&arguments, err) != CRB_OK)
 		return err->status;
 	if (operands.count > 0)
 		return crb_err_set(err, CRB_ERR_USAGE,
 		    "unexpected operand; this program is started by "
 		    "credbroker serve");
-	if (check(&options, err) != CRB_OK)
+	if (check(options, err) != CRB_OK)
 		return err->status;
 	raise_limit(RLIMIT_NOFILE);
-	raise_limit(RLIMIT_MEMLOCK);
-	if (crb_confine(&crb_supervisor_confinement, err) != CRB_OK)
+	raise_locked();
+	if (crb_confine(&crb_supervisor_confinement, &confined, err) != CRB_OK)
 		return err->status;
-	return crb_supervisor_run(&options, err);
+	return crb_supervisor_run(options, err);
 }
 
 int

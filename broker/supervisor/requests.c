@@ -89,9 +89,13 @@ start_kdf(struct crb_requests *requests, int *out, struct crb_err *err)
 	const struct crb_spawn how = { .libexec = requests->libexec,
 		.name = argv[0],
 		.argv = argv,
-		.fd = theirs };
-	if (crb_spawn(&how, &requests->kdf[slot], err) != CRB_OK)
+		.fds = { theirs, -1, -1 },
+		.user = requests->user,
+		.namespaces = CRB_APART_ALL };
+	struct crb_spawned spawned;
+	if (crb_spawn(&how, &spawned, err) != CRB_OK)
 		return err->status;
+	requests->kdf[slot] = spawned.pid;
 	*out = CRB_STEAL_FD(ours);
 	return CRB_OK;
 }

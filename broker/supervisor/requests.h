@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "broker/bus/bus.h"
+#include "broker/supervisor/child.h"
 
 /*
  * What the core asks the supervisor for: a session's folder, its token file,
@@ -14,6 +15,7 @@
 
 struct crb_requests {
 	const char *libexec;
+	struct crb_user user;   /* of the processes that derive keys */
 	int sessions;           /* borrowed */
 	pid_t kdf[CRB_KDF_MAX]; /* 0: none */
 };

@@ -12,6 +12,7 @@
 #include "broker/bus/bus.h"
 #include "broker/supervisor/child.h"
 #include "broker/supervisor/notify.h"
+#include "broker/supervisor/places.h"
 #include "broker/supervisor/reload.h"
 #include "broker/supervisor/requests.h"
 #include "broker/supervisor/runtime.h"
@@ -29,7 +30,11 @@ struct child {
 	const char *name; /* "gateway" */
 	const char *program;
 	enum crb_role role;
-	pid_t pid; /* 0: not running */
+	struct crb_user user;
+	pid_t pid;                  /* 0: not running */
+	unsigned namespaces;        /* that it is to have */
+	struct crb_spawned spawned; /* as it was last started */
+	unsigned starts;
 	int64_t since;
 	int64_t delay;          /* the last one */
 	struct crb_timer timer; /* set: it is to be started again */
@@ -99,29 +104,77 @@ start_later(struct child *child, int64_t was_up)
 	}
 }
 
+/* Every file is opened here: a core of its own user may not be able to. */
+static enum crb_status
+open_core_files(const struct crb_supervisor_options *options, int *config,
+    int *key_file, struct crb_err *err)
+{
+	if (options->config[0] != '\0' &&
+	    crb_reload_open(options->config, config, err) != CRB_OK)
+		return err->status;
+	if (options->key_file[0] == '\0' ||
+	    crb_key_file_open(options->key_file, key_file, err) == CRB_OK)
+		return CRB_OK;
+	/* Then it serves, locked, and says why when it is unlocked. */
+	crb_log(CRB_LOG_ERROR, "key file not opened", CRB_LOG_REASON, err->msg,
+	    CRB_LOG_END);
+	return CRB_OK;
+}
+
+static enum crb_status
+spawn_core(struct child *child, int bus, struct crb_err *err)
+{
+	const struct crb_supervisor_options *options =
+	    child->supervisor->options;
+	CRB_AUTO_FD int config = -1, key_file = -1;
+	char owner[24];
+	const char *argv[] = { child->program, "--state", options->state,
+		"--runtime", options->runtime, "--config", options->config,
+		"--key-file", options->key_file, "--owner", owner, NULL };
+
+	(void)snprintf(owner, sizeof(owner), "%u", (unsigned)geteuid());
+	if (open_core_files(options, &config, &key_file, err) != CRB_OK)
+		return err->status;
+	const struct crb_spawn how = { .libexec = options->libexec,
+		.name = child->program,
+		.argv = argv,
+		.fds = { bus, config, key_file },
+		.user = child->user };
+	return crb_spawn(&how, &child->spawned, err);
+}
+
+static enum crb_status
+spawn_other(struct child *child, int bus, struct crb_err *err)
+{
+	const char *argv[] = { child->program, NULL };
+	const struct crb_spawn how = {
+		.libexec = child->supervisor->options->libexec,
+		.name = child->program,
+		.argv = argv,
+		.fds = { bus, -1, -1 },
+		.user = child->user,
+		.namespaces = child->namespaces
+	};
+
+	return crb_spawn(&how, &child->spawned, err);
+}
+
 /* A bus of the child's, and the child at its other end. */
 static enum crb_status
 spawn(struct child *child, int *bus, struct crb_err *err)
 {
-	const struct crb_supervisor_options *options =
-	    child->supervisor->options;
-	char owner[24];
-	const char *core[] = { child->program, "--state", options->state,
-		"--runtime", options->runtime, "--config", options->config,
-		"--key-file", options->key_file, "--owner", owner, NULL };
-	const char *other[] = { child->program, NULL };
+	enum crb_status status;
 	int pair[2];
 
-	(void)snprintf(owner, sizeof(owner), "%u", (unsigned)geteuid());
 	if (crb_bus_pair(pair, err) != CRB_OK)
 		return err->status;
 	CRB_AUTO_FD int ours = pair[0], theirs = pair[1];
-	const struct crb_spawn how = { .libexec = options->libexec,
-		.name = child->program,
-		.argv = child->role == CRB_ROLE_CORE ? core : other,
-		.fd = theirs };
-	if (crb_spawn(&how, &child->pid, err) != CRB_OK)
-		return err->status;
+	status = child->role == CRB_ROLE_CORE ? spawn_core(child, theirs, err)
+					      : spawn_other(child, theirs, err);
+	if (status != CRB_OK)
+		return status;
+	child->pid = child->spawned.pid;
+	child->starts++;
 	child->since = crb_loop_now(child->supervisor->loop);
 	crb_log(CRB_LOG_INFO, "child started", CRB_LOG_PROCESS, child->name,
 	    CRB_LOG_PID, (int64_t)child->pid, CRB_LOG_END);
@@ -141,6 +194,8 @@ start_peer(struct child *child, struct crb_err *err)
 	if (spawn(child, &bus, err) != CRB_OK)
 		return err->status;
 	peer.pid = (uint32_t)child->pid;
+	peer.namespaces = (uint16_t)child->spawned.namespaces;
+	peer.problem = CRB_SLICE(child->spawned.problem);
 	return crb_bus_send(supervisor->bus, CRB_MSG_PEER, &peer, bus, err);
 }
 
@@ -165,7 +220,8 @@ start_core(struct child *child, struct crb_err *err)
 	    crb_bus_new(bus, &options, &supervisor->bus, err) != CRB_OK)
 		return err->status;
 	return crb_bus_send(supervisor->bus, CRB_MSG_ADMIN,
-	    &(struct crb_msg_admin){ 0 }, supervisor->runtime.admin, err);
+	    &(struct crb_msg_admin){ .restarts = child->starts - 1 },
+	    supervisor->runtime.admin, err);
 }
 
 /* The core's start takes the others along: they have a bus to it. */
@@ -447,11 +503,18 @@ init(
 		    .role = CRB_ROLE_CORE },
 		[GATEWAY] = { .name = "gateway",
 		    .program = "credbroker-gateway",
+		    .namespaces = CRB_APART_ALL,
 		    .role = CRB_ROLE_GATEWAY },
 		[EGRESS] = { .name = "egress",
 		    .program = "credbroker-egress",
+		    /* It keeps the network. */
+		    .namespaces = CRB_APART_ALL & ~(unsigned)CRB_APART_NET,
 		    .role = CRB_ROLE_EGRESS },
 	};
+
+	const struct crb_user *users[CHILDREN] = { [CORE] = &options->core,
+		[GATEWAY] = &options->gateway,
+		[EGRESS] = &options->egress };
 
 	*supervisor = (struct supervisor){ .options = options,
 		.runtime = CRB_RUNTIME_NONE,
@@ -461,6 +524,7 @@ init(
 
 		*child = children[i];
 		child->supervisor = supervisor;
+		child->user = *users[i];
 		crb_timer_init(&child->timer, child_start, child);
 	}
 	crb_timer_init(&supervisor->phase_timer, on_phase_end, supervisor);
@@ -493,6 +557,7 @@ crb_supervisor_run(
 	    watch_signals(&supervisor, err) != CRB_OK)
 		return err->status;
 	supervisor.requests.libexec = options->libexec;
+	supervisor.requests.user = options->core;
 	supervisor.requests.sessions = supervisor.runtime.sessions;
 	child_start(&supervisor.children[CORE]);
 	crb_watchdog_start(&supervisor.watchdog, supervisor.loop,

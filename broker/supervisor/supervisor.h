@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "broker/supervisor/child.h"
 
 /*
  * Starts core, gateway and egress, gives them the ends of their buses, starts
@@ -20,6 +21,7 @@ struct crb_supervisor_options {
 	const char *notify;    /* NOTIFY_SOCKET, or "" */
 	int64_t watchdog_usec; /* WATCHDOG_USEC; 0: none */
 	bool admin_for_others; /* others than root have roles */
+	struct crb_user core, gateway, egress;
 };
 
 /*

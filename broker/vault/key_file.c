@@ -11,29 +11,39 @@
 #include "broker/vault/vault.h"
 
 enum crb_status
-crb_vault_read_key_file(
-    const char *path, struct crb_key **out, struct crb_err *err)
+crb_vault_read_key_fd(
+    int fd, const char *path, struct crb_key **out, struct crb_err *err)
 {
 	uint8_t bytes[CRB_KEY_BYTES + 1];
 	CRB_AUTO_WIPE const struct crb_wipe wipe = { bytes, sizeof(bytes) };
-	CRB_AUTO_FD int fd = -1;
-	enum crb_status status;
 	struct stat st;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd == -1 && errno == ENOENT)
-		return crb_err_set(err, CRB_ERR_NOT_FOUND,
-		    "%s: there is no such key file", path);
-	if (fd == -1 || fstat(fd, &st) == -1)
+	if (fstat(fd, &st) == -1)
 		return crb_err_errno(err, "%s", path);
-	if ((status = crb_path_private(path, geteuid(), err)) != CRB_OK)
-		return status;
 	if (!S_ISREG(st.st_mode) || st.st_size != CRB_KEY_BYTES)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "%s: a key file is exactly %d bytes", path, CRB_KEY_BYTES);
 	if (crb_io_read(fd, bytes, CRB_KEY_BYTES, CRB_FOREVER, err) != CRB_OK)
 		return crb_err_context(err, "%s", path);
 	return crb_key_take(bytes, out, err);
+}
+
+enum crb_status
+crb_vault_read_key_file(
+    const char *path, struct crb_key **out, struct crb_err *err)
+{
+	CRB_AUTO_FD int fd = -1;
+	enum crb_status status;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd == -1 && errno == ENOENT)
+		return crb_err_set(err, CRB_ERR_NOT_FOUND,
+		    "%s: there is no such key file", path);
+	if (fd == -1)
+		return crb_err_errno(err, "%s", path);
+	if ((status = crb_path_private(path, geteuid(), err)) != CRB_OK)
+		return status;
+	return crb_vault_read_key_fd(fd, path, out, err);
 }
 
 static enum crb_status

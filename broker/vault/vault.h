@@ -87,6 +87,10 @@ CRB_NODISCARD enum crb_status crb_vault_unlock(struct crb_vault *vault,
 /* Read a key file (base/path.h's crb_path_private). */
 CRB_NODISCARD enum crb_status crb_vault_read_key_file(
     const char *path, struct crb_key **out, struct crb_err *err);
+/* The same from a file that was opened and vetted by somebody else; `path` is
+ * what errors call it. */
+CRB_NODISCARD enum crb_status crb_vault_read_key_fd(
+    int fd, const char *path, struct crb_key **out, struct crb_err *err);
 void crb_vault_lock(struct crb_vault *vault);
 bool crb_vault_unlocked(const struct crb_vault *vault);
 /* A sub-key for another purpose; unlocked only. */

@@ -70,6 +70,14 @@ pass(int sock, struct msghdr *msg, int receiving)
 	for (;;) {
 		n = receiving ? recvmsg(sock, msg, MSG_DONTWAIT)
 			      : sendmsg(sock, msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+		/* Root too, without capabilities, may have only so many
+		 * descriptors on their way: then the message counts. */
+		if (n == -1 && errno == ETOOMANYREFS) {
+			struct msghdr bare = { .msg_iov = msg->msg_iov,
+				.msg_iovlen = msg->msg_iovlen };
+
+			return pass(sock, &bare, 0);
+		}
 		if (n != -1 || (errno != EAGAIN && errno != EINTR))
 			return n;
 		(void)poll(&fd, 1, -1);

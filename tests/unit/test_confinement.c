@@ -228,10 +228,10 @@ test_all_may_work(void **state)
 /* By a row that asks no more than this one. */
 static bool
 lets_through(
-    const struct crb_confinement *confinement, const struct crb_call *wanted)
+    const struct crb_confinement *confinement, const struct crb_syscall *wanted)
 {
 	for (unsigned i = 0; confinement->calls[i] != NULL; i++)
-		for (const struct crb_call *call = confinement->calls[i];
+		for (const struct crb_syscall *call = confinement->calls[i];
 		     call->name != NULL; call++)
 			if (call->number == wanted->number &&
 			    call->error == 0 &&
@@ -247,7 +247,7 @@ static void
 all_let_through(const struct crb_confinement *confinement)
 {
 	for (unsigned t = 0; confinement->calls[t] != NULL; t++)
-		for (const struct crb_call *call = confinement->calls[t];
+		for (const struct crb_syscall *call = confinement->calls[t];
 		     call->name != NULL; call++)
 			if (call->error == 0 && !lets_through(all[0], call))
 				fail_msg("the supervisor does not let %s "
