@@ -13,7 +13,7 @@
 /* They and all that is in them are the host's own; /run/media are disks. */
 static const char *const host_only[] = { "/run", "/var/run", "/proc", "/sys",
 	"/dev", NULL };
-static const char *const host_allowed[] = { "/run/media", "/dev/shm", NULL };
+static const char *const host_allowed[] = { "/run/media", NULL };
 /* Only a part of each may be given. */
 static const char *const host_wide[] = { "/", "/etc", "/var", "/var/lib",
 	"/home", "/tmp", "/usr", NULL };
@@ -141,7 +141,6 @@ judge_target(
 	    crb_folder_holds(target, CRB_SANDBOX_BIN) ||
 	    (one_that_holds(kept_targets, target) != NULL &&
 		!crb_folder_holds("/usr/local", target) &&
-		!crb_folder_holds("/dev/shm", target) &&
 		!crb_folder_holds("/run/media", target)))
 		return crb_err_set(err, CRB_ERR_USAGE,
 		    "%s: no place in the sandbox to mount something at: it "

@@ -140,24 +140,42 @@ is_known(const struct crb_protected_request *request, const char *name)
 	return false;
 }
 
-/* What is not protected by name may be so by git's configuration. */
+/* A path below the workspace as we write paths. */
 static enum crb_status
-check_open(const struct crb_protected_request *request, struct crb_err *err)
+check_name(const struct crb_protected_request *request, const char *from,
+    const char *name, struct crb_err *err)
 {
 	char path[CRB_PATH_MAX], clean[CRB_PATH_MAX];
 
+	if (name[0] != '/' && name[0] != '\0' &&
+	    crb_path_join(path, request->workspace, name, err) == CRB_OK &&
+	    crb_folder_clean(path, clean, err) == CRB_OK &&
+	    strcmp(path, clean) == 0)
+		return CRB_OK;
+	return crb_err_set(err, CRB_ERR_USAGE,
+	    "%s %s: give it as a plain path in the workspace, such as .vscode "
+	    "or .git/config",
+	    from, name);
+}
+
+/* What is not protected by name may be so by git's configuration. */
+enum crb_status
+crb_protected_check(
+    const struct crb_protected_request *request, struct crb_err *err)
+{
+	char path[CRB_PATH_MAX];
+
+	for (size_t i = 0; i < request->more->count; i++)
+		if (check_name(request, "the configuration's read_only:",
+			request->more->item[i], err) != CRB_OK)
+			return err->status;
 	for (size_t i = 0; i < request->open->count; i++) {
 		const char *name = request->open->item[i];
 
-		if (name[0] == '/' || name[0] == '\0' ||
+		if (check_name(request, "--open", name, err) != CRB_OK ||
 		    crb_path_join(path, request->workspace, name, err) !=
-			CRB_OK ||
-		    crb_folder_clean(path, clean, err) != CRB_OK ||
-		    strcmp(path, clean) != 0)
-			return crb_err_set(err, CRB_ERR_USAGE,
-			    "--open %s: give it as a plain path in the "
-			    "workspace, such as .vscode or .git/config",
-			    name);
+			CRB_OK)
+			return err->status;
 		if (!is_known(request, name) && access(path, F_OK) == -1)
 			return crb_err_set(err, CRB_ERR_USAGE,
 			    "--open %s: it is not there, and is no file that "
@@ -193,8 +211,6 @@ crb_protected_apply(const struct crb_protected_request *request,
 {
 	size_t count = mounts->count;
 
-	if (check_open(request, err) != CRB_OK)
-		return err->status;
 	for (size_t i = 0; i < count; i++) {
 		const struct crb_mount *at = &mounts->at[i];
 		struct crb_guard guard = {

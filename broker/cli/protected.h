@@ -34,10 +34,13 @@ struct crb_protected {
 };
 
 /*
- * For the workspace and every other writable mount of the list.  Each item of
- * `open` is a path in the workspace of the files above, or one that holds
- * such.
+ * Whether what people name is plain paths in the workspace; each of `open` is
+ * there, or one of the files above, or holds such.
  */
+CRB_NODISCARD enum crb_status crb_protected_check(
+    const struct crb_protected_request *request, struct crb_err *err);
+
+/* For the workspace and every other writable mount of the list. */
 CRB_NODISCARD enum crb_status crb_protected_apply(
     const struct crb_protected_request *request, struct crb_mounts *mounts,
     struct crb_protected *out, struct crb_err *err);

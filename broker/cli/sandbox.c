@@ -251,8 +251,16 @@ crb_sandbox_prepare(const struct crb_sandbox_request *request,
 	if (request->bare)
 		return prepare_bare(out, exit, err);
 	find_masked(out);
+	out->protect = (struct crb_protected_request){
+		.home = out->home,
+		.workspace = out->workspace,
+		.more = &request->config->read_only,
+		.open = request->open,
+		.masked = &out->masked,
+	};
 	binds = binds_of(out);
 	if (judge_workspace(out, err) != CRB_OK ||
+	    crb_protected_check(&out->protect, err) != CRB_OK ||
 	    crb_binds_add_all(&binds, request->ro_binds, true, err) != CRB_OK ||
 	    crb_binds_add_all(&binds, request->binds, false, err) != CRB_OK ||
 	    find_bwrap(out->workspace, out->bwrap, err) != CRB_OK ||
@@ -337,13 +345,6 @@ crb_sandbox_settle(
 	crb_mounts_add(&sandbox->mounts, CRB_MOUNT_FOLDER, NULL, sandbox->home);
 	crb_mounts_add(&sandbox->mounts, CRB_MOUNT_WRITE, sandbox->workspace,
 	    sandbox->workspace);
-	sandbox->protect = (struct crb_protected_request){
-		.home = sandbox->home,
-		.workspace = sandbox->workspace,
-		.more = &sandbox->request->config->read_only,
-		.open = sandbox->request->open,
-		.masked = &sandbox->masked,
-	};
 	if (crb_protected_apply(&sandbox->protect, &sandbox->mounts,
 		&sandbox->protected, err) != CRB_OK)
 		return err->status;

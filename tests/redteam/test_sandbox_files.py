@@ -161,6 +161,15 @@ def test_names_of_the_configuration(red, project):
     attack_all(red, project, ["Makefile", "tools/run.sh"])
 
 
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a/../b"])
+def test_names_of_the_configuration_are_plain(red, project, name):
+    red.configure({"read_only": [name]})
+    done = run(red, "true", workspace=project, check=False)
+    assert done.returncode == 2
+    assert "read_only" in done.stderr
+    assert red.json("session", "list", "--all")["sessions"] == []
+
+
 def test_a_hooks_folder_of_the_projects(red, project):
     """core.hooksPath: hooks are then files of the project."""
     (project / "ci/hooks").mkdir(parents=True)
@@ -333,7 +342,7 @@ def test_open_leaves_one_writable_and_no_other(red, project):
 def test_open_takes_plain_names_only(red, project, name):
     done = run(red, "true", "--open", name, workspace=project, check=False)
     assert done.returncode == 2
-    assert red.json("session", "list")["sessions"] == []
+    assert red.json("session", "list", "--all")["sessions"] == []
 
 
 def test_another_writable_folder_is_protected_too(red, project):
