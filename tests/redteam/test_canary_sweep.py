@@ -17,7 +17,8 @@ import tempfile
 import pytest
 
 from attack import (CREDBROKER, HOST, Broker, Endpoint, GitServer, LiveSandbox,
-                    Recorder, add_git_credential, memory_kib, wait_until)
+                    Recorder, add_git_credential, descendants, memory_kib,
+                    wait_until)
 from sweep import Sweep, Watcher, encodings
 
 SEED = 20261121
@@ -291,7 +292,8 @@ class Scene:
             stderr=subprocess.DEVNULL)
         process.stdin.write(self.canaries["passphrase"].encode() + b"\n")
         process.stdin.close()
-        kdf = wait_until(lambda: pid_of("credbroker-kdf"), "kdf")
+        kdf = wait_until(lambda: pid_of(
+            "credbroker-kdf", descendants(self.sealed.process.pid)), "kdf")
         wait_until(lambda: memory_kib(kdf) > 64 << 10, "it computes")
         os.kill(kdf, signal.SIGABRT)
         assert process.wait() != 0
@@ -419,11 +421,11 @@ def wchan(pid):
     return ""
 
 
-def pid_of(name):
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+def pid_of(name, pids):
+    for pid in pids:
         with contextlib.suppress(OSError):
             if pathlib.Path(f"/proc/{pid}/comm").read_text() == name + "\n":
-                return int(pid)
+                return pid
     return None
 
 
