@@ -48,7 +48,7 @@ deny_families(scmp_filter_ctx filter)
 	}
 	return failed |
 	    seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT),
-		SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+		SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 }
 
 static int

@@ -479,3 +479,13 @@ def test_a_commondir_of_before_is_said(red, project):
     done = run(red, "echo x > .git/commondir; exit 0", workspace=project)
     assert "leads git to another configuration" in done.stderr
     assert (project / ".git/commondir").read_text() == "../evil\n"
+
+
+def test_commondir_of_a_killed_run_goes_with_the_next(red, project, live_in):
+    sandbox = live_in(project)
+    sandbox.process.kill()
+    sandbox.process.wait()
+    assert (project / ".git/commondir").read_text() == ".\n"
+    git(project, "status")
+    run(red, "true", workspace=project)
+    assert not (project / ".git/commondir").exists()
