@@ -349,9 +349,9 @@ resume(void *ctx)
 	crb_loop_want(admin->core->loop, admin->listener, CRB_READABLE);
 }
 
-/* Nobody can be closed without waiting, so nobody is let in for a while. */
+/* Nobody can be let in, so nobody is asked for a while. */
 static void
-pause_accepting(struct crb_admin *admin)
+pause_accepting(struct crb_admin *admin, const char *why)
 {
 	struct crb_err err;
 
@@ -359,8 +359,8 @@ pause_accepting(struct crb_admin *admin)
 		&err) != CRB_OK)
 		return;
 	crb_loop_want(admin->core->loop, admin->listener, 0);
-	crb_log(CRB_LOG_ERROR, "admin socket paused", CRB_LOG_REASON,
-	    "descriptors that clients sent do not close", CRB_LOG_END);
+	crb_log(CRB_LOG_ERROR, "admin socket paused", CRB_LOG_REASON, why,
+	    CRB_LOG_END);
 }
 
 static void
@@ -373,12 +373,18 @@ on_listener(void *ctx, int listener, unsigned events)
 
 	(void)events;
 	if (crb_discards_full(admin->discards)) {
-		pause_accepting(admin);
+		pause_accepting(
+		    admin, "descriptors that clients sent do not close");
 		return;
 	}
 	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd == -1)
+	if (fd == -1) {
+		/* Who waits would be reported again and again. */
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM)
+			pause_accepting(admin, "no descriptors or memory left");
 		return;
+	}
 	if (crb_peer_read(admin->core, fd, &peer, &why) != CRB_OK ||
 	    crb_host_peer(&admin->host, peer.pid, &why) != CRB_OK ||
 	    serve(admin, fd, &peer, &why) != CRB_OK)

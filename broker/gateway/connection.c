@@ -156,6 +156,7 @@ new_connection(struct crb_session *session, int fd)
 		connection->next->prev = connection;
 	session->connections = connection;
 	session->connection_count++;
+	session->gateway->connection_count++;
 	set_state(connection, CRB_CONNECTION_HEAD);
 	return connection;
 }
@@ -177,6 +178,7 @@ free_connection(struct crb_connection *connection)
 	else
 		session->connections = connection->next;
 	session->connection_count--;
+	gateway->connection_count--;
 	free(connection);
 	crb_session_connection_gone(session);
 }

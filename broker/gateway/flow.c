@@ -21,6 +21,7 @@ close_flow(struct crb_flow *flow)
 	if (!flow->hung)
 		crb_loop_unwatch(flow->session->gateway->loop, flow->fd);
 	(void)close(flow->fd);
+	flow->session->gateway->flow_count--;
 	free(flow);
 }
 
@@ -73,6 +74,7 @@ new_flow(struct crb_session *session, uint32_t id, int *fd)
 	flow->fd = CRB_STEAL_FD(*fd);
 	flow->next = session->flows;
 	session->flows = flow;
+	session->gateway->flow_count++;
 	return flow;
 }
 

@@ -31,7 +31,8 @@ struct crb_gateway {
 	uint8_t *packet;
 	unsigned long calls; /* that the HTTP server has made of us */
 	rlim_t descriptors;  /* at most */
-	bool scarce;         /* few of them are left */
+	/* Those of all sessions. */
+	size_t connection_count, flow_count;
 	bool stopping;
 };
 

@@ -1,7 +1,6 @@
 #include "broker/gateway/listener.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +12,8 @@
 #define ACCEPTS_A_TURN 4
 /* Out of descriptors or memory: look again after a while. */
 #define PAUSE_MS 100
+/* What the process has open besides: bus, log, epoll and so on. */
+#define DESCRIPTORS_OWN 10
 
 static void
 pause_accepting(struct crb_session *session)
@@ -36,23 +37,14 @@ resume_accepting(void *ctx)
 	crb_loop_want(session->gateway->loop, session->listener, CRB_READABLE);
 }
 
-/* The lowest number that is free says how many are not. */
+/* The rest is for sessions that are issued, and for streams. */
 static bool
-is_scarce(const struct crb_gateway *gateway, int fd)
+is_scarce(const struct crb_gateway *gateway)
 {
-	return (rlim_t)fd >= gateway->descriptors - gateway->descriptors / 8;
-}
+	rlim_t used = gateway->connection_count + gateway->flow_count +
+	    gateway->sessions.count + DESCRIPTORS_OWN;
 
-/* After it was seen once, it is asked before each accept. */
-static bool
-still_scarce(struct crb_gateway *gateway, int listener)
-{
-	int fd = fcntl(listener, F_DUPFD_CLOEXEC, 0);
-
-	gateway->scarce = fd == -1 || is_scarce(gateway, fd);
-	if (fd != -1)
-		(void)close(fd);
-	return gateway->scarce;
+	return used >= gateway->descriptors - gateway->descriptors / 8;
 }
 
 /* False: no more for now. */
@@ -62,18 +54,15 @@ accept_one(struct crb_session *session)
 	struct crb_gateway *gateway = session->gateway;
 	int fd;
 
-	/* The rest is for sessions that are issued, and for streams. */
-	if (gateway->scarce && still_scarce(gateway, session->listener)) {
+	if (is_scarce(gateway)) {
 		pause_accepting(session);
 		crb_connection_evict(session);
 		return false;
 	}
 	fd = accept4(
 	    session->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd != -1) {
-		gateway->scarce = is_scarce(gateway, fd);
+	if (fd != -1)
 		return crb_connection_accept(session, fd);
-	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
 	    errno == ENOMEM) {
 		pause_accepting(session);

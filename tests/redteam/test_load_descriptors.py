@@ -2,8 +2,10 @@
 said, what goes on goes on, and afterwards all is as it was."""
 
 import contextlib
+import pathlib
 import resource
 import socket
+import time
 
 import pytest
 
@@ -46,6 +48,12 @@ def recovers(broker, neighbour):
     broker.run("revoke", "--task", "after")
     assert broker.secret not in broker.log_text()
     broker.run("audit", "verify")
+
+
+def ticks(pid):
+    """Hundredths of a second of CPU."""
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    return sum(int(f) for f in stat.rsplit(")", 1)[1].split()[11:13])
 
 
 def issue_until_refused(broker, most):
@@ -140,4 +148,8 @@ def test_no_descriptor_for_another_admin(broker, recovers, neighbour):
                 client.connect(str(broker.runtime / "admin.sock"))
         assert answers(neighbour) == 200
         assert fetch(neighbour, broker.upstream) in (200, 503)
+        # Those that wait are not asked about again and again.
+        before = ticks(pid)
+        time.sleep(1)
+        assert ticks(pid) - before < 30
     assert broker.pids()["core"] == pid
