@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -104,6 +105,7 @@ one_of_a_sandbox_is_not(void **state)
 	(void)state;
 	assert_int_equal(pipe(ready), 0);
 	if ((child = fork()) == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		c = unshare(CLONE_NEWUSER | CLONE_NEWPID) == 0 ? 'y' : 'n';
 		(void)!write(ready[1], &c, 1);
 		(void)pause();
