@@ -58,6 +58,8 @@
 #define CRB_FIELDS_READY(F) F(U8, locked, 0)
 /* Read the configuration again: the file comes along, when there is one. */
 #define CRB_FIELDS_RELOAD(F)
+/* The bus to it has ended, or what it said was the end of it. */
+#define CRB_FIELDS_PEER_LOST(F) F(U32, pid, 0)
 #define CRB_FIELDS_RELOADED(F) F(U8, ok, 0) /* the core logs why not */
 
 /* Core and gateway. */
@@ -265,7 +267,8 @@
 	M(SESSION_MISSED, session_missed, GATEWAY, CORE, NO) \
 	M(STREAM_CLOSE, stream_close, CORE, GATEWAY, NO) \
 	M(GATEWAY_CONFINED, gateway_confined, GATEWAY, CORE, NO) \
-	M(EGRESS_CONFINED, egress_confined, EGRESS, CORE, NO)
+	M(EGRESS_CONFINED, egress_confined, EGRESS, CORE, NO) \
+	M(PEER_LOST, peer_lost, CORE, SUPERVISOR, NO)
 /* clang-format on */
 
 enum crb_role {

@@ -11,4 +11,10 @@ CRB_NODISCARD enum crb_status crb_gateway_up(
 CRB_NODISCARD enum crb_status crb_egress_up(
     struct crb_core *core, int fd, struct crb_err *err);
 
+/*
+ * Without its bus a process is of no use, and it may not end by itself: what
+ * was said on the bus may be an attacker's.
+ */
+void crb_peer_lost(struct crb_core *core, const struct crb_link *link);
+
 #endif /* !CRB_CORE_LINK_H */

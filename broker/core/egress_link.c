@@ -35,8 +35,11 @@ message(void *ctx, struct crb_msg *msg)
 static void
 gone(void *ctx, const struct crb_err *why)
 {
+	struct crb_core *core = ctx;
+
 	(void)why;
-	crb_exchange_egress_lost(ctx);
+	crb_peer_lost(core, &core->egress);
+	crb_exchange_egress_lost(core);
 }
 
 enum crb_status

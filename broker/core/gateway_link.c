@@ -42,8 +42,11 @@ drained(void *ctx)
 static void
 gone(void *ctx, const struct crb_err *why)
 {
+	struct crb_core *core = ctx;
+
 	(void)why;
-	crb_exchange_gateway_lost(ctx);
+	crb_peer_lost(core, &core->gateway);
+	crb_exchange_gateway_lost(core);
 }
 
 enum crb_status

@@ -98,3 +98,16 @@ crb_supervisor_up(struct crb_core *core, int fd, struct crb_err *err)
 
 	return crb_link_up(&core->supervisor, fd, &options, err);
 }
+
+void
+crb_peer_lost(struct crb_core *core, const struct crb_link *link)
+{
+	struct crb_msg_peer_lost msg = { .pid = (uint32_t)link->pid };
+	struct crb_err err;
+
+	if (crb_link_send(
+		&core->supervisor, CRB_MSG_PEER_LOST, &msg, -1, &err) != CRB_OK)
+		crb_log(CRB_LOG_WARN, "lost process not reported",
+		    CRB_LOG_PROCESS, link->name, CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
+}

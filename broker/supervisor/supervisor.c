@@ -359,6 +359,15 @@ on_ready(struct supervisor *supervisor, bool locked)
 		crb_reload_ask(&supervisor->reload, supervisor->bus);
 }
 
+/* The core has no use for it any more: another takes its place. */
+static void
+end_lost(struct supervisor *supervisor, pid_t pid)
+{
+	for (unsigned i = GATEWAY; i < CHILDREN; i++)
+		if (pid != 0 && supervisor->children[i].pid == pid)
+			child_kill(&supervisor->children[i], SIGKILL);
+}
+
 static void
 on_message(void *ctx, struct crb_msg *msg)
 {
@@ -366,6 +375,8 @@ on_message(void *ctx, struct crb_msg *msg)
 
 	if (msg->type == CRB_MSG_READY) {
 		on_ready(supervisor, msg->ready.locked != 0);
+	} else if (msg->type == CRB_MSG_PEER_LOST) {
+		end_lost(supervisor, (pid_t)msg->peer_lost.pid);
 	} else if (msg->type == CRB_MSG_RELOADED) {
 		if (supervisor->phase == SERVING)
 			crb_reload_answered(&supervisor->reload,

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,6 +67,14 @@ watch(int fd, bool listener)
 	listens[count++] = listener;
 }
 
+/* The real one ends when its bus does; nothing makes an attacker. */
+__attribute__((noreturn)) static void
+stay(void)
+{
+	for (;;)
+		(void)poll(NULL, 0, -1);
+}
+
 /* The core would wait, if nobody read; sessions' sockets come this way. */
 static void
 read_bus(void)
@@ -79,7 +88,7 @@ read_bus(void)
 	if (crb_io_receive(BUS, room, sizeof(room), &len, &fd, &closed, &err) !=
 		CRB_OK ||
 	    closed)
-		_exit(0);
+		stay();
 	if (len < sizeof(type))
 		return;
 	memcpy(&type, room, sizeof(type));
@@ -231,13 +240,22 @@ turn(void)
 	}
 }
 
+static void
+leave(int number)
+{
+	_exit(128 + number);
+}
+
 int
 main(void)
 {
+	struct crb_confined confined;
 	struct crb_err err;
 
+	/* The first process of a pid namespace dies of no signal by itself. */
+	(void)signal(SIGTERM, leave);
 	if (crb_process_harden(BUS, &err) != CRB_OK ||
-	    crb_confine(&crb_gateway_confinement, &err) != CRB_OK)
+	    crb_confine(&crb_gateway_confinement, &confined, &err) != CRB_OK)
 		return 2;
 	for (;;)
 		turn();

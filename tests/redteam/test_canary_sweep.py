@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pathlib
+import platform
 import random
 import re
 import secrets
@@ -295,7 +296,7 @@ class Scene:
         kdf = wait_until(lambda: pid_of(
             "credbroker-kdf", descendants(self.sealed.process.pid)), "kdf")
         wait_until(lambda: memory_kib(kdf) > 64 << 10, "it computes")
-        os.kill(kdf, signal.SIGABRT)
+        crash(kdf)
         assert process.wait() != 0
 
     def crash_process(self, name):
@@ -305,8 +306,8 @@ class Scene:
         sandbox = LiveSandbox(broker, ["forge:repository=acme/api"])
         try:
             sandbox("true")
+            crash(pid)
             sandbox.start(f"git clone {self.git.url}/acme/api.git; true")
-            os.kill(pid, signal.SIGABRT)
             if name == "supervisor":
                 broker.process.wait()
             else:
@@ -427,6 +428,26 @@ def pid_of(name, pids):
             if pathlib.Path(f"/proc/{pid}/comm").read_text() == name + "\n":
                 return pid
     return None
+
+
+def crash(pid):
+    """Its next instruction is none: the first process of a pid namespace does
+    not die of signals that it has no handler for."""
+    if platform.machine() != "x86_64":
+        os.kill(pid, signal.SIGABRT)
+        return
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: state(pid) == "T", "stopped")
+    at = int(pathlib.Path(f"/proc/{pid}/syscall").read_text().split()[-1], 16)
+    with open(f"/proc/{pid}/mem", "r+b", 0) as memory:
+        memory.seek(at)
+        memory.write(b"\x0f\x0b")     # ud2
+    os.kill(pid, signal.SIGCONT)
+
+
+def state(pid):
+    stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+    return stat.rpartition(")")[2].split()[0]
 
 
 def alive(broker):

@@ -554,11 +554,15 @@ class Alone:
         self.turned = Turned(self)
 
     def close(self):
-        """The signal that it died of, or 0."""
+        """The signal that it died of, or that it is ended by."""
         self.turned.close()
         self.core.close()
         (self.folder / "endpoint.sock").unlink()
-        return -self.process.wait(timeout=30)
+        try:
+            return -self.process.wait(timeout=0.1)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return -self.process.wait()
 
 
 @as_installed
