@@ -31,7 +31,7 @@
 #define CRB_FIELDS_PEER(F) \
 	F(U8, role, 0) \
 	F(U32, pid, 0) \
-	F(U16, namespaces, 0) /* of its own: bits of enum crb_apart */ \
+	F(U16, namespaces, 0) /* that it was born into: enum crb_apart */ \
 	F(TEXT, problem, 256) /* why not all of them, or empty */
 #define CRB_FIELDS_ADMIN(F) F(U32, restarts, 0) /* of the core */
 #define CRB_FIELDS_STOP(F)
@@ -221,6 +221,7 @@
 	F(U32, uid, 0) \
 	F(U8, seccomp, 0) \
 	F(U8, root, 0) /* of its own */ \
+	F(U16, namespaces, 0) /* that it has made: enum crb_apart */ \
 	F(U8, landlock, 0) /* its version; 0: none */ \
 	F(TEXT, problems, 512) /* lines */
 #define CRB_FIELDS_EGRESS_CONFINED(F) CRB_FIELDS_GATEWAY_CONFINED(F)
@@ -276,14 +277,6 @@ enum crb_role {
 	CRB_ROLE_CORE,
 	CRB_ROLE_GATEWAY,
 	CRB_ROLE_EGRESS,
-};
-
-enum crb_apart {
-	CRB_APART_USER = 1,
-	CRB_APART_PID = 2,
-	CRB_APART_IPC = 4,
-	CRB_APART_UTS = 8,
-	CRB_APART_NET = 16,
 };
 
 enum crb_query {

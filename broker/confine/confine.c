@@ -31,7 +31,25 @@ add_problem(struct crb_confined *out, const char *what)
 	    len > 0 ? "\n" : "", what);
 }
 
-/* Without the privilege, whoever started us knows why, and says so. */
+static void
+enter_namespaces(
+    const struct crb_confinement *confinement, struct crb_confined *out)
+{
+	struct crb_err err;
+
+	/* Whoever has the privilege has been given them. */
+	if (confinement->namespaces == 0 || geteuid() == 0 ||
+	    crb_privileges_mount())
+		return;
+	if (crb_apart_enter(confinement->namespaces, &err) == CRB_OK) {
+		out->namespaces = CRB_APART_USER | confinement->namespaces;
+		return;
+	}
+	(void)crb_err_context(&err, "no namespaces of its own");
+	add_problem(out, err.msg);
+}
+
+/* Without the privilege it is known by now why, and said. */
 static void
 enter_root(const struct crb_confinement *confinement, struct crb_confined *out)
 {
@@ -91,6 +109,7 @@ crb_confine(const struct crb_confinement *confinement, struct crb_confined *out,
 {
 	*out = (struct crb_confined){ .uid = geteuid() };
 	settle_libraries();
+	enter_namespaces(confinement, out);
 	enter_root(confinement, out);
 	if (!confinement->keeps_privileges &&
 	    crb_privileges_keep(false, err) != CRB_OK)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "broker/confine/apart.h"
 #include "broker/confine/calls.h"
 #include "broker/confine/landlock.h"
 
@@ -15,6 +16,8 @@
  */
 struct crb_confinement {
 	const struct crb_syscall *const *calls; /* tables, and NULL */
+	/* As an ordinary user; under root it is born into them. */
+	unsigned namespaces;
 	/* What its own root holds, and NULL; NULL: it stays where it is. */
 	const char *const *root;
 	/* NULL: none of its own; what mounts may not be bound by Landlock. */
@@ -30,6 +33,7 @@ struct crb_confined {
 	uid_t uid;
 	bool seccomp;
 	bool root;
+	unsigned namespaces;             /* made here: bits of enum crb_apart */
 	int landlock;                    /* its version; 0: none */
 	char problems[CRB_PROBLEMS_MAX]; /* lines: what could not be done */
 };

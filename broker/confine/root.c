@@ -15,7 +15,11 @@
 #include "broker/confine/instrumented.h"
 
 /* A folder that is there everywhere and that no listed file is in. */
+#ifdef CRB_SANITIZED
+#define PLACE "/sys" /* the other is still to be shown */
+#else
 #define PLACE "/proc"
+#endif
 #define LOCKED (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 /* "etc/ssl/x": etc and etc/ssl. */
@@ -59,8 +63,10 @@ static enum crb_status
 show_processes(struct crb_err *err)
 {
 #ifdef CRB_SANITIZED
+	/* Of the pid namespace, or of the one that it is not apart from. */
 	if (mkdir("proc", 0755) != 0 ||
-	    mount("proc", "proc", "proc", LOCKED, NULL) != 0)
+	    (mount("proc", "proc", "proc", LOCKED, NULL) != 0 &&
+		mount("/proc", "proc", NULL, MS_BIND | MS_REC, NULL) != 0))
 		return crb_err_errno(err, "/proc");
 #endif
 	(void)err;

@@ -31,6 +31,7 @@ crb_confined_said(struct crb_process_confinement *process,
 	*confined = (struct crb_confined){ .uid = said->uid,
 		.seccomp = said->seccomp != 0,
 		.root = said->root != 0,
+		.namespaces = said->namespaces,
 		.landlock = said->landlock };
 	(void)snprintf(confined->problems, sizeof(confined->problems), "%.*s",
 	    (int)said->problems.len, said->problems.p);
@@ -107,7 +108,8 @@ static void
 show_process(json_t *all, const char *name,
     const struct crb_process_confinement *process)
 {
-	show(all, name, &process->confined, process->namespaces,
+	show(all, name, &process->confined,
+	    process->namespaces | process->confined.namespaces,
 	    process->told ? process->problem : "not known yet: it is starting");
 }
 

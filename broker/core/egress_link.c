@@ -8,6 +8,7 @@ confined(struct crb_core *core, const struct crb_msg_egress_confined *said)
 		.uid = said->uid,
 		.seccomp = said->seccomp,
 		.root = said->root,
+		.namespaces = said->namespaces,
 		.landlock = said->landlock,
 		.problems = said->problems,
 	};

@@ -77,6 +77,7 @@ static const struct crb_landlock_rule files[] = {
 
 const struct crb_confinement crb_egress_confinement = {
 	.calls = tables,
+	.namespaces = CRB_APART_IPC | CRB_APART_UTS,
 	.root = root,
 	.files = files,
 	.connects = true,

@@ -94,6 +94,7 @@ say_confined(struct crb_egress *egress, const struct crb_confined *confined)
 		.uid = confined->uid,
 		.seccomp = confined->seccomp,
 		.root = confined->root,
+		.namespaces = (uint16_t)confined->namespaces,
 		.landlock = (uint8_t)confined->landlock,
 		.problems = CRB_SLICE(confined->problems),
 	};

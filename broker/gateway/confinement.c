@@ -24,6 +24,7 @@ static const struct crb_landlock_rule files[] = { { NULL, false } };
 
 const struct crb_confinement crb_gateway_confinement = {
 	.calls = tables,
+	.namespaces = CRB_APART_IPC | CRB_APART_UTS | CRB_APART_NET,
 	.root = root,
 	.files = files,
 };

@@ -6,7 +6,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "broker/bus/messages.h"
+#include "broker/confine/apart.h"
 
 /* Whom a child runs as; `set`, which only root can, or as we do. */
 struct crb_user {
@@ -16,8 +16,9 @@ struct crb_user {
 };
 
 /* Without CRB_APART_USER, which depends on who we are. */
-#define CRB_APART_ALL \
-	((unsigned)(CRB_APART_PID | CRB_APART_IPC | CRB_APART_UTS | CRB_APART_NET))
+#define CRB_APART_ALL                                               \
+	((unsigned)(CRB_APART_PID | CRB_APART_IPC | CRB_APART_UTS | \
+	    CRB_APART_NET))
 
 #define CRB_SPAWN_FDS_MAX 3
 
@@ -39,7 +40,7 @@ struct crb_spawn {
 /* What it got; without its namespaces it is started all the same. */
 struct crb_spawned {
 	pid_t pid;           /* as we see it */
-	unsigned namespaces; /* as an ordinary user, CRB_APART_USER too */
+	unsigned namespaces; /* as an ordinary user none: it makes them */
 	char problem[256];   /* why it has none, or "" */
 };
 CRB_NODISCARD enum crb_status crb_spawn(const struct crb_spawn *spawn,

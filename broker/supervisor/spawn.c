@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/path.h"
 #include "broker/bus/messages.h"
+#include "broker/confine/apart.h"
 #include "broker/confine/privileges.h"
 #include "broker/supervisor/child.h"
 
@@ -19,24 +20,11 @@
 /* Above those that the child is given, until it executes. */
 #define REPORT_FD (CHILD_FD + CRB_SPAWN_FDS_MAX)
 
-static const struct {
-	unsigned bit;
-	uint64_t flag;
-} namespaces[] = {
-	{ CRB_APART_USER, CLONE_NEWUSER },
-	{ CRB_APART_PID, CLONE_NEWPID },
-	{ CRB_APART_IPC, CLONE_NEWIPC },
-	{ CRB_APART_UTS, CLONE_NEWUTS },
-	{ CRB_APART_NET, CLONE_NEWNET },
-};
-
 /* A child that runs until it is its program, and then is gone from here. */
 struct birth {
 	const struct crb_spawn *spawn;
 	const char *program;
 	unsigned namespaces; /* those that it is in */
-	uid_t uid;           /* ours, which its user namespace knows it by */
-	gid_t gid;
 	pid_t parent;
 	int report; /* where it says what failed */
 };
@@ -52,33 +40,6 @@ become(const struct birth *birth)
 	    (char *const *)(uintptr_t)birth->spawn->argv,
 	    (char *const *)(uintptr_t)environment);
 	_exit(127);
-}
-
-static int
-write_file(const char *path, const char *text)
-{
-	CRB_AUTO_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t len = (ssize_t)strlen(text);
-
-	return fd != -1 && write(fd, text, (size_t)len) == len ? 0 : -1;
-}
-
-/* In its user namespace it is who it is outside, and nobody else is there. */
-static enum crb_status
-map_user(const struct birth *birth, struct crb_err *err)
-{
-	char uid[64], gid[64];
-
-	(void)snprintf(uid, sizeof(uid), "%u %u 1", birth->uid, birth->uid);
-	(void)snprintf(gid, sizeof(gid), "%u %u 1", birth->gid, birth->gid);
-	/* Files in /proc of one that is not dumpable are root's. */
-	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 ||
-	    write_file("/proc/self/setgroups", "deny") != 0 ||
-	    write_file("/proc/self/uid_map", uid) != 0 ||
-	    write_file("/proc/self/gid_map", gid) != 0 ||
-	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
-		return crb_err_errno(err, "a user namespace");
-	return CRB_OK;
 }
 
 /* First out of the way of where they are to be, then there. */
@@ -140,9 +101,6 @@ prepare(struct birth *birth, struct crb_err *err)
 {
 	const struct crb_user *user = &birth->spawn->user;
 
-	if ((birth->namespaces & CRB_APART_USER) != 0 &&
-	    map_user(birth, err) != CRB_OK)
-		return err->status;
 	if (arrange_signals() != 0 || arrange_descriptors(birth) != 0)
 		return crb_err_errno(err, "signals and descriptors");
 	if (user->set &&
@@ -170,11 +128,9 @@ child(struct birth *birth)
 static pid_t
 clone_into(unsigned wanted)
 {
-	struct clone_args args = { .exit_signal = SIGCHLD };
+	struct clone_args args = { .flags = crb_apart_flags(wanted),
+		.exit_signal = SIGCHLD };
 
-	for (size_t i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++)
-		if ((wanted & namespaces[i].bit) != 0)
-			args.flags |= namespaces[i].flag;
 	/* Containers forbid it by a filter; then there is nothing but fork().
 	 */
 	return args.flags == 0
@@ -233,8 +189,6 @@ crb_spawn(
 {
 	struct birth birth = { .spawn = spawn,
 		.namespaces = spawn->namespaces,
-		.uid = geteuid(),
-		.gid = getegid(),
 		.parent = getpid() };
 	char program[CRB_PATH_MAX];
 	enum crb_status status;
@@ -243,9 +197,9 @@ crb_spawn(
 		return err->status;
 	*out = (struct crb_spawned){ 0 };
 	birth.program = program;
-	/* Whoever may make mounts needs no user namespace to do it in. */
-	if (birth.namespaces != 0 && !crb_privileges_mount())
-		birth.namespaces |= CRB_APART_USER;
+	/* Others make them themselves, see crb_apart_enter(). */
+	if (!crb_privileges_mount())
+		birth.namespaces = 0;
 	status = bear(&birth, &out->pid, err);
 	if (status == CRB_ERR_DENIED) {
 		(void)snprintf(out->problem, sizeof(out->problem),
