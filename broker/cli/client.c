@@ -107,20 +107,21 @@ client_connect(struct crb_cli *cli, struct crb_err *err)
 
 /* One line: the request may hold a secret, so its text is wiped. */
 static enum crb_status
-send_request(int fd, const char *method, json_t *params, struct crb_err *err)
+send_request(struct crb_cli *cli, const char *method, json_t *params,
+    struct crb_err *err)
 {
 	CRB_AUTO_JSON json_t *request = NULL;
 	enum crb_status status;
 	size_t len;
 	char *text;
 
-	request = json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1,
-	    "method", method, "params", params);
+	request = json_pack("{s:s, s:I, s:s, s:o*}", "jsonrpc", "2.0", "id",
+	    ++cli->calls, "method", method, "params", params);
 	if (request == NULL || (text = crb_json_text(request)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "request");
 	len = strlen(text);
 	text[len] = '\n'; /* in the NUL's place; put back below */
-	status = crb_io_write(fd, text, len + 1, SEND_TIMEOUT_MS, err);
+	status = crb_io_write(cli->admin, text, len + 1, SEND_TIMEOUT_MS, err);
 	text[len] = '\0';
 	crb_json_text_free(text);
 	return status;
@@ -168,29 +169,61 @@ take_error(struct crb_cli *cli, const json_t *error, struct crb_err *err)
 	    message != NULL ? message : "the broker refused without a reason");
 }
 
+/* One that came too late answers a request that was given up. */
+static enum crb_status
+check_id(const struct crb_cli *cli, const json_t *reply, struct crb_err *err)
+{
+	const json_t *id = json_object_get(reply, "id");
+
+	if (json_is_integer(id) && json_integer_value(id) == cli->calls)
+		return CRB_OK;
+	/* What could not be read, or is not heard at all, has none. */
+	if (json_is_null(id) && json_object_get(reply, "error") != NULL)
+		return CRB_OK;
+	return crb_err_set(err, CRB_ERR_SYSTEM,
+	    "the broker's answer is one to another request");
+}
+
+static enum crb_status
+exchange(struct crb_cli *cli, const char *method, json_t *params,
+    json_t **reply, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(REPLY_MAX);
+	const struct timeval limit = { .tv_sec = REPLY_TIMEOUT_MS / 1000 };
+	CRB_AUTO_JSON json_t *json = NULL;
+
+	/* A broker that hangs up on us may have said why before. */
+	if (send_request(cli, method, params, err) != CRB_OK &&
+	    err->status != CRB_ERR_SYSTEM)
+		return err->status;
+	(void)setsockopt(
+	    cli->admin, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (read_reply(cli->admin, &line, err) != CRB_OK ||
+	    crb_json_parse(line.data, line.len, "the broker's answer", &json,
+		err) != CRB_OK ||
+	    check_id(cli, json, err) != CRB_OK)
+		return err->status;
+	*reply = CRB_STEAL(json);
+	return CRB_OK;
+}
+
 enum crb_status
 crb_cli_call(struct crb_cli *cli, const char *method, json_t *params,
     json_t **result, struct crb_err *err)
 {
-	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(REPLY_MAX);
 	CRB_AUTO_JSON json_t *reply = NULL;
-	const struct timeval limit = { .tv_sec = REPLY_TIMEOUT_MS / 1000 };
 	json_t *value;
 
 	if (client_connect(cli, err) != CRB_OK) {
 		json_decref(params);
 		return err->status;
 	}
-	/* A broker that hangs up on us may have said why before. */
-	if (send_request(cli->admin, method, params, err) != CRB_OK &&
-	    err->status != CRB_ERR_SYSTEM)
+	if (exchange(cli, method, params, &reply, err) != CRB_OK) {
+		/* Whatever may still come on it is not for the next call. */
+		(void)close(cli->admin);
+		cli->admin = -1;
 		return err->status;
-	(void)setsockopt(
-	    cli->admin, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (read_reply(cli->admin, &line, err) != CRB_OK ||
-	    crb_json_parse(line.data, line.len, "the broker's answer", &reply,
-		err) != CRB_OK)
-		return err->status;
+	}
 	if ((value = json_object_get(reply, "error")) != NULL)
 		return take_error(cli, value, err);
 	if ((value = json_object_get(reply, "result")) == NULL)

@@ -39,9 +39,10 @@ struct crb_cli {
 	const struct crb_command *command;
 	const struct crb_common *common;
 	struct crb_config config;
-	int admin;       /* socket to the broker, or -1 */
-	json_t *failure; /* error.data of the last refused call, or NULL */
-	int exit;        /* overrides the status's when not -1 */
+	int admin;        /* socket to the broker, or -1 */
+	json_int_t calls; /* sent so far; the last one's id */
+	json_t *failure;  /* error.data of the last refused call, or NULL */
+	int exit;         /* overrides the status's when not -1 */
 };
 
 typedef enum crb_status crb_command_fn(struct crb_cli *cli, const void *options,
