@@ -135,10 +135,10 @@ store(struct crb_import *import, struct crb_err *err)
 
 	if (crb_cli_call(import->cli, "credential.list", NULL, &credentials,
 		err) != CRB_OK ||
-	    crb_import_choose(import, err) != CRB_OK ||
-	    crb_import_store(import, err) != CRB_OK)
+	    crb_import_choose(import, err) != CRB_OK)
 		return err->status;
-	crb_import_remove(import);
+	if (crb_import_store(import))
+		crb_import_remove(import);
 	return CRB_OK;
 }
 

@@ -55,9 +55,11 @@ CRB_NODISCARD enum crb_status crb_import_answer(
 /* "... [y/N]", on the terminal. */
 bool crb_import_ask(const char *question);
 
-/* Store what is taken; what fails for itself is noted in its fate. */
-CRB_NODISCARD enum crb_status crb_import_store(
-    struct crb_import *import, struct crb_err *err);
+/*
+ * Store what is taken; what fails is noted in its fate.  False when the rest
+ * need not be tried, since there is no broker any more that takes them.
+ */
+bool crb_import_store(struct crb_import *import);
 /* Cut what is stored out of its file, as far as that is wanted. */
 void crb_import_remove(struct crb_import *import);
 

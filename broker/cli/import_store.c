@@ -112,11 +112,12 @@ static bool
 ends_it(enum crb_status status)
 {
 	return status == CRB_ERR_UNREACHABLE || status == CRB_ERR_LOCKED ||
-	    status == CRB_ERR_DENIED || status == CRB_ERR_UNRECORDED;
+	    status == CRB_ERR_DENIED || status == CRB_ERR_UNRECORDED ||
+	    status == CRB_ERR_TIMEOUT;
 }
 
-enum crb_status
-crb_import_store(struct crb_import *import, struct crb_err *err)
+bool
+crb_import_store(struct crb_import *import)
 {
 	for (size_t i = 0; i < import->found.count; i++) {
 		const struct crb_found *found = &import->found.at[i];
@@ -133,12 +134,12 @@ crb_import_store(struct crb_import *import, struct crb_err *err)
 		}
 		note_failure(import, i, &why);
 		if (ends_it(why.status)) {
-			*err = why;
-			return why.status;
+			import->failed = why.status;
+			return false;
 		}
 	}
 	(void)fflush(stdout);
-	return CRB_OK;
+	return true;
 }
 
 /* The entries of one file that are stored; those to cut it by. */

@@ -93,3 +93,20 @@ def test_an_answer_to_an_earlier_request_is_not_this_one_s(bare, stand_in):
     # Nor is anything more asked where such an answer came.
     adds = [c for c, r in fake.requests if r["method"] == "credential.add"]
     assert len(adds) == len(set(adds)) == 2
+
+
+def test_what_was_stored_before_the_broker_went_is_told(bare, stand_in):
+    def answer(request):
+        if request.get("params", {}).get("name") == "b.example.com":
+            return None
+        return reply(request, {})
+
+    stand_in(answer)
+    done, left = take_all(bare, "--json")
+    assert done.returncode == 3
+    found = {f["name"]: f for f in json.loads(done.stdout)["found"]}
+    assert found["a.example.com"]["stored"]
+    assert not found["b.example.com"]["stored"]
+    assert "closed the connection" in found["b.example.com"]["error"]
+    # Nobody is there to ask: what was stored stays where it lies, too.
+    assert left == NETRC
