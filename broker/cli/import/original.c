@@ -82,12 +82,14 @@ same_file(const struct stat *a, const struct stat *b)
 	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* `name` in a folder; the folder may be AT_FDCWD. */
 static enum crb_status
-check_ours(const struct crb_original *original, struct crb_err *err)
+check_ours(const struct crb_original *original, int folder, const char *name,
+    struct crb_err *err)
 {
 	struct stat now;
 
-	if (lstat(original->path, &now) == -1)
+	if (fstatat(folder, name, &now, AT_SYMLINK_NOFOLLOW) == -1)
 		return crb_err_errno(err, "%s", original->path);
 	if (original->link || S_ISLNK(now.st_mode))
 		return crb_err_set(err, CRB_ERR_INVALID,
@@ -227,9 +229,11 @@ replace(const struct crb_original *original, const struct crb_buf *text,
 {
 	char folder_path[CRB_PATH_MAX], name_path[CRB_PATH_MAX];
 	CRB_AUTO_FD int folder = -1;
+	const char *name;
 
 	memcpy(folder_path, original->path, sizeof(folder_path));
 	memcpy(name_path, original->path, sizeof(name_path));
+	name = basename(name_path);
 	folder = open(dirname(folder_path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (folder == -1)
 		return crb_err_errno(err, "%s: its folder", original->path);
@@ -239,10 +243,10 @@ replace(const struct crb_original *original, const struct crb_buf *text,
 
 	if (draft_write(&draft, text, &original->seen, err) != CRB_OK)
 		return crb_err_context(err, "%s", original->path);
-	/* Once more, at the last moment. */
-	if (check_ours(original, err) != CRB_OK)
+	/* Once more, at the last moment, and in the folder that it will be. */
+	if (check_ours(original, folder, name, err) != CRB_OK)
 		return err->status;
-	if (renameat(folder, draft.name, folder, basename(name_path)) == -1)
+	if (renameat(folder, draft.name, folder, name) == -1)
 		return crb_err_errno(err, "%s", original->path);
 	draft.name[0] = '\0';
 	if (fsync(folder) == -1)
@@ -259,7 +263,7 @@ crb_original_cut(const struct crb_original *original,
 	CRB_AUTO_FD int fd = -1;
 	struct stat now;
 
-	if (check_ours(original, err) != CRB_OK ||
+	if (check_ours(original, AT_FDCWD, original->path, err) != CRB_OK ||
 	    open_it(original->path, O_NOFOLLOW, &fd, err) != CRB_OK ||
 	    check_no_list(fd, original->path, err) != CRB_OK ||
 	    read_it(fd, original->path, &text, &now, err) != CRB_OK)
