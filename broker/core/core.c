@@ -238,6 +238,9 @@ start(struct crb_core *core, const struct crb_core_options *options,
 	CRB_AUTO_FD const int key = given(options->key_fd);
 	enum crb_status status;
 
+	/* Only their scopes matter, which clang does not see. */
+	(void)config;
+	(void)key;
 	if ((status = load_config(core, options, err)) ||
 	    (status = load_users(core, err)) ||
 	    (status = crb_vault_open(core->state_folder, &core->vault, err)))

@@ -98,7 +98,8 @@ load_numbers(
 	session->issuer = (uid_t)issuer;
 	for (size_t i = 0; i < 5; i++)
 		if ((status = crb_json_integer(json, key[i], WHERE, 0,
-			 INT64_MAX, &number[i], err)) != CRB_OK)
+			 i == 4 ? INT32_MAX : INT64_MAX, &number[i], err)) !=
+		    CRB_OK)
 			return status;
 	session->requests = session->kept = (uint64_t)number[0];
 	session->refused = (uint64_t)number[1];
