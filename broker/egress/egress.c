@@ -66,6 +66,12 @@ remove_entry(struct entry **at)
 }
 
 /* A bus that is full ends in bus_gone(), so nothing is lost silently. */
+bool
+crb_egress_idle(const struct crb_egress *egress)
+{
+	return egress->jobs == 0;
+}
+
 void
 crb_egress_report(
     struct crb_egress *egress, enum crb_msg_type type, const void *msg)

@@ -1,6 +1,8 @@
 #ifndef CRB_EGRESS_H
 #define CRB_EGRESS_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/loop.h"
 #include "broker/bus/messages.h"
@@ -18,6 +20,9 @@ CRB_NODISCARD enum crb_status crb_egress_new(struct crb_loop *loop, int bus,
     const struct crb_job_limits *limits, struct crb_egress **out,
     struct crb_err *err);
 void crb_egress_free(struct crb_egress *egress);
+
+/* No job is under way. */
+bool crb_egress_idle(const struct crb_egress *egress);
 
 /* Tell the core something. */
 void crb_egress_report(

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <sodium.h>
 
@@ -18,6 +19,7 @@
 #include "broker/egress/memory.h"
 
 #define BUS_FD 3
+#define RESOLVER_MS 5000
 /* Within the 8 MiB that an ordinary user may lock. */
 #define SLAB_BYTES (4u << 20)
 
@@ -102,6 +104,34 @@ say_confined(struct crb_egress *egress, const struct crb_confined *confined)
 	crb_egress_report(egress, CRB_MSG_EGRESS_CONFINED, &msg);
 }
 
+/*
+ * Its own root shows the file that was there at start.  When that is gone,
+ * because another has its name, it ends between two jobs and is started again.
+ */
+struct resolver {
+	struct crb_loop *loop;
+	const struct crb_egress *egress;
+	struct crb_timer timer;
+};
+
+static void
+look_at_resolver(void *ctx)
+{
+	struct resolver *resolver = ctx;
+	struct crb_err err;
+	struct stat st;
+
+	if (stat(CRB_RESOLV_CONF, &st) == 0 && st.st_nlink == 0 &&
+	    crb_egress_idle(resolver->egress)) {
+		crb_log(CRB_LOG_INFO, "the resolver's file was replaced",
+		    CRB_LOG_END);
+		crb_loop_stop(resolver->loop);
+		return;
+	}
+	(void)!crb_timer_set(
+	    resolver->loop, &resolver->timer, RESOLVER_MS, &err);
+}
+
 static enum crb_status
 run(const struct crb_job_limits *limits, struct crb_err *err)
 {
@@ -118,6 +148,10 @@ run(const struct crb_job_limits *limits, struct crb_err *err)
 	    crb_confine(&crb_egress_confinement, &confined, err) != CRB_OK)
 		return err->status;
 	say_confined(egress, &confined);
+	struct resolver resolver = { .loop = loop, .egress = egress };
+	crb_timer_init(&resolver.timer, look_at_resolver, &resolver);
+	if (confined.root)
+		look_at_resolver(&resolver);
 	return crb_loop_run(loop, err);
 }
 

@@ -255,6 +255,40 @@ def test_a_link_in_place_of_the_state_folder_is_not_followed(place):
 
 
 @ROOT_ONLY
+def test_a_resolver_file_that_is_replaced_is_noticed(place):
+    """Its root shows the egress the one that was there at start."""
+    etc = place / "etc"
+    shutil.copytree("/etc", etc, symlinks=True)
+    (etc / "resolv.conf").unlink(missing_ok=True)
+    (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+
+    class Elsewhere(Broker):
+        def command(self, *args):
+            words = super().command(*args)
+            if args[0] != "serve":
+                return words
+            return ["unshare", "-m", "sh", "-c",
+                    f'mount --bind {etc} /etc && exec "$@"', "sh", *words]
+
+    broker = Elsewhere(place)
+    broker.init()
+    broker.start()
+    try:
+        confinement(broker)
+        before = broker.pids()["egress"]
+        (etc / "new").write_text("nameserver 127.0.0.2\n")
+        (etc / "new").rename(etc / "resolv.conf")
+        wait_until(lambda: broker.pids()["egress"] not in (0, before),
+                   "another egress")
+        after = broker.pids()["egress"]
+        shown = pathlib.Path(f"/proc/{after}/root/etc/resolv.conf")
+        wait_until(lambda: root_of(after) <= {"etc", "usr"}, "its root")
+        assert "127.0.0.2" in shown.read_text()
+    finally:
+        broker.stop(check=False)
+
+
+@ROOT_ONLY
 def test_without_namespaces_it_serves_and_says_so(place):
     """As in a container that forbids them."""
     limit = "/proc/sys/user/max_user_namespaces"
