@@ -82,7 +82,7 @@ def machine(folder):
         "processor": first("/proc/cpuinfo", r"^model name\s*:\s*(.*)$"),
         "cores": os.cpu_count(),
         "memory_gib": round(kib / w.MIB, 1),
-        "kernel": platform.release(),
+        "kernel": re.match(r"[\d.]+", platform.release())[0],
         "system": first("/etc/os-release", r'^PRETTY_NAME="(.*)"$'),
         "disk": disk.stdout.strip(),
         "nginx": version("/usr/sbin/nginx", "-v"),
