@@ -9,6 +9,7 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import subprocess
 import sys
 
@@ -178,6 +179,8 @@ def measure(options):
 
 def main(words):
     options = parse(words)
+    # Whoever ends it gets its servers ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if not (w.PROGRAMS / "bench_load").exists():
         say(f"{w.BUILD} has no bench programs: cmake -DCRB_BENCH=ON")
         return 5
