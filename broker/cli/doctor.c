@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "broker/cli/output.h"
 
 #define FILE_MAX (64u << 10)
 
@@ -25,8 +26,9 @@ crb_doctor_find(struct crb_doctor *doctor, enum crb_finding finding,
 	va_end(ap);
 	doctor->count[finding]++;
 	(void)json_array_append_new(doctor->findings,
-	    json_pack("{s:s, s:s, s:s, s:s*}", "check", doctor->check, "level",
-		names[finding], "text", text, "remedy", remedy));
+	    json_pack("{s:s, s:s, s:o, s:o*}", "check", doctor->check, "level",
+		names[finding], "text", crb_output_string(text), "remedy",
+		remedy != NULL ? crb_output_string(remedy) : NULL));
 }
 
 enum crb_status

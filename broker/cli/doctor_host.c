@@ -233,12 +233,16 @@ newest_audit(const char *state, char out[CRB_PATH_MAX])
 	    crb_path_join(out, folder, last, &err) == CRB_OK;
 }
 
-/* Its last line's time; a line has 32 KiB at most, its time at its start. */
+/*
+ * Its last line's time; a line has 32 KiB at most, its time at its start.
+ * O_NONBLOCK, or a named pipe would hold us before lseek() can tell.
+ */
 static bool
 last_recorded(const char *path, time_t *out)
 {
 	static char tail[(64u << 10) + 1];
-	CRB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	CRB_AUTO_FD int fd = open(
+	    path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	off_t size = fd != -1 ? lseek(fd, 0, SEEK_END) : -1;
 	off_t from = size > (off_t)sizeof(tail) - 1
 	    ? size - ((off_t)sizeof(tail) - 1)

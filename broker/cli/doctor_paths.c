@@ -32,11 +32,29 @@ struct rule {
 	mode_t forbidden; /* bits of the mode */
 };
 
+/*
+ * For a shell, whatever the name: somebody will copy the line.  No backslash,
+ * which would be doubled where it is shown.
+ */
+static void
+add_quoted(struct crb_buf *out, const char *path)
+{
+	crb_buf_char(out, '\'');
+	for (; *path != '\0'; path++) {
+		if (*path == '\'')
+			crb_buf_str(out, "'\"'\"'");
+		else
+			crb_buf_char(out, *path);
+	}
+	crb_buf_char(out, '\'');
+}
+
 static unsigned
 judge(struct crb_doctor *doctor, const struct rule *rule, const char *path,
     const struct stat *st)
 {
-	char remedy[CRB_PATH_MAX + 64];
+	CRB_AUTO_BUF struct crb_buf remedy = CRB_BUF_INIT(
+	    5 * CRB_PATH_MAX + 64);
 
 	if ((st->st_mode & S_IFMT) != rule->kind) {
 		crb_doctor_find(doctor, CRB_FINDING_FAIL,
@@ -45,18 +63,21 @@ judge(struct crb_doctor *doctor, const struct rule *rule, const char *path,
 		return 1;
 	}
 	if (!crb_doctor_is_ours(doctor, st->st_uid)) {
-		(void)snprintf(remedy, sizeof(remedy), "chown %u '%s'",
-		    (unsigned)crb_doctor_owner(doctor), path);
-		crb_doctor_find(doctor, CRB_FINDING_FAIL, remedy,
+		/* Not what it may be a link to by then. */
+		crb_buf_printf(&remedy, "chown -h %u ",
+		    (unsigned)crb_doctor_owner(doctor));
+		add_quoted(&remedy, path);
+		crb_doctor_find(doctor, CRB_FINDING_FAIL, crb_buf_text(&remedy),
 		    "%s %s belongs to uid %u", rule->what, path,
 		    (unsigned)st->st_uid);
 		return 1;
 	}
 	if ((st->st_mode & rule->forbidden) == 0)
 		return 0;
-	(void)snprintf(remedy, sizeof(remedy), "chmod %03o '%s'",
-	    (unsigned)(st->st_mode & 0777 & ~rule->forbidden), path);
-	crb_doctor_find(doctor, CRB_FINDING_FAIL, remedy,
+	crb_buf_printf(&remedy, "chmod %03o ",
+	    (unsigned)(st->st_mode & 0777 & ~rule->forbidden));
+	add_quoted(&remedy, path);
+	crb_doctor_find(doctor, CRB_FINDING_FAIL, crb_buf_text(&remedy),
 	    "%s %s is open to others (mode %03o)", rule->what, path,
 	    (unsigned)(st->st_mode & 0777));
 	return 1;

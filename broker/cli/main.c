@@ -149,8 +149,9 @@ report(const struct crb_cli *cli, const struct crb_err *err)
 	CRB_AUTO_JSON json_t *json = NULL;
 
 	if (cli->common->json) {
-		json = json_pack("{s:{s:s, s:s, s:O*}}", "error", "code",
-		    info->code, "message", err->msg, "data", cli->failure);
+		json = json_pack("{s:{s:s, s:o, s:O*}}", "error", "code",
+		    info->code, "message", crb_output_string(err->msg), "data",
+		    cli->failure);
 		(void)json_dumpf(json, stderr, JSON_INDENT(2));
 		fputc('\n', stderr);
 	} else {

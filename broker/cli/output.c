@@ -118,6 +118,19 @@ crb_output_text(FILE *to, const char *text)
 	free(copy);
 }
 
+json_t *
+crb_output_string(const char *text)
+{
+	json_t *string = json_string(text);
+	char *copy;
+
+	if (string != NULL || (copy = escaped(text)) == NULL)
+		return string;
+	string = json_string(copy);
+	free(copy);
+	return string;
+}
+
 void
 crb_output_pair(const char *label, const char *value)
 {

@@ -29,6 +29,12 @@ void crb_output_pair(const char *label, const char *value);
 /* Pretty JSON and a newline on standard output. */
 void crb_output_json(const json_t *json);
 
+/*
+ * Text that somebody else may have chosen, such as a path, for JSON: as it is,
+ * or escaped when it is not UTF-8.  The caller's; NULL without memory.
+ */
+json_t *crb_output_string(const char *text);
+
 /* Escaped text, no newline. */
 void crb_output_text(FILE *to, const char *text);
 

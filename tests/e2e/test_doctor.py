@@ -25,7 +25,7 @@ def doctor(broker, *options, path=None, limit=None, env=None):
         environment["PATH"] = path
     done = subprocess.run(
         broker.command("doctor", "--json", *options), env=environment,
-        capture_output=True, text=True, timeout=120, preexec_fn=limit,
+        capture_output=True, text=True, timeout=60, preexec_fn=limit,
         stdin=subprocess.DEVNULL)
     assert done.returncode in (0, 5), done.stderr
     said = json.loads(done.stdout)
@@ -305,6 +305,35 @@ def test_a_clock_behind_the_audit_log(bare):
     assert found(findings, "clock", "fail", "behind the audit log")["remedy"]
     log.write_text(text.replace("2099", "2021"))
     assert not of(doctor(bare)[1], "clock", "fail")
+
+
+def test_names_that_somebody_planted(bare):
+    """Who has become the core can write there, and root runs doctor."""
+    bare.init()
+    audit = bare.state / "audit"
+    audit.mkdir(mode=0o700, exist_ok=True)
+    quoted = audit / "x'; touch 'pwned"
+    no_text = os.fsencode(audit) + b"/\xff"
+    for path in os.fsencode(quoted), no_text:
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        os.chmod(path, 0o644)
+    status, findings = doctor(bare)
+    assert status == 5
+    found(findings, "state", "fail", "\\xff")
+    remedy = found(findings, "state", "fail", "pwned")["remedy"]
+    assert "\\" not in remedy    # which the lines for people double
+    subprocess.run(["sh", "-c", remedy], check=True, cwd=bare.folder)
+    assert quoted.stat().st_mode & 0o777 == 0o600
+    assert not (bare.folder / "pwned").exists()
+
+
+def test_a_pipe_in_the_place_of_the_audit_log(bare):
+    bare.init()
+    audit = bare.state / "audit"
+    audit.mkdir(mode=0o700, exist_ok=True)
+    os.mkfifo(audit / "999999.jsonl", 0o600)
+    # It is not waited for.
+    found(doctor(bare)[1], "state", "fail", "something else")
 
 
 def test_a_damaged_audit_chain(forge):
