@@ -57,12 +57,29 @@ import_clear(struct crb_import *import)
 static void
 note_problem(struct crb_import *import, const char *what)
 {
-	(void)json_array_append_new(import->problems, json_string(what));
+	(void)json_array_append_new(import->problems, crb_output_string(what));
 	if (import->cli->common->json)
 		return;
 	fputs("credbroker: passed over: ", stderr);
 	crb_output_text(stderr, what);
 	fputc('\n', stderr);
+}
+
+/* Two places may be one, as may two operands: its entries count once. */
+static bool
+is_read(const struct crb_import *import, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return false;
+	for (size_t i = 0; i < import->file_count; i++) {
+		const struct stat *seen = &import->file[i].seen;
+
+		if (seen->st_dev == st.st_dev && seen->st_ino == st.st_ino)
+			return true;
+	}
+	return false;
 }
 
 static enum crb_status
@@ -71,6 +88,8 @@ read_file(struct crb_import *import, const struct crb_source *source,
 {
 	size_t number = import->file_count;
 
+	if (is_read(import, path))
+		return CRB_OK;
 	if (number == CRB_IMPORT_FILES)
 		return crb_err_set(err, CRB_ERR_USAGE,
 		    "more than %d files; import them in parts",
@@ -191,7 +210,8 @@ import_all(struct crb_import *import, const struct crb_operands *operands,
 		return err->status;
 	if (!import->cli->common->json)
 		crb_import_show(import);
-	if (!options->dry_run && import->found.count > 0 &&
+	if (!options->dry_run &&
+	    (import->found.count > 0 || options->take.count > 0) &&
 	    store(import, err) != CRB_OK)
 		return err->status;
 	return finish(import, err);

@@ -92,11 +92,11 @@ found_json(const struct crb_import *import, size_t at)
 	    ? &import->file[found->origin]
 	    : NULL;
 
-	return json_pack("{s:s, s:s, s:s*, s:s*, s:s*, s:o*, s:s*, s:b, s:s*, "
+	return json_pack("{s:s, s:s, s:s*, s:s*, s:o*, s:o*, s:s*, s:b, s:s*, "
 			 "s:b, s:b, s:b, s:o*, s:O*}",
 	    "name", found->name, "kind", found->kind, "host", found->host,
 	    "source", file ? original->source->name : "env", "file",
-	    file ? original->path : NULL, "line",
+	    file ? crb_output_string(original->path) : NULL, "line",
 	    file ? json_integer(found->line) : NULL, "variable",
 	    found->variable, "storable", found->secret != NULL, "reason",
 	    found->why_not[0] != '\0' ? found->why_not : NULL, "later",

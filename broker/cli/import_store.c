@@ -14,7 +14,7 @@ note_failure(struct crb_import *import, size_t at, const struct crb_err *err)
 	if (import->failed == CRB_OK)
 		import->failed = err->status;
 	json_decref(import->fate[at].error);
-	import->fate[at].error = json_string(err->msg);
+	import->fate[at].error = crb_output_string(err->msg);
 	if (import->cli->common->json)
 		return;
 	fputs("credbroker: ", stderr);

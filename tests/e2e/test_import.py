@@ -323,3 +323,37 @@ def test_no_value_in_what_it_leaves_behind(broker):
                      if p.is_file())
     assert CANARY.encode() not in state
     assert CANARY not in broker.log_text()
+
+
+def test_a_path_that_is_no_text_is_shown(broker):
+    path = os.fsencode(broker.home) + b"/\xff"
+    with open(path, "w", encoding="ascii") as file:
+        file.write(f"machine h.example.com login a password {CANARY}\n")
+    words = broker.command("credential", "import", "--json", "--all")
+    done = subprocess.run([*words, b"netrc:" + path], capture_output=True,
+                          env=broker.environment(), timeout=60)
+    assert done.returncode == 0, done.stderr
+    found, = json.loads(done.stdout)["found"]
+    assert found["stored"] and found["file"].endswith("/\\xff")
+    done = subprocess.run([*words, b"netrc:" + path + b"x"],
+                          env=broker.environment(), capture_output=True,
+                          timeout=60)
+    assert "no such file" in json.loads(done.stderr)["error"]["message"]
+
+
+def test_a_file_in_two_of_the_places_is_one(broker):
+    hosts = fill(broker, ".config/gh/hosts.yml",
+                 f"github.com:\n    user: a\n    oauth_token: {CANARY}\n")
+    env = environment(broker, GH_CONFIG_DIR=str(hosts.parent))
+    done = run(broker, "gh", f"gh:{hosts}", "--all", "--remove-original",
+               "--json", env=env)
+    found, = json.loads(done.stdout)["found"]
+    assert found["stored"] and found["removed"]
+    assert CANARY not in hosts.read_text()
+
+
+def test_a_name_that_is_not_there_is_no_success(broker):
+    fill(broker, ".netrc", "")
+    done = run(broker, "netrc", "--take", "github", check=False)
+    assert done.returncode == 5
+    assert "nothing of that name" in done.stderr
