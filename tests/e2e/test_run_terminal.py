@@ -67,12 +67,36 @@ class Terminal:
             workspace(self.broker), *options, "--", *command)
         self.line(shlex.join(words))
 
+    def stop(self):
+        """Ctrl-Z.  The shell may speak before the program has put its screen
+        away, so it is asked again."""
+        self.keys("C-z")
+
+        def stopped():
+            self.line("jobs")
+            return "Stopped" in self.screen()
+        wait_until(stopped, "stop")
+
     def resize(self, columns, lines):
         self.tmux("resize-window", "-t", "t", "-x", columns, "-y", lines)
 
+    def is_over(self):
+        try:
+            self.tmux("has-session", "-t", "t")
+        except AssertionError:
+            return True
+        return False
+
     def close(self):
-        with contextlib.suppress(AssertionError):
-            self.tmux("kill-server")
+        """The shell leaves when what runs in it has: nothing is hung up in
+        the middle of its end."""
+        try:
+            self.line("exit")
+            wait_until(self.is_over, "the shell's end")
+        except AssertionError:
+            with contextlib.suppress(AssertionError):
+                self.tmux("kill-server")
+            raise
 
 
 def workspace(broker):
@@ -183,8 +207,7 @@ def test_stop_and_go_on(terminal, forge):
     """Ctrl-Z gives the shell back; fg gives the program its screen."""
     terminal.run(*curses_program(forge))
     terminal.wait("size 80x24")
-    terminal.keys("C-z")
-    terminal.wait("Stopped")
+    terminal.stop()
     terminal.clear()
     terminal.line("echo in the shell; jobs")
     terminal.wait("in the shell", "Stopped")
@@ -204,8 +227,7 @@ def test_stop_and_go_on(terminal, forge):
 def test_stop_of_a_plain_command(terminal):
     terminal.run("sh", "-c", "echo waiting; read line; echo got $line")
     terminal.wait("waiting")
-    terminal.keys("C-z")
-    terminal.wait("Stopped")
+    terminal.stop()
     terminal.line("fg")
     terminal.line("text")
     terminal.wait("got text")
@@ -221,7 +243,7 @@ def test_an_editor(terminal, forge):
     terminal.keys("Escape")
     terminal.resize(70, 15)
     terminal.wait("second")
-    terminal.keys("C-z")
+    terminal.keys("C-z")    # it stops itself, once its screen is away
     terminal.wait("Stopped")
     terminal.line("fg")
     terminal.wait("first line", "second", "~")
