@@ -227,7 +227,8 @@ def test_stop_and_go_on(terminal, forge):
 def test_stop_of_a_plain_command(terminal):
     terminal.run("sh", "-c", "echo waiting; read line; echo got $line")
     terminal.wait("waiting")
-    terminal.stop()
+    terminal.keys("C-z")
+    terminal.wait("Stopped")
     terminal.line("fg")
     terminal.line("text")
     terminal.wait("got text")
