@@ -114,9 +114,6 @@ read_places(struct crb_import *import, const struct crb_source *source,
 		    read_file(import, source, path, err) == CRB_OK ||
 		    err->status == CRB_ERR_NOT_FOUND)
 			continue;
-		if (import->found.count == CRB_FOUND_MAX ||
-		    import->file_count == CRB_IMPORT_FILES)
-			return err->status;
 		note_problem(import, err->msg);
 	}
 	return CRB_OK;

@@ -178,6 +178,26 @@ a_folder_that_is_swapped_leads_nowhere_else(void **state)
 	holds("theirs/netrc", TEXT);
 }
 
+/* What is said to come from a file must be there to be cut. */
+static void
+a_file_with_an_error_yields_nothing(void **state)
+{
+	CRB_AUTO_FOUND struct crb_found_list list = { 0 };
+	struct crb_original original;
+	struct crb_err err = { .msg = "" };
+	char path[64];
+
+	(void)state;
+	read_it(&original, &list);
+	fill("theirs/netrc", TEXT "machine d.example.com bogus\n");
+	path_of("way/netrc", path);
+	assert_int_not_equal(
+	    crb_original_read(&original, &source, path, 1, &list, &err),
+	    CRB_OK);
+	assert_non_null(strstr(err.msg, "line 3"));
+	assert_int_equal(list.count, 2);
+}
+
 int
 main(void)
 {
@@ -187,6 +207,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_folder_that_is_swapped_leads_nowhere_else, set_up,
 		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_file_with_an_error_yields_nothing, set_up, tear_down),
 	};
 
 	crb_json_use_slab();

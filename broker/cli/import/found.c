@@ -148,7 +148,7 @@ new_found(struct crb_found_list *list, const struct crb_finding *finding,
 
 	if (list->count == CRB_FOUND_MAX) {
 		(void)crb_err_set(err, CRB_ERR_TOO_LARGE,
-		    "it holds more than %d credentials; import it in parts",
+		    "more than %d credentials at once; import less",
 		    CRB_FOUND_MAX);
 		return NULL;
 	}

@@ -44,6 +44,20 @@ read_it(int fd, const char *path, struct crb_buf *text, struct stat *seen,
 	return CRB_OK;
 }
 
+/* All of a file or nothing: what has an error may be something else. */
+static enum crb_status
+parse_it(const struct crb_source *source, const struct crb_buf *text,
+    struct crb_found_list *out, struct crb_err *err)
+{
+	size_t before = out->count;
+
+	if (source->parse(crb_buf_text(text), text->len, out, err) == CRB_OK)
+		return CRB_OK;
+	while (out->count > before)
+		crb_found_clear(&out->at[--out->count]);
+	return err->status;
+}
+
 enum crb_status
 crb_original_read(struct crb_original *original,
     const struct crb_source *source, const char *path, size_t number,
@@ -62,7 +76,7 @@ crb_original_read(struct crb_original *original,
 	    S_ISLNK(at_path.st_mode);
 	if (read_it(fd, path, &text, &original->seen, err) != CRB_OK)
 		return err->status;
-	if (source->parse(crb_buf_text(&text), text.len, out, err) != CRB_OK)
+	if (parse_it(source, &text, out, err) != CRB_OK)
 		return crb_err_context(err, "%s", path);
 	for (size_t i = before; i < out->count; i++)
 		out->at[i].origin = number;

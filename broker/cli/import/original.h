@@ -16,8 +16,8 @@ struct crb_original {
 
 /*
  * Read and parse `path`; what is found gets `number` as its origin.
- * CRB_ERR_NOT_FOUND when there is none.  The text is wiped before this
- * returns.
+ * CRB_ERR_NOT_FOUND when there is none.  Nothing is added to `out` after a
+ * failure.  The text is wiped before this returns.
  */
 CRB_NODISCARD enum crb_status crb_original_read(struct crb_original *original,
     const struct crb_source *source, const char *path, size_t number,
