@@ -121,9 +121,10 @@ git_credentials_are_decoded(void **state)
 	    "http://a:canary2@git.example\n"
 	    "http://a:canary3@127.0.0.1:8080\n"
 	    "https://ghp_canary45678901234567890:x-oauth-basic@git.example\n"
-	    "https://:canary5@git.example",
+	    "https://:canary5@git.example\n"
+	    "http://a:canary6@127.0.0.1.git.example",
 	    &list);
-	assert_int_equal(list.count, 5);
+	assert_int_equal(list.count, 6);
 	is_stored(
 	    &list.at[0], "git.example:8443", "basic", "al@ice", "canary/1");
 	is_refused(&list.at[1], "clear");
@@ -132,6 +133,7 @@ git_credentials_are_decoded(void **state)
 	is_stored(&list.at[3], "git.example", "basic", "x-access-token",
 	    "ghp_canary45678901234567890");
 	is_stored(&list.at[4], "git.example", "basic", "git", "canary5");
+	is_refused(&list.at[5], "clear");
 }
 
 static void

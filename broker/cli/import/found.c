@@ -1,5 +1,6 @@
 #include "broker/cli/import/found.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "backends/backend.h"
@@ -70,7 +71,11 @@ bare_host(struct crb_slice host)
 static bool
 is_loopback(const char *host)
 {
-	return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0;
+	struct in_addr address;
+
+	return strcmp(host, "localhost") == 0 ||
+	    (strncmp(host, "127.", 4) == 0 &&
+		inet_pton(AF_INET, host, &address) == 1);
 }
 
 /* The preset whose hosts have this one; or NULL. */
@@ -122,7 +127,8 @@ static enum crb_status
 keep_host(struct crb_found *found, struct crb_slice host,
     struct crb_origin *origin, bool *good, struct crb_err *err)
 {
-	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(HOST_TEXT_MAX);
+	/* What is no host may be a piece of the secret before it. */
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT_WIPED(HOST_TEXT_MAX);
 	CRB_AUTO_BUF struct crb_buf shown = CRB_BUF_INIT(HOST_TEXT_MAX);
 	struct crb_err why;
 
