@@ -107,6 +107,20 @@ check_processes(struct crb_doctor *doctor)
 		    json_array_size(processes));
 }
 
+/* Whether the answer is about the log at all. */
+static bool
+is_verdict(enum crb_status status)
+{
+	static const enum crb_status not_looked[] = { CRB_ERR_ROLE,
+		CRB_ERR_OUTSIDE, CRB_ERR_LOCKED, CRB_ERR_UNREACHABLE,
+		CRB_ERR_TIMEOUT, CRB_ERR_LIMIT, CRB_ERR_NOMEM };
+
+	for (size_t i = 0; i < sizeof(not_looked) / sizeof(*not_looked); i++)
+		if (status == not_looked[i])
+			return false;
+	return true;
+}
+
 static void
 verify_audit(struct crb_doctor *doctor)
 {
@@ -119,8 +133,10 @@ verify_audit(struct crb_doctor *doctor)
 		    "audit chain intact, %lld lines, %lld checkpoints",
 		    crb_member_number(verdict, "lines"),
 		    crb_member_number(verdict, "checkpoints"));
-	else if (err.status == CRB_ERR_DENIED)
-		crb_doctor_find(doctor, CRB_FINDING_WARN, "ask as an auditor",
+	else if (!is_verdict(err.status))
+		crb_doctor_find(doctor, CRB_FINDING_WARN,
+		    err.status == CRB_ERR_ROLE ? "ask as an auditor"
+					       : "credbroker audit verify",
 		    "audit chain not verified: %s", err.msg);
 	else
 		crb_doctor_find(doctor, CRB_FINDING_FAIL,

@@ -112,7 +112,7 @@ static bool
 ends_it(enum crb_status status)
 {
 	return status == CRB_ERR_UNREACHABLE || status == CRB_ERR_LOCKED ||
-	    status == CRB_ERR_DENIED || status == CRB_ERR_UNRECORDED ||
+	    status == CRB_ERR_ROLE || status == CRB_ERR_UNRECORDED ||
 	    status == CRB_ERR_TIMEOUT;
 }
 

@@ -110,3 +110,30 @@ def test_what_was_stored_before_the_broker_went_is_told(bare, stand_in):
     assert "closed the connection" in found["b.example.com"]["error"]
     # Nobody is there to ask: what was stored stays where it lies, too.
     assert left == NETRC
+
+
+def refusal(request, code):
+    return json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": {
+        "code": -32000, "message": "because", "data": {"code": code}}})
+
+
+@pytest.mark.parametrize("code, level", [
+    ("corrupt", "fail"), ("internal_error", "fail"), ("denied", "warn"),
+    ("timeout", "warn"), ("broker_locked", "warn"), (None, "warn")])
+def test_what_nobody_looked_at_is_not_called_damaged(bare, stand_in, code,
+                                                     level):
+    def answer(request):
+        if request["method"] == "audit.verify":
+            return refusal(request, code) if code else None
+        return reply(request, {"state": "unlocked",
+                               "audit": {"healthy": True}})
+
+    stand_in(answer)
+    done = subprocess.run(bare.command("doctor", "--json"),
+                          env=bare.environment(), capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL, timeout=60)
+    audit = [f for f in json.loads(done.stdout)["findings"]
+             if f["check"] == "audit"]
+    assert [f["level"] for f in audit] == [level]
+    assert ("who changed it" in audit[0].get("remedy", "")) == (
+        level == "fail")
