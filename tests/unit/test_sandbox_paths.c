@@ -264,14 +264,15 @@ variable(const char *name)
 	return strcmp(name, "KUBECONFIG") == 0 ? kube : NULL;
 }
 
-static const struct crb_mount *
-find(const struct crb_mounts *mounts, const char *target)
+/* What hides a place, or -1. */
+static int
+hidden_by(const struct crb_mounts *mounts, const char *target)
 {
 	for (size_t i = 0; i < mounts->count; i++)
 		if (mounts->at[i].kind >= CRB_MOUNT_MASK &&
 		    strcmp(mounts->at[i].target, target) == 0)
-			return &mounts->at[i];
-	return NULL;
+			return (int)mounts->at[i].kind;
+	return -1;
 }
 
 static void
@@ -304,10 +305,10 @@ test_masks_follow_their_places_through_mounts(void **state)
 	crb_mounts_add(&mounts, CRB_MOUNT_READ, path, "/k");
 	crb_masked_apply(&masked, &mounts);
 	assert_int_equal(mounts.count, 6);
-	assert_int_equal(find(&mounts, "/c/gh")->kind, CRB_MOUNT_MASK);
-	assert_int_equal(find(&mounts, "/k/kube")->kind, CRB_MOUNT_FILE);
+	assert_int_equal(hidden_by(&mounts, "/c/gh"), CRB_MOUNT_MASK);
+	assert_int_equal(hidden_by(&mounts, "/k/kube"), CRB_MOUNT_FILE);
 	(void)snprintf(path, sizeof(path), "%s/dots/netrc", home);
-	assert_int_equal(find(&mounts, path)->kind, CRB_MOUNT_FILE);
+	assert_int_equal(hidden_by(&mounts, path), CRB_MOUNT_FILE);
 
 	(void)snprintf(path, sizeof(path), "%s/.ssh/id", home);
 	assert_non_null(crb_masked_over(&masked, path));
