@@ -136,10 +136,16 @@ crb_reload(struct crb_core *core, int file)
 	CRB_AUTO_FD int fd = file;
 	struct crb_err err;
 
-	if (fd == -1 || core->config.file == NULL) {
+	if (core->config.file == NULL) {
 		(void)crb_err_set(&err, CRB_ERR_NOT_FOUND,
 		    "there was no configuration file at start: restart "
 		    "the broker for it to read one");
+		not_taken(core, &err);
+	} else if (fd == -1) {
+		(void)crb_err_set(&err, CRB_ERR_NOT_FOUND,
+		    "%s: it is not there, or others could have written it; "
+		    "the broker's log says which",
+		    core->config.file);
 		not_taken(core, &err);
 	} else if (read_it(core, fd, &reading, &err) != CRB_OK) {
 		not_taken(core, &err);

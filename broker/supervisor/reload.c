@@ -42,9 +42,11 @@ send_reload(
 {
 	CRB_AUTO_FD int fd = -1;
 
+	/* The core hears of it all the same, and shows it in its status. */
 	if (reload->config[0] != '\0' &&
 	    crb_reload_open(reload->config, &fd, err) != CRB_OK)
-		return err->status;
+		crb_log(CRB_LOG_ERROR, "configuration not opened",
+		    CRB_LOG_REASON, err->msg, CRB_LOG_END);
 	return crb_bus_send(
 	    bus, CRB_MSG_RELOAD, &(struct crb_msg_reload){ 0 }, fd, err);
 }
