@@ -32,6 +32,7 @@ static const struct {
 	[CRB_LOG_SIGNAL] = { "signal", false },
 	[CRB_LOG_MILLISECONDS] = { "ms", false },
 	[CRB_LOG_BYTES] = { "bytes", false },
+	[CRB_LOG_SESSIONS] = { "sessions", false },
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))

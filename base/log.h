@@ -27,6 +27,7 @@ enum crb_log_key {
 	CRB_LOG_SIGNAL,       /* int64_t */
 	CRB_LOG_MILLISECONDS, /* int64_t */
 	CRB_LOG_BYTES,        /* int64_t */
+	CRB_LOG_SESSIONS,     /* int64_t, at most at a time */
 };
 
 /* `process` is borrowed for good.  Before this, "credbroker". */

@@ -55,7 +55,9 @@
 #define CRB_FIELDS_KDF_START(F) F(U32, request, 0)
 #define CRB_FIELDS_KDF_STARTED(F) CRB_FIELDS_FOLDER_OPENED(F)
 /* Said at start, and again whenever it is locked or unlocked. */
-#define CRB_FIELDS_READY(F) F(U8, locked, 0)
+#define CRB_FIELDS_READY(F) \
+	F(U8, locked, 0) \
+	F(U32, sessions, 0) /* at most at a time */
 /* Read the configuration again: the file comes along, when there is one. */
 #define CRB_FIELDS_RELOAD(F)
 /* The bus to it has ended, or what it said was the end of it. */

@@ -13,6 +13,7 @@
 #include "broker/core/core_link.h"
 #include "broker/core/exchange.h"
 #include "broker/core/keep.h"
+#include "broker/core/room.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session_open.h"
 #include "broker/core/unlock.h"
@@ -98,8 +99,10 @@ crb_core_committed(struct crb_core *core, const struct crb_err *why)
 void
 crb_core_say_ready(struct crb_core *core)
 {
-	const struct crb_msg_ready ready = { .locked = !crb_core_unlocked(
-						 core) };
+	const struct crb_msg_ready ready = {
+		.locked = !crb_core_unlocked(core),
+		.sessions = (uint32_t)crb_room_most(core),
+	};
 	struct crb_err err;
 
 	if (core->admin == NULL ||

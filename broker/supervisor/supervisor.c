@@ -344,14 +344,16 @@ on_drained(void *ctx)
 }
 
 static void
-on_ready(struct supervisor *supervisor, bool locked)
+on_ready(struct supervisor *supervisor, const struct crb_msg_ready *ready)
 {
+	bool locked = ready->locked != 0;
+
 	/* The core's last word may come when we stop already. */
 	if (supervisor->phase != SERVING)
 		return;
 	supervisor->served = true;
 	crb_log(CRB_LOG_INFO, locked ? "serving, locked" : "serving, unlocked",
-	    CRB_LOG_END);
+	    CRB_LOG_SESSIONS, (int64_t)ready->sessions, CRB_LOG_END);
 	crb_notify_say(&supervisor->notify, "READY=1\nSTATUS=%s",
 	    locked ? "Serving, locked: credbroker unlock"
 		   : "Serving, unlocked");
@@ -374,7 +376,7 @@ on_message(void *ctx, struct crb_msg *msg)
 	struct supervisor *supervisor = ctx;
 
 	if (msg->type == CRB_MSG_READY) {
-		on_ready(supervisor, msg->ready.locked != 0);
+		on_ready(supervisor, &msg->ready);
 	} else if (msg->type == CRB_MSG_PEER_LOST) {
 		end_lost(supervisor, (pid_t)msg->peer_lost.pid);
 	} else if (msg->type == CRB_MSG_RELOADED) {

@@ -96,6 +96,18 @@ def test_ready_is_said_once_it_serves(service, manager):
     assert "READY" not in order[order.index("STOPPING"):]
 
 
+@pytest.mark.parametrize("most", [7, 1000000])
+def test_the_log_says_how_many_sessions_fit(service, manager, most):
+    service.configure({"sessions_max": most})
+    service.launch()
+    manager.wait("READY", "1")
+    fit = service.json("status")["limits"]["sessions"]
+    assert 0 < fit <= most
+    assert f" sessions={fit}\n" in "".join(
+        line for line in service.log_text().splitlines(True)
+        if "serving, " in line)
+
+
 def test_a_start_that_fails_is_never_ready(service, manager):
     vault = service.state / "vault"
     vault.write_bytes(b"damaged" + vault.read_bytes())
@@ -379,7 +391,8 @@ def test_sigterm_under_load_ends_in_order(service, manager, git_server):
             loop.wait()
     assert manager.says("STOPPING", "1")
     assert "does not stop" not in service.log_text()
+    said = len(manager.listen())
     service.launch()
-    manager.wait("READY", "1", len(manager.listen()))
+    manager.wait("READY", "1", said)
     assert len(service.json("session", "list")["sessions"]) == 20
     service.run("audit", "verify")

@@ -403,8 +403,9 @@ static void
 reloads_come_one_after_the_other(void **state)
 {
 	(void)state;
-	say(CRB_MSG_READY, &(struct crb_msg_ready){ .locked = 1 });
-	while (!log_has("serving, locked"))
+	say(CRB_MSG_READY,
+	    &(struct crb_msg_ready){ .locked = 1, .sessions = 9 });
+	while (!log_has("serving, locked sessions=9"))
 		(void)poll(NULL, 0, 5);
 	assert_int_equal(kill(s.pid, SIGHUP), 0);
 	expect_reload();
