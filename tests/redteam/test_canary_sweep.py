@@ -2,6 +2,7 @@
 that it can, every process is crashed.  Then everything that was said, written
 or kept is searched for each of the secrets, in each form."""
 
+import base64
 import contextlib
 import json
 import os
@@ -60,7 +61,9 @@ class Scene:
             **{way: canary(way) for way in WAYS},
             **{name: canary(name) for name in (
                 "replaced", "removed", "refused", "inherited", "home",
-                "passphrase", "mistyped", "descriptor")}}
+                "passphrase", "mistyped", "descriptor")},
+            **{name: name + secrets.token_hex(16) for name in (
+                "netrc", "github", "docker")}}
         self.git = GitServer(folder / "git")
         self.canaries["git"] = self.git.password
         self.sweep = Sweep({name: text.encode()
@@ -93,12 +96,17 @@ class Scene:
             **clean(), "AWS_SECRET_ACCESS_KEY": self.canaries["inherited"],
             "OPENAI_API_KEY": self.canaries["inherited"],
             "LC_ALL": "C.UTF-8"}
-        for path in (".aws/credentials", ".netrc", ".ssh/id_ed25519", ".env",
+        for path in (".aws/credentials", ".ssh/id_ed25519", ".env",
                      ".config/gh/hosts.yml", ".git-credentials"):
-            file = broker.home / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(self.canaries["home"])
+            self.plant(broker, path, self.canaries["home"])
         return broker
+
+    @staticmethod
+    def plant(broker, path, text):
+        file = broker.home / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        file.chmod(0o600)
 
     def store(self):
         cli, broker = self.cli, self.broker
@@ -134,6 +142,24 @@ class Scene:
                            str(read)), env=broker.environment(), check=True,
             pass_fds=[read], capture_output=True)
         os.close(read)
+
+    def take_in(self):
+        """What lies about is stored, and cut out of its files."""
+        canaries, broker = self.canaries, self.broker
+        netrc = "machine netrc.example login me password %s\n"
+        docker = base64.b64encode(f"me:{canaries['docker']}".encode()).decode()
+        self.plant(broker, ".netrc", netrc % canaries["netrc"])
+        self.plant(broker, ".git-credentials",
+                   f"https://me:{canaries['github']}@github.com\n")
+        self.plant(broker, ".docker/config.json", json.dumps(
+            {"auths": {"registry.example": {"auth": docker}}}))
+        sources = ("netrc", "git-credentials", "docker")
+        for args in (["--dry-run", "--all"], ["--dry-run", "--all", "--json"],
+                     ["--all", "--remove-original"], ["--all"]):
+            self.cli(broker, "credential import", *sources, *args, check=False)
+        for source in sources:
+            self.cli(broker, "credential import", f"{source}:/etc/passwd",
+                     "--all", check=False)
 
     def administer(self):
         cli, broker = self.cli, self.broker
@@ -321,8 +347,10 @@ class Scene:
     def collect(self):
         """Everything that is left on disks."""
         brokers = (self.broker, self.sealed)
-        planted = [file for broker in brokers
-                   for file in broker.home.rglob("*") if file.is_file()]
+        planted = [
+            file for broker in brokers for file in broker.home.rglob("*")
+            if file.is_file() and
+            file.read_text().startswith(self.canaries["home"])]
         for broker in brokers:
             self.sweep.look("log", broker.log_text())
             self.sweep.look_at_files(broker.folder, but=planted)
@@ -346,7 +374,6 @@ class Scene:
 OTHERS = {
     "doctor": ["--network"],
     "inventory": [],
-    "credential import": ["--all", "--dry-run"],
     "credential test": ["basic"],
     "completions": ["bash"],
 }
@@ -465,6 +492,7 @@ def scene():
         made.open()
         with Watcher(made.sweep, but=[os.getpid()]) as watcher:
             made.store()
+            made.take_in()
             made.administer()
             made.others()
             made.exchange()
