@@ -51,6 +51,7 @@ const struct crb_syscall crb_calls_instrumented[] = {
 	CRB_CALL(open),
 	CRB_CALL(newfstatat),
 	CRB_CALL(fcntl),
+	CRB_CALL(lseek),
 	CRB_CALL(mkdir),
 	CRB_CALL(access),
 	CRB_CALL(unlink),
