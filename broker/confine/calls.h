@@ -47,6 +47,14 @@ struct crb_syscall {
 #define CRB_CALL_WITH2(call, arg1, value1, arg2, value2)                    \
 	CRB_CALL_ROW_(call, 0, 2, { arg1, UINT32_MAX, (uint32_t)(value1) }, \
 	    { arg2, UINT32_MAX, (uint32_t)(value2) })
+/*
+ * socketpair() of this type, whatever its flags.  Never one of datagrams: its
+ * ends send to any such socket of the host that they can name.
+ */
+#define CRB_CALL_PAIR(type)                                         \
+	CRB_CALL_ROW_(socketpair, 0, 2, { 0, UINT32_MAX, AF_UNIX }, \
+	    { 1, CRB_SOCKET_TYPE_MASK, type })
+#define CRB_SOCKET_TYPE_MASK 0xf /* linux/net.h: SOCK_TYPE_MASK */
 /* An argument is the process's own pid. */
 #define CRB_OWN_PID UINT64_MAX
 #define CRB_CALL_OWN(call, arg) \

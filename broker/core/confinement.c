@@ -14,9 +14,7 @@ static const struct crb_syscall calls[] = {
 	CRB_CALL(getsockname),
 	CRB_CALL_WITH(setsockopt, 1, SOL_SOCKET),
 	/* A stream's two ends. */
-	CRB_CALL_WITH(socketpair, 0, AF_UNIX),
-	/* Whether what an admin client shows is a namespace. */
-	CRB_CALL_WITH(ioctl, 1, NS_GET_NSTYPE),
+	CRB_CALL_PAIR(SOCK_SEQPACKET),
 	/* Processes that sessions are bound to. */
 	CRB_CALL(pidfd_open),
 	/* What a client of the admin socket shows of itself. */
@@ -54,7 +52,8 @@ static const struct crb_syscall calls[] = {
 	CRB_CALL(rename),
 	CRB_CALL(renameat),
 	CRB_CALL(renameat2),
-	CRB_CALL(fchmod),
+	/* To nobody but the owner: Landlock does not bind this one. */
+	CRB_CALL_WITHOUT(fchmod, 1, 07777 & ~0600),
 	CRB_CALL(fchown),
 	CRB_CALL(sysinfo),
 	CRB_CALL(getrlimit),

@@ -20,7 +20,7 @@ static const struct crb_syscall calls[] = {
 	/* A daemon that caches names: done without. */
 	CRB_CALL_FAILS_WITH(socket, EACCES, 0, AF_UNIX),
 	/* libcurl wakes its own poll(). */
-	CRB_CALL_WITH(socketpair, 0, AF_UNIX),
+	CRB_CALL_PAIR(SOCK_STREAM),
 	CRB_CALL(connect),
 	CRB_CALL(bind),
 	CRB_CALL(getsockname),
@@ -69,7 +69,10 @@ static const char *const root[] = {
 /* Where the above are, or lead to. */
 static const struct crb_landlock_rule files[] = {
 	{ "/etc", false },
-	{ "/run", false },
+	{ "/run/NetworkManager", false },
+	{ "/run/connman", false },
+	{ "/run/resolvconf", false },
+	{ "/run/systemd/resolve", false },
 	{ "/usr/lib/ssl", false },
 	{ "/usr/share", false },
 	{ NULL, false },

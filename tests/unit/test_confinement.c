@@ -131,6 +131,92 @@ test_egress_gets_no_unix_socket_and_lives(void **state)
 }
 
 static long
+pair_of(int type)
+{
+	int pair[2];
+
+	return syscall(SYS_socketpair, AF_UNIX, type | SOCK_CLOEXEC, 0, pair);
+}
+
+static long
+pair_dgram(void)
+{
+	return pair_of(SOCK_DGRAM);
+}
+
+static long
+pair_raw(void)
+{
+	return pair_of(SOCK_RAW);
+}
+
+static long
+pair_stream(void)
+{
+	return pair_of(SOCK_STREAM);
+}
+
+static long
+pair_seqpacket(void)
+{
+	return pair_of(SOCK_SEQPACKET);
+}
+
+/*
+ * One end of such a pair could send to any socket of datagrams of the host: of
+ * a file system, or an abstract one.
+ */
+static void
+test_nobody_has_sockets_that_reach_others(void **state)
+{
+	static const struct crb_try must_not[] = { { "dgram", pair_dgram },
+		{ "raw", pair_raw }, { NULL, NULL } };
+	static const struct crb_try bus[] = { { "seqpacket", pair_seqpacket },
+		{ NULL, NULL } };
+	static const struct crb_try wake[] = { { "stream", pair_stream },
+		{ NULL, NULL } };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(all); i++)
+		crb_all_killed(all[i], must_not);
+	crb_all_made(&crb_supervisor_confinement, bus);
+	crb_all_made(&crb_core_confinement, bus);
+	crb_all_made(&crb_egress_confinement, wake);
+}
+
+static long
+chmod_all(void)
+{
+	return syscall(SYS_fchmod, -1, 0644);
+}
+
+static long
+chmod_setuid(void)
+{
+	return syscall(SYS_fchmod, -1, 04600);
+}
+
+static long
+chmod_own(void)
+{
+	return syscall(SYS_fchmod, -1, 0600);
+}
+
+/* Landlock does not mind, and what the core may read may be its user's. */
+static void
+test_core_opens_no_file_to_others(void **state)
+{
+	static const struct crb_try must_not[] = { { "all", chmod_all },
+		{ "setuid", chmod_setuid }, { NULL, NULL } };
+	static const struct crb_try may[] = { { "own", chmod_own },
+		{ NULL, NULL } };
+
+	(void)state;
+	crb_all_killed(&crb_core_confinement, must_not);
+	crb_all_made(&crb_core_confinement, may);
+}
+
+static long
 clone3(void)
 {
 	return syscall(SYS_clone3, NULL, 0);
@@ -307,6 +393,8 @@ main(void)
 		cmocka_unit_test(test_gateway_and_kdf_have_no_files),
 		cmocka_unit_test(test_egress_reads_files_and_writes_none),
 		cmocka_unit_test(test_egress_gets_no_unix_socket_and_lives),
+		cmocka_unit_test(test_nobody_has_sockets_that_reach_others),
+		cmocka_unit_test(test_core_opens_no_file_to_others),
 		cmocka_unit_test(test_threads_are_started_by_clone_only),
 		cmocka_unit_test(test_only_the_supervisor_signals_others),
 		cmocka_unit_test(test_all_may_work),
