@@ -238,7 +238,7 @@ open_folder_of(const char *path)
 }
 
 static enum crb_status
-draft_write(struct draft *draft, const void *bytes, size_t len, mode_t mode,
+draft_write(struct draft *draft, const struct crb_io_replacement *how,
     struct crb_err *err)
 {
 	char suffix[13], name[sizeof(draft->name)];
@@ -251,22 +251,26 @@ draft_write(struct draft *draft, const void *bytes, size_t len, mode_t mode,
 	    -1)
 		return crb_err_errno(err, "a temporary file beside it");
 	memcpy(draft->name, name, sizeof(name));
-	if (crb_io_write(fd, bytes, len, CRB_FOREVER, err) != CRB_OK)
+	if (crb_io_write(fd, how->bytes, how->len, CRB_FOREVER, err) != CRB_OK)
 		return err->status;
 	/* The umask does not decide, and fsync() before rename() does. */
-	if (fchmod(fd, mode) != 0 || fsync(fd) != 0)
+	if ((how->group != (gid_t)-1 &&
+		fchown(fd, (uid_t)-1, how->group) != 0) ||
+	    fchmod(fd, how->mode) != 0 || fsync(fd) != 0)
 		return crb_err_errno(err, "writing to disk");
 	return CRB_OK;
 }
 
 static enum crb_status
-replace(int folder, const char *name, const void *bytes, size_t len,
-    mode_t mode, struct crb_err *err)
+replace(int folder, const char *name, const struct crb_io_replacement *how,
+    struct crb_err *err)
 {
 	__attribute__((
 	    cleanup(draft_discard))) struct draft draft = { .folder = folder };
 
-	if (draft_write(&draft, bytes, len, mode, err) != CRB_OK)
+	if (draft_write(&draft, how, err) != CRB_OK ||
+	    (how->check != NULL &&
+		how->check(how->ctx, folder, name, err) != CRB_OK))
 		return err->status;
 	if (renameat(folder, draft.name, folder, name) != 0)
 		return crb_err_errno(err, "rename");
@@ -277,8 +281,8 @@ replace(int folder, const char *name, const void *bytes, size_t len,
 }
 
 enum crb_status
-crb_io_write_file(const char *path, const void *bytes, size_t len, mode_t mode,
-    struct crb_err *err)
+crb_io_replace_file(const char *path,
+    const struct crb_io_replacement *replacement, struct crb_err *err)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash != NULL ? slash + 1 : path;
@@ -289,9 +293,20 @@ crb_io_write_file(const char *path, const void *bytes, size_t len, mode_t mode,
 		    err, CRB_ERR_INVALID, "%s: not a file", path);
 	if ((folder = open_folder_of(path)) == -1)
 		return open_error(path, err);
-	if (replace(folder, name, bytes, len, mode, err) != CRB_OK)
+	if (replace(folder, name, replacement, err) != CRB_OK)
 		return crb_err_context(err, "%s", path);
 	return CRB_OK;
+}
+
+enum crb_status
+crb_io_write_file(const char *path, const void *bytes, size_t len, mode_t mode,
+    struct crb_err *err)
+{
+	const struct crb_io_replacement replacement = {
+		.bytes = bytes, .len = len, .mode = mode, .group = (gid_t)-1
+	};
+
+	return crb_io_replace_file(path, &replacement, err);
 }
 
 static enum crb_status

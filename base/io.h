@@ -35,6 +35,20 @@ CRB_NODISCARD enum crb_status crb_io_read_file(
 CRB_NODISCARD enum crb_status crb_io_write_file(const char *path,
     const void *bytes, size_t len, mode_t mode, struct crb_err *err);
 
+/* The same, with more to say about it. */
+struct crb_io_replacement {
+	const void *bytes;
+	size_t len;
+	mode_t mode;
+	gid_t group; /* (gid_t)-1: as it comes */
+	/* A last look at `name` in the folder, before it is replaced. */
+	enum crb_status (*check)(
+	    const void *ctx, int folder, const char *name, struct crb_err *err);
+	const void *ctx;
+};
+CRB_NODISCARD enum crb_status crb_io_replace_file(const char *path,
+    const struct crb_io_replacement *replacement, struct crb_err *err);
+
 /*
  * One packet with at most one descriptor, on a SOCK_SEQPACKET or stream
  * socket.  Sending never blocks: CRB_ERR_LIMIT when the socket is full.

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -96,30 +95,27 @@ same_file(const struct stat *a, const struct stat *b)
 	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-/* `name` in a folder; the folder may be AT_FDCWD. */
+/* Before anything is done, and once more at the last moment. */
 static enum crb_status
-check_ours(const struct crb_original *original, int folder, const char *name,
-    struct crb_err *err)
+check_ours(const void *ctx, int folder, const char *name, struct crb_err *err)
 {
+	const struct crb_original *original = ctx;
 	struct stat now;
 
 	if (fstatat(folder, name, &now, AT_SYMLINK_NOFOLLOW) == -1)
-		return crb_err_errno(err, "%s", original->path);
+		return crb_err_errno(err, "looking at it");
 	if (original->link || S_ISLNK(now.st_mode))
 		return crb_err_set(err, CRB_ERR_INVALID,
-		    "%s: a symbolic link; remove it there by hand",
-		    original->path);
+		    "a symbolic link; remove it there by hand");
 	if (now.st_uid != geteuid())
 		return crb_err_set(err, CRB_ERR_INVALID,
-		    "%s: somebody else's file; left as it is", original->path);
+		    "somebody else's file; left as it is");
 	if (now.st_nlink != 1)
 		return crb_err_set(err, CRB_ERR_INVALID,
-		    "%s: has another name (a hard link), where it would stay",
-		    original->path);
+		    "has another name (a hard link), where it would stay");
 	if (!same_file(&original->seen, &now))
 		return crb_err_set(err, CRB_ERR_EXISTS,
-		    "%s: changed since it was read; left as it is",
-		    original->path);
+		    "changed since it was read; left as it is");
 	return CRB_OK;
 }
 
@@ -200,72 +196,21 @@ crb_original_edit(crb_import_fn *parse, struct crb_buf *text,
 	return CRB_OK;
 }
 
-/* A file beside the one to replace; removed unless it took its place. */
-struct draft {
-	int folder;
-	char name[32]; /* empty once there is nothing left */
-};
-
-static void
-draft_discard(const struct draft *draft)
-{
-	if (draft->name[0] != '\0')
-		(void)unlinkat(draft->folder, draft->name, 0);
-}
-
-static enum crb_status
-draft_write(struct draft *draft, const struct crb_buf *text,
-    const struct stat *like, struct crb_err *err)
-{
-	CRB_AUTO_FD int fd = -1;
-	char suffix[13], name[sizeof(draft->name)];
-
-	crb_text_random(suffix, sizeof(suffix) - 1);
-	(void)snprintf(name, sizeof(name), ".crb-%s.tmp", suffix);
-	fd = openat(draft->folder, name,
-	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd == -1)
-		return crb_err_errno(err, "a file beside it");
-	memcpy(draft->name, name, sizeof(name));
-	if (crb_io_write(fd, crb_buf_text(text), text->len, CRB_FOREVER, err) !=
-	    CRB_OK)
-		return err->status;
-	if ((like->st_gid != getegid() &&
-		fchown(fd, (uid_t)-1, like->st_gid) == -1) ||
-	    fchmod(fd, like->st_mode & 07777) == -1 || fsync(fd) == -1)
-		return crb_err_errno(err, "a file beside it");
-	return CRB_OK;
-}
-
 static enum crb_status
 replace(const struct crb_original *original, const struct crb_buf *text,
     struct crb_err *err)
 {
-	char folder_path[CRB_PATH_MAX], name_path[CRB_PATH_MAX];
-	CRB_AUTO_FD int folder = -1;
-	const char *name;
+	gid_t group = original->seen.st_gid;
+	const struct crb_io_replacement replacement = {
+		.bytes = crb_buf_text(text),
+		.len = text->len,
+		.mode = original->seen.st_mode & 07777,
+		.group = group != getegid() ? group : (gid_t)-1,
+		.check = check_ours,
+		.ctx = original,
+	};
 
-	memcpy(folder_path, original->path, sizeof(folder_path));
-	memcpy(name_path, original->path, sizeof(name_path));
-	name = basename(name_path);
-	folder = open(dirname(folder_path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder == -1)
-		return crb_err_errno(err, "%s: its folder", original->path);
-
-	__attribute__((
-	    cleanup(draft_discard))) struct draft draft = { .folder = folder };
-
-	if (draft_write(&draft, text, &original->seen, err) != CRB_OK)
-		return crb_err_context(err, "%s", original->path);
-	/* Once more, at the last moment, and in the folder that it will be. */
-	if (check_ours(original, folder, name, err) != CRB_OK)
-		return err->status;
-	if (renameat(folder, draft.name, folder, name) == -1)
-		return crb_err_errno(err, "%s", original->path);
-	draft.name[0] = '\0';
-	if (fsync(folder) == -1)
-		return crb_err_errno(err, "%s: its folder", original->path);
-	return CRB_OK;
+	return crb_io_replace_file(original->path, &replacement, err);
 }
 
 enum crb_status
@@ -277,8 +222,9 @@ crb_original_cut(const struct crb_original *original,
 	CRB_AUTO_FD int fd = -1;
 	struct stat now;
 
-	if (check_ours(original, AT_FDCWD, original->path, err) != CRB_OK ||
-	    open_it(original->path, O_NOFOLLOW, &fd, err) != CRB_OK ||
+	if (check_ours(original, AT_FDCWD, original->path, err) != CRB_OK)
+		return crb_err_context(err, "%s", original->path);
+	if (open_it(original->path, O_NOFOLLOW, &fd, err) != CRB_OK ||
 	    check_no_list(fd, original->path, err) != CRB_OK ||
 	    read_it(fd, original->path, &text, &now, err) != CRB_OK)
 		return err->status;
