@@ -65,7 +65,7 @@ crb_audit_public_have(const char *audit_folder,
 	crb_buf_char(&buf, '\n');
 	if ((status = crb_buf_check(&buf, "the public key", err)) != CRB_OK)
 		return status;
-	return crb_io_write_file(path, buf.data, buf.len, 0644, err);
+	return crb_io_write_file(path, buf.data, buf.len, 0600, err);
 }
 
 enum crb_status
