@@ -178,6 +178,29 @@ a_folder_that_is_swapped_leads_nowhere_else(void **state)
 	holds("theirs/netrc", TEXT);
 }
 
+/* There new files get the folder's group, for which the mode was not meant. */
+static void
+the_group_stays_in_a_setgid_folder(void **state)
+{
+	CRB_AUTO_FOUND struct crb_found_list list = { 0 };
+	struct crb_original original;
+	char folder[64], path[64];
+	struct stat st;
+
+	(void)state;
+	path_of("theirs", folder);
+	path_of("theirs/netrc", path);
+	if (chown(folder, (uid_t)-1, 12345) != 0)
+		skip();
+	assert_int_equal(chmod(folder, 02700), 0);
+	assert_int_equal(chmod(path, 0640), 0);
+	read_it(&original, &list);
+	assert_int_equal(cut_first(&original, &list), CRB_OK);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_gid, getegid());
+	assert_int_equal(st.st_mode & 07777, 0640);
+}
+
 /* What is said to come from a file must be there to be cut. */
 static void
 a_file_with_an_error_yields_nothing(void **state)
@@ -207,6 +230,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_folder_that_is_swapped_leads_nowhere_else, set_up,
 		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    the_group_stays_in_a_setgid_folder, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_file_with_an_error_yields_nothing, set_up, tear_down),
 	};

@@ -200,12 +200,11 @@ static enum crb_status
 replace(const struct crb_original *original, const struct crb_buf *text,
     struct crb_err *err)
 {
-	gid_t group = original->seen.st_gid;
 	const struct crb_io_replacement replacement = {
 		.bytes = crb_buf_text(text),
 		.len = text->len,
 		.mode = original->seen.st_mode & 07777,
-		.group = group != getegid() ? group : (gid_t)-1,
+		.group = original->seen.st_gid,
 		.check = check_ours,
 		.ctx = original,
 	};
