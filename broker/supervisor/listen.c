@@ -26,9 +26,28 @@ draft_discard(const struct draft *draft)
 		(void)unlinkat(draft->dir, draft->name, 0);
 }
 
+/*
+ * The name is born with its mode: whoever can write in the folder all the same
+ * (a container with the owner's uid) could put a link in its place before it
+ * were changed.
+ */
+static int
+bind_with(int sock, const struct sockaddr_un *address, mode_t mode)
+{
+	mode_t before;
+	int result;
+
+	if (fchmod(sock, mode) != 0)
+		return -1;
+	before = umask(0);
+	result = bind(sock, (const struct sockaddr *)address, sizeof(*address));
+	(void)umask(before);
+	return result;
+}
+
 /* By way of /proc, since sun_path is shorter than paths are. */
 static enum crb_status
-bind_at(int sock, int dir, const char *name, struct crb_err *err)
+bind_at(int sock, int dir, const char *name, mode_t mode, struct crb_err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int n = snprintf(address.sun_path, sizeof(address.sun_path),
@@ -37,7 +56,7 @@ bind_at(int sock, int dir, const char *name, struct crb_err *err)
 	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
 		return crb_err_set(
 		    err, CRB_ERR_TOO_LARGE, "%s: too long for a socket", name);
-	if (bind(sock, (const struct sockaddr *)&address, sizeof(address)) != 0)
+	if (bind_with(sock, &address, mode) != 0)
 		return crb_err_errno(err, "%s: bind", name);
 	return CRB_OK;
 }
@@ -56,13 +75,11 @@ crb_listen(int dir, const char *name, const struct crb_listen *how, int *out,
 	if ((sock = socket(
 		 AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) == -1)
 		return crb_err_errno(err, "%s: socket", name);
-	if (bind_at(sock, dir, new, err) != CRB_OK)
+	if (bind_at(sock, dir, new, how->mode, err) != CRB_OK)
 		return err->status;
 	draft.name = new;
-	if (fchmodat(dir, new, how->mode, 0) != 0 ||
-	    (how->owner != CRB_OWNER_SELF &&
-		fchownat(
-		    dir, new, how->owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) != 0))
+	if (how->owner != CRB_OWNER_SELF &&
+	    fchownat(dir, new, how->owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) != 0)
 		return crb_err_errno(err, "%s: giving it to its owner", name);
 	if (!how->descriptors)
 		(void)setsockopt(

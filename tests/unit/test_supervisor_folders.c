@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "broker/supervisor/folders.h"
+#include "broker/supervisor/listen.h"
 
 #define SELF UINT32_MAX
 #define ID ((struct crb_slice){ "abcDEF12", 8 })
@@ -251,6 +254,52 @@ links_in_a_folder_are_replaced_not_followed(void **state)
 	(void)close(outside);
 }
 
+struct swapper {
+	pthread_t thread;
+	atomic_bool stop;
+	const char *target;
+};
+
+/* As one does who has the folder writable in his container, and its uid. */
+static void *
+swap(void *ctx)
+{
+	struct swapper *swapper = ctx;
+
+	while (!atomic_load(&swapper->stop)) {
+		(void)!symlinkat(swapper->target, sessions, "abcDEF12/draft");
+		(void)!renameat(sessions, "abcDEF12/draft", sessions,
+		    "abcDEF12/endpoint.sock" CRB_LISTEN_NEW);
+	}
+	return NULL;
+}
+
+static void
+a_socket_that_becomes_a_link_is_not_followed(void **state)
+{
+	struct swapper swapper = { .stop = false };
+	CRB_AUTO_FD int outside = -1;
+	char target[128];
+
+	(void)state;
+	(void)snprintf(target, sizeof(target), "%s/outside", root);
+	swapper.target = target;
+	outside = openat(
+	    sessions, "outside", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	assert_int_equal(fchmod(outside, 0644), 0);
+	assert_int_equal(mkdirat(sessions, "abcDEF12", 0700), 0);
+	assert_int_equal(
+	    pthread_create(&swapper.thread, NULL, swap, &swapper), 0);
+	for (int i = 0; i < 5000 && mode_of("outside") == 0644; i++) {
+		CRB_AUTO_FD int listener = -1;
+
+		(void)!crb_folder_open(sessions, ID, SELF, &listener, &err);
+	}
+	atomic_store(&swapper.stop, true);
+	assert_int_equal(pthread_join(swapper.thread, NULL), 0);
+	assert_int_equal(mode_of("outside"), 0644);
+}
+
 #define OTHER 4711
 
 static void
@@ -298,6 +347,7 @@ main(void)
 		IN_ROOT(an_id_that_is_a_path_is_refused),
 		IN_ROOT(a_link_in_a_folders_place_is_not_followed),
 		IN_ROOT(links_in_a_folder_are_replaced_not_followed),
+		IN_ROOT(a_socket_that_becomes_a_link_is_not_followed),
 		IN_ROOT(only_root_gives_a_folder_to_somebody_else),
 	};
 
