@@ -311,7 +311,7 @@ crb_options_help(const struct crb_option *table, FILE *to)
 		(void)fprintf(to, "%s%s%*s  %s", head, len > width ? "\n" : "",
 		    len > width ? width : width - len, "",
 		    option->help != NULL ? option->help : "");
-		if (option->preset != NULL)
+		if (option->preset != NULL && !option->unset)
 			(void)fprintf(to, " (default %s)", option->preset);
 		(void)fputc('\n', to);
 	}

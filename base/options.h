@@ -43,6 +43,7 @@ struct crb_option {
 	bool required;
 	int64_t min, max;   /* number, duration, size; both 0: unbounded */
 	const char *preset; /* the default, in the option's own syntax */
+	bool unset;         /* the default stands for "not given" */
 	const char *const *choices; /* NULL-terminated */
 	const char *value;          /* what help calls the value: "PID" */
 	const char *help;           /* one line */

@@ -52,6 +52,7 @@ static const struct crb_option show_options[] = {
 	    .offset = AT(since),
 	    .value = "DURATION",
 	    .preset = "0s",
+	    .unset = true,
 	    .help = "of the last 2h, 7d, ...; 0s: all" },
 	{ .name = "most",
 	    .letter = 'n',

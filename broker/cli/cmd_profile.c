@@ -48,6 +48,7 @@ static const struct crb_option add_options[] = {
 	    .offset = AT(ttl),
 	    .value = "DURATION",
 	    .preset = "0s",
+	    .unset = true,
 	    .help = "how long its sessions live; 0s: the usual time" },
 	{ .name = "replace",
 	    .type = CRB_OPTION_FLAG,

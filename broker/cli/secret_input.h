@@ -25,7 +25,7 @@ struct crb_secret_source {
 	{                                                                      \
 		.name = "secret-fd", .type = CRB_OPTION_NUMBER,                \
 		.offset = offsetof(owner, field.fd), .value = "FD", .min = -1, \
-		.max = 65535, .preset = "-1",                                  \
+		.max = 65535, .preset = "-1", .unset = true,                   \
 		.help = "read the secret from this descriptor"                 \
 	}
 

@@ -46,7 +46,7 @@ struct crb_session_request {
 	{                                                                        \
 		.name = "ttl", .type = CRB_OPTION_DURATION,                      \
 		.offset = offsetof(owner, field.ttl), .value = "DURATION",       \
-		.preset = "0s",                                                  \
+		.preset = "0s", .unset = true,                                   \
 		.help = "how long it lives at most; 0s: the usual time"          \
 	}
 
