@@ -373,6 +373,8 @@ on_listener(void *ctx, int listener, unsigned events)
 
 	(void)events;
 	if (crb_discards_full(admin->discards)) {
+		/* Or whoever sends what lingers keeps everybody out. */
+		crb_discards_hurry(admin->discards);
 		pause_accepting(
 		    admin, "descriptors that clients sent do not close");
 		return;

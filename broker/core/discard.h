@@ -19,8 +19,15 @@ CRB_NODISCARD enum crb_status crb_discards_new(
 /* Threads that wait go on with what they have. */
 void crb_discards_free(struct crb_discards *discards);
 
+/* How many threads wait. */
+unsigned crb_discards_waiting(const struct crb_discards *discards);
 /* Too many threads wait: accept nothing that would have to be closed. */
 bool crb_discards_full(const struct crb_discards *discards);
+/*
+ * Let those that wait for sockets which linger wait no longer: what they close
+ * is closed behind them.  One that was not waiting yet is for the next time.
+ */
+void crb_discards_hurry(struct crb_discards *discards);
 
 /*
  * `sock` is taken, and `junk` (-1: none), which came over it; NULL is fine.

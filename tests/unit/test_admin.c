@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -9,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "broker/core/discard.h"
 #include "tests/fakes/world.h"
 
 static struct world world;
@@ -323,14 +325,11 @@ make_lingering(int *listener, int *other)
 	return fd;
 }
 
+/* `sock` has a descriptor to take, with each of `count` bytes. */
 static void
-what_does_not_close_at_once_holds_up_nobody(void **state)
+send_lingering(int sock, unsigned count, int *listener, int *other)
 {
-	int listener[3], other[3], clients[3];
-	int64_t before;
-
-	(void)state;
-	for (int i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		int fd = make_lingering(&listener[i], &other[i]);
 		char control[CMSG_SPACE(sizeof(int))] = { 0 };
 		struct iovec byte = { (char[]){ ' ' }, 1 };
@@ -344,10 +343,22 @@ what_does_not_close_at_once_holds_up_nobody(void **state)
 		at->cmsg_type = SCM_RIGHTS;
 		at->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(at), &fd, sizeof(int));
+		assert_int_equal(sendmsg(sock, &msg, 0), 1);
+		(void)close(fd);
+	}
+}
+
+static void
+what_does_not_close_at_once_holds_up_nobody(void **state)
+{
+	int listener[3], other[3], clients[3];
+	int64_t before;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
 		clients[i] = i == 1 ? world_connect_proven(&world)
 				    : world_connect(&world);
-		assert_int_equal(sendmsg(clients[i], &msg, 0), 1);
-		(void)close(fd);
+		send_lingering(clients[i], 1, &listener[i], &other[i]);
 	}
 	before = crb_clock_ms(CLOCK_MONOTONIC);
 	/* One is gone before it was looked at. */
@@ -366,6 +377,41 @@ what_does_not_close_at_once_holds_up_nobody(void **state)
 		(void)close(listener[i]);
 		if (i < 2)
 			(void)close(clients[i]);
+	}
+}
+
+/* Or who sends 256 of them is the last who connects. */
+static void
+what_does_not_close_at_once_can_be_hurried(void **state)
+{
+	enum { CLIENTS = 3, EACH = 4 };
+	int listener[CLIENTS * EACH], other[CLIENTS * EACH], pair[2];
+	struct crb_discards *discards;
+	int64_t before;
+	struct crb_err err;
+
+	(void)state;
+	assert_int_equal(crb_discards_new(&discards, &err), CRB_OK);
+	for (int i = 0; i < CLIENTS; i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+		send_lingering(
+		    pair[0], EACH, &listener[i * EACH], &other[i * EACH]);
+		crb_discard(discards, pair[1], NULL);
+		(void)close(pair[0]);
+	}
+	(void)poll(NULL, 0, 50);
+	assert_int_equal(crb_discards_waiting(discards), CLIENTS);
+	before = crb_clock_ms(CLOCK_MONOTONIC);
+	while (crb_discards_waiting(discards) > 0 &&
+	    crb_clock_ms(CLOCK_MONOTONIC) - before < 10000) {
+		crb_discards_hurry(discards);
+		(void)poll(NULL, 0, 20);
+	}
+	assert_int_equal(crb_discards_waiting(discards), 0);
+	crb_discards_free(discards);
+	for (int i = 0; i < CLIENTS * EACH; i++) {
+		(void)close(other[i]);
+		(void)close(listener[i]);
 	}
 }
 
@@ -458,6 +504,7 @@ main(void)
 		TEST(only_the_hosts_own_namespaces_let_a_client_in),
 		TEST(descriptors_that_come_later_end_the_connection),
 		TEST(what_does_not_close_at_once_holds_up_nobody),
+		TEST(what_does_not_close_at_once_can_be_hurried),
 		TEST(a_client_that_does_not_read_holds_up_nobody),
 		TEST(a_secret_is_not_repeated_when_it_is_refused),
 		TEST(status_says_how_it_is),
