@@ -218,6 +218,8 @@ become_bwrap(const char *bwrap, int output)
 	    dup2(output, STDOUT_FILENO) == -1 ||
 	    dup2(output, STDERR_FILENO) == -1)
 		_exit(126);
+	/* It could close its output, and stay. */
+	(void)alarm(BWRAP_MS / 1000);
 	(void)execve(bwrap, (char *const *)(uintptr_t)argv,
 	    (char *const *)(uintptr_t)environment);
 	_exit(127);
