@@ -9,7 +9,7 @@
 #define BURST 20
 #define EACH_US 10000000
 
-/* That of this uid, or the one that was silent longest, as a new one. */
+/* That of this uid, or the one that was silent longest, as it stands. */
 static struct crb_refusal_user *
 find(struct crb_refusals *refusals, uid_t uid)
 {
@@ -23,7 +23,8 @@ find(struct crb_refusals *refusals, uid_t uid)
 		if (!user->used || (oldest->used && user->last < oldest->last))
 			oldest = user;
 	}
-	*oldest = (struct crb_refusal_user){ .used = true, .uid = uid };
+	oldest->used = true;
+	oldest->uid = uid;
 	return oldest;
 }
 
@@ -57,18 +58,29 @@ record(
 		(void)!crb_audit_record(core->audit, &event, &err);
 }
 
-void
-crb_refusal_record(struct crb_core *core, struct crb_refusals *refusals,
-    const struct crb_refusal *refusal)
+bool
+crb_refusal_due(
+    struct crb_refusals *refusals, uid_t uid, int64_t now, uint64_t *left_out)
 {
-	int64_t now = crb_loop_now(core->loop);
-	struct crb_refusal_user *user = find(refusals, refusal->uid);
+	struct crb_refusal_user *user = find(refusals, uid);
 
 	user->last = now;
 	if (!crb_rate_take(&user->rate, now, EACH_US, BURST)) {
 		user->left_out++;
-		return;
+		return false;
 	}
-	record(core, refusal, user->left_out);
+	*left_out = user->left_out;
 	user->left_out = 0;
+	return true;
+}
+
+void
+crb_refusal_record(struct crb_core *core, struct crb_refusals *refusals,
+    const struct crb_refusal *refusal)
+{
+	uint64_t left_out;
+
+	if (crb_refusal_due(
+		refusals, refusal->uid, crb_loop_now(core->loop), &left_out))
+		record(core, refusal, left_out);
 }

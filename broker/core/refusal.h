@@ -34,6 +34,14 @@ struct crb_refusal {
 	const char *session;
 	const struct crb_err *why;
 };
+/*
+ * Whether one of this user is recorded now; *left_out is how many were not
+ * before it.  `now` is the loop's clock, ms.  More users than there are places
+ * share them: one has as many uids as he maps into his namespaces.
+ */
+bool crb_refusal_due(
+    struct crb_refusals *refusals, uid_t uid, int64_t now, uint64_t *left_out);
+
 void crb_refusal_record(struct crb_core *core, struct crb_refusals *refusals,
     const struct crb_refusal *refusal);
 
