@@ -90,11 +90,16 @@ bool crb_call_owns(
  */
 CRB_NODISCARD enum crb_status crb_call_session(const struct crb_call *call,
     const char *id, struct crb_session **out, struct crb_err *err);
-/* CRB_ERR_ROLE unless the caller may issue from it, or grant it. */
+/*
+ * CRB_ERR_ROLE unless the caller may issue from it, or grant it.  Asked before
+ * it is looked up: what there is besides is nothing to him.  One that could be
+ * nobody's name is left to that.
+ */
 CRB_NODISCARD enum crb_status crb_call_may_profile(
     const struct crb_call *call, const char *profile, struct crb_err *err);
+/* `grant` is "NAME[:SCOPE]". */
 CRB_NODISCARD enum crb_status crb_call_may_grant(
-    const struct crb_call *call, const char *credential, struct crb_err *err);
+    const struct crb_call *call, const char *grant, struct crb_err *err);
 /* Log and audit that a call was refused; `session` may be NULL. */
 void crb_call_refused(const struct crb_call *call, const char *session,
     const struct crb_err *why);

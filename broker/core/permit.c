@@ -1,7 +1,10 @@
 #include <stdlib.h>
 
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "broker/core/admin_client.h"
 #include "broker/core/session.h"
+#include "policy/scope.h"
 
 /* What the caller's role lets a call do, beyond its method. */
 
@@ -52,18 +55,22 @@ enum crb_status
 crb_call_may_profile(
     const struct crb_call *call, const char *profile, struct crb_err *err)
 {
-	if (crb_access_profile(&call->access, profile))
+	if (crb_access_profile(&call->access, profile) || !crb_name_ok(profile))
 		return CRB_OK;
 	return not_listed(call, "profile", profile, err);
 }
 
 enum crb_status
 crb_call_may_grant(
-    const struct crb_call *call, const char *credential, struct crb_err *err)
+    const struct crb_call *call, const char *grant, struct crb_err *err)
 {
-	if (crb_access_credential(&call->access, credential))
-		return CRB_OK;
-	return not_listed(call, "credential", credential, err);
+	CRB_AUTO_FREE char *name = NULL, *scope = NULL;
+	enum crb_status status = crb_grant_split(grant, &name, &scope, err);
+
+	if (status != CRB_OK || crb_access_credential(&call->access, name) ||
+	    !crb_name_ok(name))
+		return status;
+	return not_listed(call, "credential", name, err);
 }
 
 /* Somebody else's is not there, but that it was tried is worth a line. */

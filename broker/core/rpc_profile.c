@@ -249,10 +249,12 @@ crb_rpc_profile_show(struct crb_call *call)
 {
 	struct crb_profile *profile;
 	struct crb_err err;
+	const char *name;
 
-	if (find(call, &profile, &err) != CRB_OK ||
-	    (!seen(call, profile->name) &&
-		crb_call_may_profile(call, profile->name, &err) != CRB_OK))
+	if (crb_call_need_text(call, "name", &name, &err) != CRB_OK ||
+	    (!seen(call, name) &&
+		crb_call_may_profile(call, name, &err) != CRB_OK) ||
+	    find(call, &profile, &err) != CRB_OK)
 		crb_call_fail(call, &err);
 	else
 		crb_call_reply(call,

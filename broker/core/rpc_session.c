@@ -214,14 +214,14 @@ add_grant(struct crb_call *call, struct crb_session *session,
 
 	status = crb_call_need_text(call, "grant", &text, err);
 	if (status == CRB_OK)
+		status = crb_call_may_grant(call, text, err);
+	if (status == CRB_OK)
 		status = crb_grant_resolve(
 		    &core->grants, &core->credentials, text, &grant, err);
 	if (status != CRB_OK)
 		return status;
-	status = crb_call_may_grant(call, grant->credential, err);
-	if (status == CRB_OK)
-		status = crb_session_add_grant(
-		    session, session->last_grant + 1, grant, err);
+	status = crb_session_add_grant(
+	    session, session->last_grant + 1, grant, err);
 	if (status != CRB_OK)
 		crb_grant_release(grant);
 	else

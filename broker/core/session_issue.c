@@ -234,16 +234,16 @@ add_grants(struct crb_session *session, const json_t *texts,
 		if (!json_is_string(text))
 			return crb_err_set(err, CRB_ERR_INVALID,
 			    "grants: item %zu is not a text", i + 1);
+		if (call != NULL &&
+		    crb_call_may_grant(call, json_string_value(text), err) !=
+			CRB_OK)
+			return err->status;
 		status = crb_grant_resolve(&core->grants, &core->credentials,
 		    json_string_value(text), &grant, err);
 		if (status != CRB_OK)
 			return status;
-		if (call != NULL)
-			status = crb_call_may_grant(
-			    call, grant->credential, err);
-		if (status == CRB_OK)
-			status = crb_session_add_grant(
-			    session, session->last_grant + 1, grant, err);
+		status = crb_session_add_grant(
+		    session, session->last_grant + 1, grant, err);
 		if (status != CRB_OK) {
 			crb_grant_release(grant);
 			return status;
@@ -263,9 +263,10 @@ use_profile(struct issue *issue, int64_t *ttl, struct crb_err *err)
 	status = crb_call_text(issue->call, "profile", &name, err);
 	if (status != CRB_OK || name == NULL)
 		return status;
-	status = crb_profile_find(&issue->core->profiles, name, &profile, err);
+	status = crb_call_may_profile(issue->call, name, err);
 	if (status == CRB_OK)
-		status = crb_call_may_profile(issue->call, name, err);
+		status = crb_profile_find(
+		    &issue->core->profiles, name, &profile, err);
 	if (status != CRB_OK)
 		return status;
 	if ((session->profile = strdup(name)) == NULL ||

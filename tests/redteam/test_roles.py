@@ -192,6 +192,32 @@ def test_an_admin_by_group_may_all(users):
     user.call("revoke", session=given["id"])
 
 
+def test_what_an_issuer_may_not_use_is_as_if_it_were_not_there(users):
+    """Neither by what is refused nor by a hint: clod is nearly cloud."""
+    user = users(ISSUER)
+    mine = user.issue(profile="web")["id"]
+
+    def said(method, there, not_there, **params):
+        key = next(k for k, v in params.items() if v == "NAME")
+        says = [user.refused(method, **{**params, key: name})
+                .replace(name.split(":")[0], "NAME")
+                for name in (there, not_there)]
+        assert says[0] == says[1]
+        return says[0]
+    for text in [said("session.issue", "infra", "infro", profile="NAME",
+                      task="t"),
+                 said("profile.show", "infra", "infro", name="NAME")]:
+        assert "not listed" in text
+    for method, params in [("session.grant", {"session": mine,
+                                              "grant": "NAME"})]:
+        text = said(method, "cloud:" + FETCH, "clod:" + FETCH, **params)
+        assert "cloud" not in text and "not listed" in text
+    for name in ("cloud", "clod"):
+        text = user.refused("session.issue", task="t",
+                            grants=[f"{name}:repo=nonsense"])
+        assert "not listed" in text and "did you mean" not in text
+
+
 def test_who_has_no_role_is_told_and_closed(shared, users):
     user = users(NOBODY)
     message = user.refused("status")
