@@ -1,18 +1,14 @@
 #include "broker/supervisor/supervisor.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/path.h"
 #include "broker/bus/bus.h"
-#include "broker/supervisor/child.h"
+#include "broker/supervisor/children.h"
 #include "broker/supervisor/notify.h"
-#include "broker/supervisor/places.h"
 #include "broker/supervisor/reload.h"
 #include "broker/supervisor/requests.h"
 #include "broker/supervisor/runtime.h"
@@ -21,25 +17,6 @@
 #define STOP_MS 10000
 #define TERM_MS 2000
 
-enum { CORE, GATEWAY, EGRESS, CHILDREN };
-
-struct supervisor;
-
-struct child {
-	struct supervisor *supervisor;
-	const char *name; /* "gateway" */
-	const char *program;
-	enum crb_role role;
-	struct crb_user user;
-	pid_t pid;                  /* 0: not running */
-	unsigned namespaces;        /* that it is to have */
-	struct crb_spawned spawned; /* as it was last started */
-	unsigned starts;
-	int64_t since;
-	int64_t delay;          /* the last one */
-	struct crb_timer timer; /* set: it is to be started again */
-};
-
 enum phase { SERVING, STOPPING, TERMINATING, KILLING };
 
 struct supervisor {
@@ -47,7 +24,7 @@ struct supervisor {
 	struct crb_loop *loop;
 	struct crb_runtime runtime;
 	struct crb_bus *bus; /* to the core; NULL: it is not there */
-	struct child children[CHILDREN];
+	struct crb_child children[CRB_CHILDREN];
 	struct crb_requests requests;
 	enum phase phase;
 	struct crb_timer phase_timer;
@@ -65,33 +42,23 @@ static void arm_phase(
     struct supervisor *supervisor, enum phase phase, int64_t ms);
 
 static void
-child_kill(const struct child *child, int signal)
-{
-	if (child->pid != 0)
-		(void)kill(child->pid, signal);
-}
-
-static void
 kill_all(struct supervisor *supervisor, int signal)
 {
-	for (unsigned i = 0; i < CHILDREN; i++)
-		child_kill(&supervisor->children[i], signal);
+	crb_children_kill(supervisor->children, signal);
 	crb_requests_kill(&supervisor->requests, signal);
 }
 
 static bool
 all_gone(const struct supervisor *supervisor)
 {
-	for (unsigned i = 0; i < CHILDREN; i++)
-		if (supervisor->children[i].pid != 0)
-			return false;
-	return crb_requests_idle(&supervisor->requests);
+	return crb_children_gone(supervisor->children) &&
+	    crb_requests_idle(&supervisor->requests);
 }
 
 static void
-start_later(struct child *child, int64_t was_up)
+start_later(struct crb_child *child, int64_t was_up)
 {
-	struct supervisor *supervisor = child->supervisor;
+	struct supervisor *supervisor = child->ctx;
 	struct crb_err err;
 
 	child->delay = crb_restart_delay(child->delay, was_up);
@@ -104,94 +71,17 @@ start_later(struct child *child, int64_t was_up)
 	}
 }
 
-/* Every file is opened here: a core of its own user may not be able to. */
 static enum crb_status
-open_core_files(const struct crb_supervisor_options *options, int *config,
-    int *key_file, struct crb_err *err)
+start_peer(struct crb_child *child, struct crb_err *err)
 {
-	if (options->config[0] != '\0' &&
-	    crb_reload_open(options->config, config, err) != CRB_OK)
-		return err->status;
-	if (options->key_file[0] == '\0' ||
-	    crb_key_file_open(options->key_file, key_file, err) == CRB_OK)
-		return CRB_OK;
-	/* Then it serves, locked, and says why when it is unlocked. */
-	crb_log(CRB_LOG_ERROR, "key file not opened", CRB_LOG_REASON, err->msg,
-	    CRB_LOG_END);
-	return CRB_OK;
-}
-
-static enum crb_status
-spawn_core(struct child *child, int bus, struct crb_err *err)
-{
-	const struct crb_supervisor_options *options =
-	    child->supervisor->options;
-	CRB_AUTO_FD int config = -1, key_file = -1;
-	char owner[24];
-	const char *argv[] = { child->program, "--state", options->state,
-		"--runtime", options->runtime, "--config", options->config,
-		"--key-file", options->key_file, "--owner", owner, NULL };
-
-	(void)snprintf(owner, sizeof(owner), "%u", (unsigned)geteuid());
-	if (open_core_files(options, &config, &key_file, err) != CRB_OK)
-		return err->status;
-	const struct crb_spawn how = { .libexec = options->libexec,
-		.name = child->program,
-		.argv = argv,
-		.fds = { bus, config, key_file },
-		.user = child->user };
-	return crb_spawn(&how, &child->spawned, err);
-}
-
-static enum crb_status
-spawn_other(struct child *child, int bus, struct crb_err *err)
-{
-	const char *argv[] = { child->program, NULL };
-	const struct crb_spawn how = {
-		.libexec = child->supervisor->options->libexec,
-		.name = child->program,
-		.argv = argv,
-		.fds = { bus, -1, -1 },
-		.user = child->user,
-		.namespaces = child->namespaces
-	};
-
-	return crb_spawn(&how, &child->spawned, err);
-}
-
-/* A bus of the child's, and the child at its other end. */
-static enum crb_status
-spawn(struct child *child, int *bus, struct crb_err *err)
-{
-	enum crb_status status;
-	int pair[2];
-
-	if (crb_bus_pair(pair, err) != CRB_OK)
-		return err->status;
-	CRB_AUTO_FD int ours = pair[0], theirs = pair[1];
-	status = child->role == CRB_ROLE_CORE ? spawn_core(child, theirs, err)
-					      : spawn_other(child, theirs, err);
-	if (status != CRB_OK)
-		return status;
-	child->pid = child->spawned.pid;
-	child->starts++;
-	child->since = crb_loop_now(child->supervisor->loop);
-	crb_log(CRB_LOG_INFO, "child started", CRB_LOG_PROCESS, child->name,
-	    CRB_LOG_PID, (int64_t)child->pid, CRB_LOG_END);
-	*bus = CRB_STEAL_FD(ours);
-	return CRB_OK;
-}
-
-static enum crb_status
-start_peer(struct child *child, struct crb_err *err)
-{
-	struct supervisor *supervisor = child->supervisor;
+	struct supervisor *supervisor = child->ctx;
 	struct crb_msg_peer peer = { .role = (uint8_t)child->role };
 	CRB_AUTO_FD int bus = -1;
 
 	if (supervisor->bus == NULL || child->pid != 0)
 		return CRB_OK;
-	if (spawn(child, &bus, err) != CRB_OK)
+	if (crb_child_start(child, crb_loop_now(supervisor->loop), &bus, err) !=
+	    CRB_OK)
 		return err->status;
 	peer.pid = (uint32_t)child->pid;
 	peer.namespaces = (uint16_t)child->spawned.namespaces;
@@ -204,9 +94,9 @@ static void on_gone(void *ctx, const struct crb_err *why);
 static void on_drained(void *ctx);
 
 static enum crb_status
-start_core(struct child *child, struct crb_err *err)
+start_core(struct crb_child *child, struct crb_err *err)
 {
-	struct supervisor *supervisor = child->supervisor;
+	struct supervisor *supervisor = child->ctx;
 	const struct crb_bus_options options = { .loop = supervisor->loop,
 		.self = CRB_ROLE_SUPERVISOR,
 		.peer = CRB_ROLE_CORE,
@@ -216,7 +106,8 @@ start_core(struct child *child, struct crb_err *err)
 		.ctx = supervisor };
 	int bus;
 
-	if (spawn(child, &bus, err) != CRB_OK ||
+	if (crb_child_start(child, crb_loop_now(supervisor->loop), &bus, err) !=
+		CRB_OK ||
 	    crb_bus_new(bus, &options, &supervisor->bus, err) != CRB_OK)
 		return err->status;
 	return crb_bus_send(supervisor->bus, CRB_MSG_ADMIN,
@@ -228,8 +119,8 @@ start_core(struct child *child, struct crb_err *err)
 static void
 child_start(void *ctx)
 {
-	struct child *child = ctx;
-	struct supervisor *supervisor = child->supervisor;
+	struct crb_child *child = ctx;
+	struct supervisor *supervisor = child->ctx;
 	enum crb_status status;
 	struct crb_err err;
 
@@ -242,12 +133,12 @@ child_start(void *ctx)
 		    child->name, CRB_LOG_REASON, err.msg, CRB_LOG_END);
 		/* One that runs without its bus is started again when reaped.
 		 */
-		child_kill(child, SIGKILL);
+		crb_child_kill(child, SIGKILL);
 		if (child->pid == 0)
 			start_later(child, 0);
 	} else if (child->role == CRB_ROLE_CORE) {
-		child_start(&supervisor->children[GATEWAY]);
-		child_start(&supervisor->children[EGRESS]);
+		child_start(&supervisor->children[CRB_CHILD_GATEWAY]);
+		child_start(&supervisor->children[CRB_CHILD_EGRESS]);
 	}
 }
 
@@ -259,10 +150,10 @@ drop_core(struct supervisor *supervisor)
 	supervisor->bus = NULL;
 	/* The next one reads the configuration as it starts. */
 	crb_reload_forget(&supervisor->reload);
-	for (unsigned i = GATEWAY; i < CHILDREN; i++) {
+	for (unsigned i = CRB_CHILD_GATEWAY; i < CRB_CHILDREN; i++) {
 		crb_timer_clear(
 		    supervisor->loop, &supervisor->children[i].timer);
-		child_kill(&supervisor->children[i], SIGKILL);
+		crb_child_kill(&supervisor->children[i], SIGKILL);
 	}
 }
 
@@ -280,14 +171,14 @@ on_gone(void *ctx, const struct crb_err *why)
 	    CRB_LOG_WARN, "core lost", CRB_LOG_REASON, why->msg, CRB_LOG_END);
 	crb_notify_say(
 	    &supervisor->notify, "STATUS=The core is being started again");
-	child_kill(&supervisor->children[CORE], SIGKILL);
+	crb_child_kill(&supervisor->children[CRB_CHILD_CORE], SIGKILL);
 	drop_core(supervisor);
 }
 
 static void
-child_ended(struct child *child, int status)
+child_ended(struct crb_child *child, int status)
 {
-	struct supervisor *supervisor = child->supervisor;
+	struct supervisor *supervisor = child->ctx;
 
 	crb_child_log_end(
 	    child->name, child->pid, status, supervisor->phase != SERVING);
@@ -316,7 +207,7 @@ static void
 reaped(struct supervisor *supervisor, pid_t pid, int status)
 {
 	crb_requests_reaped(&supervisor->requests, pid, status);
-	for (unsigned i = 0; i < CHILDREN; i++)
+	for (unsigned i = 0; i < CRB_CHILDREN; i++)
 		if (supervisor->children[i].pid == pid)
 			child_ended(&supervisor->children[i], status);
 }
@@ -365,9 +256,9 @@ on_ready(struct supervisor *supervisor, const struct crb_msg_ready *ready)
 static void
 end_lost(struct supervisor *supervisor, pid_t pid)
 {
-	for (unsigned i = GATEWAY; i < CHILDREN; i++)
+	for (unsigned i = CRB_CHILD_GATEWAY; i < CRB_CHILDREN; i++)
 		if (pid != 0 && supervisor->children[i].pid == pid)
-			child_kill(&supervisor->children[i], SIGKILL);
+			crb_child_kill(&supervisor->children[i], SIGKILL);
 }
 
 static void
@@ -416,7 +307,7 @@ stop(struct supervisor *supervisor)
 
 	crb_log(CRB_LOG_INFO, "stopping", CRB_LOG_END);
 	crb_notify_say(&supervisor->notify, "STOPPING=1\nSTATUS=Stopping");
-	for (unsigned i = 0; i < CHILDREN; i++)
+	for (unsigned i = 0; i < CRB_CHILDREN; i++)
 		crb_timer_clear(
 		    supervisor->loop, &supervisor->children[i].timer);
 	if (supervisor->bus == NULL ||
@@ -488,58 +379,15 @@ watch_signals(struct supervisor *supervisor, struct crb_err *err)
 	    supervisor->loop, stops, 2, on_stop_signal, supervisor, err);
 }
 
-/* Told here rather than by a child that never comes up. */
-static enum crb_status
-check_programs(const struct supervisor *supervisor, struct crb_err *err)
-{
-	static const char *const names[] = { "credbroker-core",
-		"credbroker-gateway", "credbroker-egress", "credbroker-kdf" };
-	char path[CRB_PATH_MAX];
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (crb_path_join(path, supervisor->options->libexec, names[i],
-			err) != CRB_OK)
-			return err->status;
-		if (access(path, X_OK) != 0)
-			return crb_err_errno(err, "%s", path);
-	}
-	return CRB_OK;
-}
-
 static void
 init(
     struct supervisor *supervisor, const struct crb_supervisor_options *options)
 {
-	static const struct child children[CHILDREN] = {
-		[CORE] = { .name = "core",
-		    .program = "credbroker-core",
-		    .role = CRB_ROLE_CORE },
-		[GATEWAY] = { .name = "gateway",
-		    .program = "credbroker-gateway",
-		    .namespaces = CRB_APART_ALL,
-		    .role = CRB_ROLE_GATEWAY },
-		[EGRESS] = { .name = "egress",
-		    .program = "credbroker-egress",
-		    /* It keeps the network. */
-		    .namespaces = CRB_APART_ALL & ~(unsigned)CRB_APART_NET,
-		    .role = CRB_ROLE_EGRESS },
-	};
-
-	const struct crb_user *users[CHILDREN] = { [CORE] = &options->core,
-		[GATEWAY] = &options->gateway,
-		[EGRESS] = &options->egress };
-
 	*supervisor = (struct supervisor){ .options = options,
 		.runtime = CRB_RUNTIME_NONE,
 		.notify = CRB_NOTIFY_NONE };
-	for (unsigned i = 0; i < CHILDREN; i++) {
-		struct child *child = &supervisor->children[i];
-
-		*child = children[i];
-		child->supervisor = supervisor;
-		child->user = *users[i];
-		crb_timer_init(&child->timer, child_start, child);
-	}
+	crb_children_init(
+	    supervisor->children, options, child_start, supervisor);
 	crb_timer_init(&supervisor->phase_timer, on_phase_end, supervisor);
 	supervisor->reload = (struct crb_reload){ .notify = &supervisor->notify,
 		.config = options->config };
@@ -561,7 +409,7 @@ crb_supervisor_run(
 	__attribute__((cleanup(clear))) struct supervisor supervisor;
 
 	init(&supervisor, options);
-	if (check_programs(&supervisor, err) != CRB_OK ||
+	if (crb_children_check(options, err) != CRB_OK ||
 	    crb_notify_open(options->notify, &supervisor.notify, err) !=
 		CRB_OK ||
 	    crb_runtime_open(options->runtime, options->admin_for_others,
@@ -572,7 +420,7 @@ crb_supervisor_run(
 	supervisor.requests.libexec = options->libexec;
 	supervisor.requests.user = options->core;
 	supervisor.requests.sessions = supervisor.runtime.sessions;
-	child_start(&supervisor.children[CORE]);
+	child_start(&supervisor.children[CRB_CHILD_CORE]);
 	crb_watchdog_start(&supervisor.watchdog, supervisor.loop,
 	    &supervisor.notify, options->watchdog_usec);
 	if (crb_loop_run(supervisor.loop, err) != CRB_OK)
