@@ -276,9 +276,9 @@ client_cleanup(struct crb_admin_client **client)
 	free(*client);
 }
 
-static enum crb_status
-check_room(const struct crb_admin *admin, const struct crb_peer *peer,
-    struct crb_err *err)
+/* One user that is no admin has all that he may have. */
+static bool
+has_most(const struct crb_admin *admin, const struct crb_peer *peer)
 {
 	const struct crb_admin_client *client;
 	unsigned each = 0;
@@ -286,13 +286,45 @@ check_room(const struct crb_admin *admin, const struct crb_peer *peer,
 	TAILQ_FOREACH(client, &admin->clients, link)
 	if (client->peer.uid == peer->uid)
 		each++;
-	if (admin->count < CRB_ADMIN_CLIENTS_MAX &&
+	return (peer->access.may & CRB_MAY_ADMIN) == 0 &&
+	    each >= CRB_ADMIN_EACH_MAX;
+}
+
+static bool
+has_room(const struct crb_admin *admin, const struct crb_peer *peer)
+{
+	return admin->count < CRB_ADMIN_CLIENTS_MAX &&
 	    ((peer->access.may & CRB_MAY_ADMIN) != 0 ||
-		(admin->others < CRB_ADMIN_OTHERS_MAX &&
-		    each < CRB_ADMIN_EACH_MAX)))
-		return CRB_OK;
-	return crb_err_set(err, CRB_ERR_LIMIT,
+		admin->others < CRB_ADMIN_OTHERS_MAX);
+}
+
+/* That has waited longest, without having shown that it is on this host. */
+static struct crb_admin_client *
+find_unproven(const struct crb_admin *admin)
+{
+	struct crb_admin_client *client;
+
+	TAILQ_FOREACH(client, &admin->clients, link)
+	if (!client->proven &&
+	    (admin->count >= CRB_ADMIN_CLIENTS_MAX || !is_admin(client)))
+		return client;
+	return NULL;
+}
+
+/* Whoever works here shows it at once, so he does not miss the place. */
+static enum crb_status
+make_room(
+    struct crb_admin *admin, const struct crb_peer *peer, struct crb_err *err)
+{
+	bool most = has_most(admin, peer);
+	struct crb_admin_client *client;
+
+	(void)crb_err_set(err, CRB_ERR_LIMIT,
 	    "too many connections to the admin socket are open; try again");
+	while (!most && !has_room(admin, peer) &&
+	    (client = find_unproven(admin)) != NULL)
+		turn_away(client, NULL, err);
+	return most || !has_room(admin, peer) ? err->status : CRB_OK;
 }
 
 /* `fd` is taken on success. */
@@ -304,7 +336,7 @@ serve(struct crb_admin *admin, int fd, const struct crb_peer *peer,
 	    cleanup(client_cleanup))) struct crb_admin_client *client = NULL;
 	enum crb_status status;
 
-	if ((status = check_room(admin, peer, err)) != CRB_OK)
+	if ((status = make_room(admin, peer, err)) != CRB_OK)
 		return status;
 	if ((client = calloc(1, sizeof(*client))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");

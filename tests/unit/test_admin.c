@@ -325,6 +325,24 @@ make_lingering(int *listener, int *other)
 	return fd;
 }
 
+/* Some other program of the same user, in a sandbox say, with the socket. */
+static void
+who_shows_nothing_keeps_nobody_out(void **state)
+{
+	int fds[CRB_ADMIN_CLIENTS_MAX], before = world.admin;
+
+	(void)state;
+	for (int i = 0; i < CRB_ADMIN_CLIENTS_MAX; i++) {
+		fds[i] = world_connect(&world);
+		world_turn(&world);
+	}
+	world.admin = world_connect_proven(&world);
+	json_decref(world_call(&world, "status", NULL));
+	(void)close(before);
+	for (int i = 0; i < CRB_ADMIN_CLIENTS_MAX; i++)
+		(void)close(fds[i]);
+}
+
 /* `sock` has a descriptor to take, with each of `count` bytes. */
 static void
 send_lingering(int sock, unsigned count, int *listener, int *other)
@@ -505,6 +523,7 @@ main(void)
 		TEST(descriptors_that_come_later_end_the_connection),
 		TEST(what_does_not_close_at_once_holds_up_nobody),
 		TEST(what_does_not_close_at_once_can_be_hurried),
+		TEST(who_shows_nothing_keeps_nobody_out),
 		TEST(a_client_that_does_not_read_holds_up_nobody),
 		TEST(a_secret_is_not_repeated_when_it_is_refused),
 		TEST(status_says_how_it_is),
