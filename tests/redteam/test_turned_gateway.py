@@ -526,11 +526,14 @@ def attempts(pids, broker):
 
 
 def as_installed(test):
-    """Sanitizers read files, and stop and read other threads."""
-    sanitized = OBEDIENT.exists() and b"__asan_init" in OBEDIENT.read_bytes()
+    """Sanitizers read files, and stop and read other threads; coverage is
+    written to files."""
+    program = OBEDIENT.read_bytes() if OBEDIENT.exists() else b""
+    instrumented = b"__asan_init" in program or b"__gcov_" in program
     return pytest.mark.skipif(
-        sanitized or platform.machine() != "x86_64",
-        reason="a sanitizer's own calls are let through, and the numbers are "
+        instrumented or platform.machine() != "x86_64",
+        reason="a sanitizer's own calls and those of coverage are let "
+        "through, and the numbers are "
         "those of x86-64; scripts/test tries them in the release build")(test)
 
 
