@@ -339,6 +339,22 @@ start(struct sqlite_store *store, const char *path, struct crb_err *err)
 	return prepare(store, err);
 }
 
+/*
+ * Put back by hand it may have any mode, which SQLite would give to the files
+ * that it makes beside it.
+ */
+static enum crb_status
+close_to_others(const char *path, struct crb_err *err)
+{
+	CRB_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) == -1 ||
+	    ((st.st_mode & 07777) != 0600 && fchmod(fd, 0600) == -1))
+		return crb_err_errno(err, "its mode");
+	return CRB_OK;
+}
+
 enum crb_status
 crb_store_sqlite_open(
     const char *path, struct crb_store **out, struct crb_err *err)
@@ -347,7 +363,8 @@ crb_store_sqlite_open(
 	struct sqlite_store *store;
 	bool has_log = false;
 
-	if (crb_store_check_file(path, &has_log, err) != CRB_OK)
+	if (crb_store_check_file(path, &has_log, err) != CRB_OK ||
+	    close_to_others(path, err) != CRB_OK)
 		return crb_err_context(err, "%s", path);
 	if ((store = calloc(1, sizeof(*store))) == NULL)
 		return crb_err_set(

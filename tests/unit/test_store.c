@@ -129,6 +129,26 @@ what_was_put_is_there_after_a_reopen(void **state)
 }
 
 static void
+what_was_open_to_others_is_closed(void **state)
+{
+	static const char *const names[] = { "store.db", "store.db-wal" };
+	struct fixture *fixture = *state;
+	const struct crb_store_change change = put(&one, 0, 5, "a");
+	struct crb_err err;
+	struct stat st;
+
+	close_store(fixture);
+	assert_int_equal(chmod(fixture->path, 0644), 0);
+	assert_ok(crb_store_sqlite_open(fixture->path, &fixture->store, &err));
+	assert_ok(batch(fixture, &change, 1, &err));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(
+		    stat(unit_path(fixture->folder, names[i]), &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0600);
+	}
+}
+
+static void
 a_replacement_and_a_delete_want_the_revision(void **state)
 {
 	struct fixture *fixture = *state;
@@ -425,6 +445,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 		TEST(what_was_put_is_there_after_a_reopen),
+		TEST(what_was_open_to_others_is_closed),
 		TEST(a_replacement_and_a_delete_want_the_revision),
 		TEST(a_batch_is_all_or_nothing),
 		TEST(a_list_is_of_one_kind),
