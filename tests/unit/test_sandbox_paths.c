@@ -161,7 +161,7 @@ test_install_roots(void **state)
 		{ "bin/tool", "bin" },
 		{ "data/venv/bin/python",
 		    "data/venv/bin data/venv/lib data/venv/pyvenv.cfg" },
-		{ "home/work/run.sh", "home/work/run.sh" },
+		{ "home/src/run.sh", "home/src/run.sh" },
 		{ "home/app/run", "home/app" },
 		{ "asdf/shims/x", "asdf" },
 	};
@@ -169,7 +169,7 @@ test_install_roots(void **state)
 
 	(void)state;
 	make("home/.rustup/");
-	make("home/work/.git/");
+	make("home/src/.git/");
 	make("home/.local/state/credbroker/");
 	make("data/venv/pyvenv.cfg");
 	make("data/venv/lib/");
