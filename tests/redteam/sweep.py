@@ -56,7 +56,6 @@ class Sweep:
             data = data.encode(errors="replace")
         kind = where.split(" ", 1)[0]
         self.seen[kind] = self.seen.get(kind, 0) + len(data)
-        # Other bytes between are no hiding place in a terminal's output.
         for name, form, needle in self.needles:
             if needle in data:
                 self.found.add((name, form, where))

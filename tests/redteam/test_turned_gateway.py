@@ -457,7 +457,7 @@ def test_exchanges_at_once_are_bounded(world):
     turned = world.attacker()
     verdicts = [turned.exchange(world.sessions["one"], world.target("one"),
                                 QUERY)[0] for _ in range(40)]
-    assert sum(v["allowed"] for v in verdicts) <= 16
+    assert 0 < sum(v["allowed"] for v in verdicts) <= 16
     # The other session is served all the same.
     verdict, _ = turned.exchange(world.sessions["two"], world.target("two"),
                                  QUERY)
