@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -51,6 +52,64 @@ struct crb_route {
 	const char *ca; /* PEM, borrowed from the parameters; or NULL */
 };
 
+/* For whom and for how long a lease is to be minted. */
+struct crb_mint_terms {
+	const char *task;
+	const char *session;
+	int64_t seconds; /* that the session still has */
+};
+
+/* One HTTP request of mint(): straight-line, bounded in time and size. */
+struct crb_http_request {
+	const char *method;
+	const struct crb_origin *origin;
+	const char *target;  /* path and query, as they are sent */
+	const char *headers; /* "name: value\n" lines; Host is added */
+	const void *body;
+	size_t body_len;
+};
+#define CRB_HTTP_BODY_MAX (256u << 10)
+struct crb_http_reply {
+	unsigned status;
+	struct crb_buf headers; /* "name: value\n", names in lower case */
+	struct crb_buf body;    /* both the caller's to clear; wiped */
+};
+
+/* What mint() has of the world. */
+struct crb_mint_world {
+	int64_t now; /* wall seconds */
+	/*
+	 * Any answer is CRB_OK, whatever its status; otherwise why there was
+	 * none (CRB_ERR_UPSTREAM, CRB_ERR_TIMEOUT).
+	 */
+	enum crb_status (*http)(void *ctx,
+	    const struct crb_http_request *request,
+	    struct crb_http_reply *reply, struct crb_err *err);
+	void *ctx;
+};
+
+/* What mint() yields; the caller clears it. */
+struct crb_minted {
+	struct crb_secret *keys; /* in the form's own text */
+	int64_t expires;         /* wall seconds */
+	char id[129];            /* as it is known upstream; no secret */
+	char detail[257];        /* what there is to say; no secret */
+	unsigned status;         /* upstream's last; also on failure; 0: none */
+};
+void crb_minted_clear(struct crb_minted *minted);
+
+/* A request that is to be signed, as it will be sent. */
+struct crb_sign_request {
+	const char *method;
+	const char *host;    /* as in the Host header */
+	const char *target;  /* path and query */
+	const char *service; /* "s3" */
+	const char *region;
+	const char *payload; /* the value of x-amz-content-sha256 */
+	const char *headers; /* "name: value\n", lower case: signed, too */
+	int64_t now;         /* wall seconds */
+};
+
 struct crb_backend_ops {
 	const char *kind;    /* "static" */
 	const char *summary; /* a line for `backend list` */
@@ -66,7 +125,45 @@ struct crb_backend_ops {
 	enum crb_status (*route)(
 	    const json_t *params, struct crb_route *out, struct crb_err *err);
 
-	/* What to add to a request.  The caller clears *out. */
+	/*
+	 * The secret as it is stored, of what was typed or piped in; NULL: as
+	 * it is.
+	 */
+	enum crb_status (*secret)(const struct crb_secret *given,
+	    struct crb_secret **out, struct crb_err *err);
+
+	/* What the table cannot say of a scope; NULL: nothing. */
+	enum crb_status (*check_scope)(const json_t *params,
+	    const struct crb_scope *scope, struct crb_err *err);
+
+	/*
+	 * Of a backend that mints.  order(): what is to be asked of the
+	 * upstream for all scopes that a session has of a credential, told in
+	 * full and in public; pure, deterministic.  mint(): ask it.
+	 */
+	enum crb_status (*order)(const json_t *params,
+	    const struct crb_scope *const *scopes, size_t count,
+	    const struct crb_mint_terms *terms, json_t **out,
+	    struct crb_err *err);
+	enum crb_status (*mint)(const struct crb_mint_world *world,
+	    const json_t *params, const struct crb_secret *secret,
+	    const json_t *order, struct crb_minted *out, struct crb_err *err);
+
+	/*
+	 * Of a backend that mints and injects: where a request goes that its
+	 * client signed for a service and a region, and the headers that sign
+	 * it with a lease's keys ("name: value\n" lines; a secret).
+	 */
+	enum crb_status (*upstream)(const json_t *params, const char *service,
+	    const char *region, struct crb_origin *out, struct crb_err *err);
+	enum crb_status (*sign)(const struct crb_secret *keys,
+	    const struct crb_sign_request *request, struct crb_buf *out,
+	    struct crb_err *err);
+
+	/*
+	 * What to add to a request; NULL: it is signed.  The caller clears
+	 * *out.
+	 */
 	enum crb_status (*inject)(const json_t *params,
 	    const struct crb_secret *secret, struct crb_injection *out,
 	    struct crb_err *err);

@@ -32,3 +32,10 @@ crb_injection_clear(struct crb_injection *injection)
 	crb_secret_free(injection->value);
 	memset(injection, 0, sizeof(*injection));
 }
+
+void
+crb_minted_clear(struct crb_minted *minted)
+{
+	crb_secret_free(minted->keys);
+	memset(minted, 0, sizeof(*minted));
+}

@@ -21,6 +21,9 @@
 
 #define CRB_SESSION_ID_MAX 16
 #define CRB_TASK_MAX 128
+#define CRB_SERVICE_MAX 64
+#define CRB_REGION_MAX 64
+#define CRB_KEYS_MAX 16384    /* of a lease, in its form's own text */
 #define CRB_TARGET_MAX 8192   /* a path, or a query */
 #define CRB_HEADERS_MAX 16384 /* "name: value\n", lower-case names */
 #define CRB_BODY_MAX 65536    /* of one BODY packet */
@@ -92,6 +95,33 @@
 #define CRB_FIELDS_STREAM_CLOSE(F) \
 	F(TEXT, session, CRB_SESSION_ID_MAX) \
 	F(U32, stream, 0)
+/*
+ * Keys of a live lease, which the gateway hands out by itself from now on; the
+ * same name again replaces them.
+ */
+#define CRB_FIELDS_LEASE(F) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(TEXT, name, 64) /* of the credential */ \
+	F(TEXT, form, 32) /* "aws-keys" */ \
+	F(U64, expires, 0) /* wall clock, seconds */ \
+	F(BYTES, keys, CRB_KEYS_MAX)
+/* They are handed out no more. */
+#define CRB_FIELDS_LEASE_DROP(F) \
+	F(U32, request, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(TEXT, name, 64)
+#define CRB_FIELDS_LEASE_DROPPED(F) F(U32, request, 0)
+/* So often since this was last said. */
+#define CRB_FIELDS_LEASE_FETCHED(F) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(TEXT, name, 64) \
+	F(U32, count, 0)
+/* /latest/ is answered, with this credential's leases; said after OPEN. */
+#define CRB_FIELDS_SESSION_IMDS(F) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(TEXT, name, 64) \
+	F(TEXT, region, CRB_REGION_MAX) /* empty: not known */ \
+	F(TEXT, account, 16) /* likewise */
 
 /* A question that the core answers itself: /v1/... */
 #define CRB_FIELDS_QUERY(F) \
@@ -118,7 +148,10 @@
 	F(TEXT, query, CRB_TARGET_MAX) /* raw, behind "?" */ \
 	F(U8, has_query, 0) \
 	F(U8, body, 0) /* enum crb_body */ \
-	F(U64, length, 0)
+	F(U64, length, 0) \
+	/* Of CRB_ROUTE_HTTP, what the client signed for; or empty. */ \
+	F(TEXT, service, CRB_SERVICE_MAX) \
+	F(TEXT, region, CRB_REGION_MAX)
 #define CRB_FIELDS_VERDICT(F) \
 	F(U64, exchange, 0) \
 	F(U8, allowed, 0) \
@@ -160,7 +193,10 @@
 	F(BYTES, ca, 65536) /* PEM; empty: the system's */ \
 	F(TEXT, proxy, 512) /* URL, or empty */ \
 	F(U8, body, 0) /* enum crb_body */ \
-	F(U64, length, 0)
+	F(U64, length, 0) \
+	F(U8, route, 0) /* enum crb_route_kind */ \
+	F(TEXT, service, CRB_SERVICE_MAX) /* to be signed for; or empty */ \
+	F(TEXT, region, CRB_REGION_MAX)
 #define CRB_FIELDS_JOB_CANCEL(F) \
 	F(U64, job, 0) \
 	F(TEXT, detail, 512) /* what the sandbox is told; may be empty */
@@ -194,6 +230,24 @@
 	F(U8, ok, 0) \
 	F(U32, ms, 0) \
 	F(TEXT, detail, 512)
+/* Have the backend mint a lease: order and keys are its own (JSON, text). */
+#define CRB_FIELDS_MINT(F) \
+	F(U32, request, 0) \
+	F(TEXT, session, CRB_SESSION_ID_MAX) \
+	F(TEXT, backend, 32) \
+	F(BYTES, params, 16384) /* JSON, without the CA */ \
+	F(BYTES, secret, 16384) \
+	F(BYTES, order, 16384) \
+	F(BYTES, ca, 65536) /* PEM; empty: the system's */ \
+	F(TEXT, proxy, 512)
+#define CRB_FIELDS_MINTED(F) \
+	F(U32, request, 0) \
+	F(TEXT, outcome, 32) /* enum crb_status's code, "ok" when done */ \
+	F(U16, status, 0) /* upstream's; 0: none */ \
+	F(TEXT, detail, 512) /* why not; or what there is to say */ \
+	F(TEXT, id, 128) /* the lease's upstream: an access key's id */ \
+	F(U64, expires, 0) /* wall clock, seconds */ \
+	F(BYTES, keys, CRB_KEYS_MAX)
 
 /* Gateway and egress, on a stream. */
 #define CRB_FIELDS_REQUEST_HEAD(F) \
@@ -271,7 +325,14 @@
 	M(STREAM_CLOSE, stream_close, CORE, GATEWAY, NO) \
 	M(GATEWAY_CONFINED, gateway_confined, GATEWAY, CORE, NO) \
 	M(EGRESS_CONFINED, egress_confined, EGRESS, CORE, NO) \
-	M(PEER_LOST, peer_lost, CORE, SUPERVISOR, NO)
+	M(PEER_LOST, peer_lost, CORE, SUPERVISOR, NO) \
+	M(MINT, mint, CORE, EGRESS, NO) \
+	M(MINTED, minted, EGRESS, CORE, NO) \
+	M(LEASE, lease, CORE, GATEWAY, NO) \
+	M(LEASE_DROP, lease_drop, CORE, GATEWAY, NO) \
+	M(LEASE_DROPPED, lease_dropped, GATEWAY, CORE, NO) \
+	M(LEASE_FETCHED, lease_fetched, GATEWAY, CORE, NO) \
+	M(SESSION_IMDS, session_imds, CORE, GATEWAY, NO)
 /* clang-format on */
 
 enum crb_role {
@@ -287,9 +348,17 @@ enum crb_query {
 	CRB_QUERY_CREDENTIAL,  /* GET /v1/credentials/NAME */
 	CRB_QUERY_GIT_GET,     /* POST /v1/helper/git/get */
 	CRB_QUERY_GIT_ERASE,
+	/*
+	 * Have a live lease of the credential `name`: 200 with an empty body
+	 * says that it has been sent, and anything else why not.
+	 */
+	CRB_QUERY_LEASE,
 };
 
-enum crb_route_kind { CRB_ROUTE_GIT = 1 };
+enum crb_route_kind {
+	CRB_ROUTE_GIT = 1, /* /git/HOST/PATH; target is behind "/git/" */
+	CRB_ROUTE_HTTP,    /* /http/NAME/PATH; target is behind "/http/" */
+};
 
 enum crb_body { CRB_BODY_NONE, CRB_BODY_LENGTH, CRB_BODY_CHUNKED };
 

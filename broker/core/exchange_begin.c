@@ -203,6 +203,9 @@ send_job(const struct crb_exchange *exchange,
 		.proxy = CRB_SLICE(proxy != NULL ? proxy : ""),
 		.body = msg->body,
 		.length = msg->length,
+		.route = msg->route,
+		.service = CRB_SLICE(""),
+		.region = CRB_SLICE(""),
 	};
 	enum crb_status status;
 

@@ -26,6 +26,8 @@ crb_upload_begin(struct crb_exchange *exchange)
 		.has_query = match->query != NULL,
 		.body = (uint8_t)exchange->facts.body,
 		.length = exchange->facts.length,
+		.service = CRB_SLICE(""),
+		.region = CRB_SLICE(""),
 	};
 
 	crb_exchange_ask(exchange, CRB_MSG_EXCHANGE, &ask);
