@@ -46,11 +46,13 @@
 	F(U32, request, 0) \
 	F(U8, ok, 0) \
 	F(TEXT, error, 256)
-#define CRB_FIELDS_TOKEN_OPEN(F) \
+/* A fresh one of the files in it: it is written through the descriptor. */
+#define CRB_FIELDS_FILE_OPEN(F) \
 	F(U32, request, 0) \
 	F(TEXT, session, CRB_SESSION_ID_MAX) \
-	F(U32, owner, 0)
-#define CRB_FIELDS_TOKEN_OPENED(F) CRB_FIELDS_FOLDER_OPENED(F)
+	F(U32, owner, 0) \
+	F(U8, file, 0) /* enum crb_session_file */
+#define CRB_FIELDS_FILE_OPENED(F) CRB_FIELDS_FOLDER_OPENED(F)
 #define CRB_FIELDS_FOLDER_REMOVE(F) \
 	F(U32, request, 0) \
 	F(TEXT, session, CRB_SESSION_ID_MAX)
@@ -288,8 +290,8 @@
 	M(STOP, stop, SUPERVISOR, CORE, NO) \
 	M(FOLDER_OPEN, folder_open, CORE, SUPERVISOR, NO) \
 	M(FOLDER_OPENED, folder_opened, SUPERVISOR, CORE, MAYBE) \
-	M(TOKEN_OPEN, token_open, CORE, SUPERVISOR, NO) \
-	M(TOKEN_OPENED, token_opened, SUPERVISOR, CORE, MAYBE) \
+	M(FILE_OPEN, file_open, CORE, SUPERVISOR, NO) \
+	M(FILE_OPENED, file_opened, SUPERVISOR, CORE, MAYBE) \
 	M(FOLDER_REMOVE, folder_remove, CORE, SUPERVISOR, NO) \
 	M(FOLDER_REMOVED, folder_removed, SUPERVISOR, CORE, NO) \
 	M(KDF_START, kdf_start, CORE, SUPERVISOR, NO) \
@@ -353,6 +355,12 @@ enum crb_query {
 	 * says that it has been sent, and anything else why not.
 	 */
 	CRB_QUERY_LEASE,
+};
+
+/* What a session's folder holds besides the endpoint. */
+enum crb_session_file {
+	CRB_SESSION_TOKEN = 1,  /* "token" */
+	CRB_SESSION_AWS_CONFIG, /* "aws-config" */
 };
 
 enum crb_route_kind {

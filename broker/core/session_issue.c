@@ -213,8 +213,8 @@ on_folder(void *ctx, struct crb_msg *msg, const struct crb_err *why)
 
 	if (crb_session_reply_fd(msg, why, &issue->session->listener, &err) !=
 		CRB_OK ||
-	    crb_session_ask_token(issue->session, on_token, issue, &err) !=
-		CRB_OK)
+	    crb_session_ask_file(issue->session, CRB_SESSION_TOKEN, on_token,
+		issue, &err) != CRB_OK)
 		issue_fail(issue, &err);
 }
 

@@ -35,16 +35,17 @@ crb_session_ask_folder(struct crb_session *session, crb_pending_fn *fn,
 }
 
 enum crb_status
-crb_session_ask_token(struct crb_session *session, crb_pending_fn *fn,
-    void *ctx, struct crb_err *err)
+crb_session_ask_file(struct crb_session *session, enum crb_session_file which,
+    crb_pending_fn *fn, void *ctx, struct crb_err *err)
 {
-	struct crb_msg_token_open token = {
+	struct crb_msg_file_open file = {
 		.session = CRB_SLICE(session->id),
 		.owner = owner_field(session),
+		.file = (uint8_t)which,
 	};
 
-	return crb_link_request(&session->core->supervisor, CRB_MSG_TOKEN_OPEN,
-	    &token, &token.request, fn, ctx, err);
+	return crb_link_request(&session->core->supervisor, CRB_MSG_FILE_OPEN,
+	    &file, &file.request, fn, ctx, err);
 }
 
 enum crb_status

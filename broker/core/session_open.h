@@ -9,9 +9,10 @@
 CRB_NODISCARD enum crb_status crb_session_ask_folder(
     struct crb_session *session, crb_pending_fn *fn, void *ctx,
     struct crb_err *err);
-/* The same for a writable `token`. */
-CRB_NODISCARD enum crb_status crb_session_ask_token(struct crb_session *session,
-    crb_pending_fn *fn, void *ctx, struct crb_err *err);
+/* The same for a file in it, fresh and writable. */
+CRB_NODISCARD enum crb_status crb_session_ask_file(struct crb_session *session,
+    enum crb_session_file which, crb_pending_fn *fn, void *ctx,
+    struct crb_err *err);
 /* The reply's descriptor, or the error in it. */
 CRB_NODISCARD enum crb_status crb_session_reply_fd(struct crb_msg *msg,
     const struct crb_err *why, int *fd, struct crb_err *err);

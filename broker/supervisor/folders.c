@@ -7,11 +7,18 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "broker/bus/messages.h"
 #include "broker/supervisor/listen.h"
 
 #define ID_MAX 16
 #define ENDPOINT "endpoint.sock"
-#define TOKEN "token"
+/* A name is known by its number only. */
+static const char *const files[] = {
+	[CRB_SESSION_TOKEN] = "token",
+	[CRB_SESSION_AWS_CONFIG] = "aws-config",
+};
+#define FILE_COUNT (sizeof(files) / sizeof(files[0]))
+
 /* Of connections that the gateway has not accepted yet. */
 #define BACKLOG 128
 
@@ -131,44 +138,57 @@ crb_folder_open(int sessions, struct crb_slice id, uint32_t owner,
 }
 
 enum crb_status
-crb_folder_token(int sessions, struct crb_slice id, uint32_t owner, int *fd,
-    struct crb_err *err)
+crb_folder_file(int sessions, struct crb_slice id, uint32_t owner,
+    unsigned file, int *fd, struct crb_err *err)
 {
 	AUTO_FOLDER struct folder folder = {
 		.sessions = sessions, .dir = -1, .owner = CRB_OWNER_SELF
 	};
-	CRB_AUTO_FD int token = -1;
+	const char *name = file < FILE_COUNT ? files[file] : NULL;
+	CRB_AUTO_FD int made = -1;
 	uid_t to;
+
+	if (name == NULL)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "a file that no session has: %u", file);
 
 	if (read_id(id, folder.id, err) != CRB_OK ||
 	    read_owner(owner, &to, err) != CRB_OK ||
 	    open_folder(&folder, err) != CRB_OK)
 		return err->status;
-	(void)unlinkat(folder.dir, TOKEN, 0);
-	if ((token = openat(folder.dir, TOKEN,
+	(void)unlinkat(folder.dir, name, 0);
+	if ((made = openat(folder.dir, name,
 		 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400)) ==
 	    -1)
 		return crb_err_errno(
-		    err, "the token file of session %s", folder.id);
-	if (to != CRB_OWNER_SELF && fchown(token, to, (gid_t)-1) != 0)
+		    err, "%s in the folder of session %s", name, folder.id);
+	if (to != CRB_OWNER_SELF && fchown(made, to, (gid_t)-1) != 0)
 		return crb_err_errno(
-		    err, "the token file of session %s", folder.id);
-	*fd = CRB_STEAL_FD(token);
+		    err, "%s in the folder of session %s", name, folder.id);
+	*fd = CRB_STEAL_FD(made);
 	return CRB_OK;
+}
+
+static void
+remove_one(const struct folder *folder, const char *name,
+    enum crb_status *status, struct crb_err *err)
+{
+	if (unlinkat(folder->dir, name, 0) != 0 && errno != ENOENT)
+		*status = crb_err_errno(
+		    err, "%s in the folder of session %s", name, folder->id);
 }
 
 static enum crb_status
 remove_content(const struct folder *folder, struct crb_err *err)
 {
-	static const char *const names[] = { ENDPOINT, ENDPOINT CRB_LISTEN_NEW,
-		TOKEN };
+	static const char *const sockets[] = { ENDPOINT,
+		ENDPOINT CRB_LISTEN_NEW };
 	enum crb_status status = CRB_OK;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (unlinkat(folder->dir, names[i], 0) != 0 && errno != ENOENT)
-			status = crb_err_errno(err,
-			    "%s in the folder of session %s", names[i],
-			    folder->id);
+	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++)
+		remove_one(folder, sockets[i], &status, err);
+	for (size_t i = 1; i < FILE_COUNT; i++)
+		remove_one(folder, files[i], &status, err);
 	return status;
 }
 

@@ -46,17 +46,17 @@ on_folder_open(struct crb_requests *requests, struct crb_bus *bus,
 }
 
 static void
-on_token_open(struct crb_requests *requests, struct crb_bus *bus,
+on_file_open(struct crb_requests *requests, struct crb_bus *bus,
     const struct crb_msg *msg)
 {
-	const struct crb_msg_token_open *m = &msg->token_open;
-	CRB_AUTO_FD int token = -1;
+	const struct crb_msg_file_open *m = &msg->file_open;
+	CRB_AUTO_FD int file = -1;
 	enum crb_status status;
 	struct crb_err err;
 
-	status = crb_folder_token(
-	    requests->sessions, m->session, m->owner, &token, &err);
-	reply(bus, CRB_MSG_TOKEN_OPENED, m->request, status, &err, token);
+	status = crb_folder_file(
+	    requests->sessions, m->session, m->owner, m->file, &file, &err);
+	reply(bus, CRB_MSG_FILE_OPENED, m->request, status, &err, file);
 }
 
 static void
@@ -120,7 +120,7 @@ crb_requests_answer(struct crb_requests *requests, struct crb_bus *bus,
 	static void (*const handlers[CRB_MSG_COUNT_])(
 	    struct crb_requests *, struct crb_bus *, const struct crb_msg *) = {
 		[CRB_MSG_FOLDER_OPEN] = on_folder_open,
-		[CRB_MSG_TOKEN_OPEN] = on_token_open,
+		[CRB_MSG_FILE_OPEN] = on_file_open,
 		[CRB_MSG_FOLDER_REMOVE] = on_folder_remove,
 		[CRB_MSG_KDF_START] = on_kdf_start,
 	};

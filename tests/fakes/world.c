@@ -87,17 +87,19 @@ answer_folder(struct world *world, const struct crb_msg_folder_open *msg)
 }
 
 static void
-answer_token(struct world *world, const struct crb_msg_token_open *msg)
+answer_file(struct world *world, const struct crb_msg_file_open *msg)
 {
-	const struct crb_msg_token_opened reply = {
+	const struct crb_msg_file_opened reply = {
 		.request = msg->request, .ok = 1, .error = CRB_SLICE("")
 	};
 
-	if (world->token_fd != -1)
-		(void)close(world->token_fd);
-	world->token_fd = memfd_create("token", MFD_CLOEXEC);
-	send_packet(
-	    world->supervisor, CRB_MSG_TOKEN_OPENED, &reply, world->token_fd);
+	int *fd = msg->file == CRB_SESSION_TOKEN ? &world->token_fd
+						 : &world->config_fd;
+
+	if (*fd != -1)
+		(void)close(*fd);
+	*fd = memfd_create("file", MFD_CLOEXEC);
+	send_packet(world->supervisor, CRB_MSG_FILE_OPENED, &reply, *fd);
 }
 
 static void
@@ -145,8 +147,8 @@ play_supervisor(struct world *world)
 
 		if (msg->type == CRB_MSG_FOLDER_OPEN)
 			answer_folder(world, &msg->folder_open);
-		else if (msg->type == CRB_MSG_TOKEN_OPEN)
-			answer_token(world, &msg->token_open);
+		else if (msg->type == CRB_MSG_FILE_OPEN)
+			answer_file(world, &msg->file_open);
 		else if (msg->type == CRB_MSG_FOLDER_REMOVE) {
 			world->removed++;
 			send_packet(world->supervisor, CRB_MSG_FOLDER_REMOVED,
@@ -378,7 +380,7 @@ write_config(struct world *world, const char *config)
 static void
 make_places(struct world *world)
 {
-	*world = (struct world){ .token_fd = -1, .kdf = -1 };
+	*world = (struct world){ .token_fd = -1, .config_fd = -1, .kdf = -1 };
 	world->last = &world->first;
 	unit_folder_make(world->folder);
 	(void)snprintf(
@@ -427,6 +429,8 @@ world_stop(struct world *world)
 	stop_core(world);
 	if (world->token_fd != -1)
 		(void)close(world->token_fd);
+	if (world->config_fd != -1)
+		(void)close(world->config_fd);
 	unit_folder_remove(world->folder);
 }
 

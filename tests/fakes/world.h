@@ -24,9 +24,9 @@ struct world {
 	bool refuse_folders;             /* the supervisor cannot make them */
 	bool hold_acks;                  /* ends are not acknowledged */
 	unsigned folders, removed, ready;
-	char token[64]; /* the last one that was written */
-	int token_fd;
-	int kdf; /* the core waits for a key here */
+	char token[64];          /* the last one that was written */
+	int token_fd, config_fd; /* of the files that it wrote, or -1 */
+	int kdf;                 /* the core waits for a key here */
 	struct heard *first, **last;
 	struct heard *current;
 };

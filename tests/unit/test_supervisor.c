@@ -499,17 +499,34 @@ a_core_that_talks_nonsense_is_replaced(void **state)
 }
 
 static struct crb_msg
-ask_folder(enum crb_msg_type type, uint32_t request, const char *session)
+answered(uint32_t request)
 {
-	const struct crb_msg_folder_open body = { .request = request,
-		.session = CRB_SLICE(session),
-		.owner = UINT32_MAX };
 	struct crb_msg msg;
 
-	say(type, &body);
 	receive(&msg);
 	assert_int_equal(msg.folder_opened.request, request);
 	return msg;
+}
+
+static struct crb_msg
+ask_folder(uint32_t request, const char *session)
+{
+	say(CRB_MSG_FOLDER_OPEN,
+	    &(const struct crb_msg_folder_open){ .request = request,
+		.session = CRB_SLICE(session),
+		.owner = UINT32_MAX });
+	return answered(request);
+}
+
+static struct crb_msg
+ask_file(uint32_t request, const char *session, unsigned file)
+{
+	say(CRB_MSG_FILE_OPEN,
+	    &(const struct crb_msg_file_open){ .request = request,
+		.session = CRB_SLICE(session),
+		.owner = UINT32_MAX,
+		.file = (uint8_t)file });
+	return answered(request);
 }
 
 static void
@@ -520,14 +537,14 @@ folders_are_made_and_removed_for_the_core(void **state)
 	struct crb_msg msg;
 
 	(void)state;
-	msg = ask_folder(CRB_MSG_FOLDER_OPEN, 7, "abcDEF12");
+	msg = ask_folder(7, "abcDEF12");
 	assert_int_equal(msg.type, CRB_MSG_FOLDER_OPENED);
 	assert_int_equal(msg.folder_opened.ok, 1);
 	assert_int_not_equal(msg.fd, -1);
 	(void)close(msg.fd);
 	assert_int_equal(mode_of("run/sessions/abcDEF12/endpoint.sock"), 0600);
-	msg = ask_folder(CRB_MSG_TOKEN_OPEN, 8, "abcDEF12");
-	assert_int_equal(msg.type, CRB_MSG_TOKEN_OPENED);
+	msg = ask_file(8, "abcDEF12", CRB_SESSION_TOKEN);
+	assert_int_equal(msg.type, CRB_MSG_FILE_OPENED);
 	assert_int_equal(write(msg.fd, "crbs_x", 6), 6);
 	(void)close(msg.fd);
 	assert_int_equal(mode_of("run/sessions/abcDEF12/token"), 0400);
@@ -544,7 +561,7 @@ a_session_that_is_a_path_is_refused_with_a_reason(void **state)
 	struct crb_msg msg;
 
 	(void)state;
-	msg = ask_folder(CRB_MSG_FOLDER_OPEN, 3, "../x");
+	msg = ask_folder(3, "../x");
 	assert_int_equal(msg.folder_opened.ok, 0);
 	assert_int_equal(msg.fd, -1);
 	assert_true(msg.folder_opened.error.len > 0);
@@ -651,7 +668,7 @@ after_a_kill_the_next_one_takes_over(void **state)
 	struct stat st;
 
 	(void)state;
-	msg = ask_folder(CRB_MSG_FOLDER_OPEN, 7, "abcDEF12");
+	msg = ask_folder(7, "abcDEF12");
 	(void)close(msg.fd);
 	assert_int_equal(kill(s.pid, SIGKILL), 0);
 	assert_int_equal(wait_exit(s.pid), 1000 + SIGKILL);
@@ -673,7 +690,7 @@ stopping_lets_the_core_finish_first(void **state)
 	struct stat st;
 
 	(void)state;
-	msg = ask_folder(CRB_MSG_FOLDER_OPEN, 7, "abcDEF12");
+	msg = ask_folder(7, "abcDEF12");
 	(void)close(msg.fd);
 	assert_int_equal(kill(s.pid, SIGTERM), 0);
 	receive(&msg);
@@ -681,7 +698,7 @@ stopping_lets_the_core_finish_first(void **state)
 	/* It may still need the others, and may still ask. */
 	(void)peer_info(CRB_ROLE_GATEWAY);
 	(void)peer_info(CRB_ROLE_EGRESS);
-	msg = ask_folder(CRB_MSG_TOKEN_OPEN, 8, "abcDEF12");
+	msg = ask_file(8, "abcDEF12", CRB_SESSION_TOKEN);
 	assert_int_equal(msg.folder_opened.ok, 1);
 	(void)close(msg.fd);
 	/* The core ends. */

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "broker/bus/messages.h"
 #include "broker/supervisor/folders.h"
 #include "broker/supervisor/listen.h"
 
@@ -135,16 +137,19 @@ a_token_file_is_fresh_and_only_we_can_write_it(void **state)
 	int read_back;
 
 	(void)state;
-	assert_int_equal(crb_folder_token(sessions, ID, SELF, &first, &err),
+	assert_int_equal(crb_folder_file(sessions, ID, SELF, CRB_SESSION_TOKEN,
+			     &first, &err),
 	    CRB_ERR_NOT_FOUND);
 	assert_int_equal(
 	    crb_folder_open(sessions, ID, SELF, &listener, &err), CRB_OK);
-	assert_int_equal(
-	    crb_folder_token(sessions, ID, SELF, &first, &err), CRB_OK);
+	assert_int_equal(crb_folder_file(sessions, ID, SELF, CRB_SESSION_TOKEN,
+			     &first, &err),
+	    CRB_OK);
 	assert_int_equal(mode_of("abcDEF12/token"), 0400);
 	assert_int_equal(write(first, "one", 3), 3);
-	assert_int_equal(
-	    crb_folder_token(sessions, ID, SELF, &second, &err), CRB_OK);
+	assert_int_equal(crb_folder_file(sessions, ID, SELF, CRB_SESSION_TOKEN,
+			     &second, &err),
+	    CRB_OK);
 	assert_int_equal(write(second, "2", 1), 1);
 	read_back = openat(sessions, "abcDEF12/token", O_RDONLY | O_CLOEXEC);
 	assert_int_equal(read(read_back, text, sizeof(text)), 1);
@@ -160,11 +165,38 @@ removing_leaves_nothing_and_can_be_repeated(void **state)
 	(void)state;
 	assert_int_equal(
 	    crb_folder_open(sessions, ID, SELF, &listener, &err), CRB_OK);
-	assert_int_equal(
-	    crb_folder_token(sessions, ID, SELF, &token, &err), CRB_OK);
+	assert_int_equal(crb_folder_file(sessions, ID, SELF, CRB_SESSION_TOKEN,
+			     &token, &err),
+	    CRB_OK);
 	assert_int_equal(crb_folder_remove(sessions, ID, &err), CRB_OK);
 	assert_false(is_there("abcDEF12"));
 	assert_int_equal(crb_folder_remove(sessions, ID, &err), CRB_OK);
+}
+
+static void
+a_file_is_known_by_its_number_and_no_other_is_made(void **state)
+{
+	static const unsigned none[] = { 0, 3, 255, 256, UINT_MAX };
+	CRB_AUTO_FD int listener = -1, config = -1;
+
+	(void)state;
+	assert_int_equal(
+	    crb_folder_open(sessions, ID, SELF, &listener, &err), CRB_OK);
+	assert_int_equal(crb_folder_file(sessions, ID, SELF,
+			     CRB_SESSION_AWS_CONFIG, &config, &err),
+	    CRB_OK);
+	assert_int_equal(mode_of("abcDEF12/aws-config"), 0400);
+	assert_false(is_there("abcDEF12/token"));
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		int fd = -1;
+
+		assert_int_equal(
+		    crb_folder_file(sessions, ID, SELF, none[i], &fd, &err),
+		    CRB_ERR_INVALID);
+		assert_int_equal(fd, -1);
+	}
+	assert_int_equal(crb_folder_remove(sessions, ID, &err), CRB_OK);
+	assert_false(is_there("abcDEF12"));
 }
 
 static void
@@ -199,8 +231,8 @@ an_id_that_is_a_path_is_refused(void **state)
 		assert_int_equal(
 		    crb_folder_open(sessions, ids[i], SELF, &fd, &err),
 		    CRB_ERR_INVALID);
-		assert_int_equal(
-		    crb_folder_token(sessions, ids[i], SELF, &fd, &err),
+		assert_int_equal(crb_folder_file(sessions, ids[i], SELF,
+				     CRB_SESSION_TOKEN, &fd, &err),
 		    CRB_ERR_INVALID);
 		assert_int_equal(
 		    crb_folder_remove(sessions, ids[i], &err), CRB_ERR_INVALID);
@@ -218,7 +250,8 @@ a_link_in_a_folders_place_is_not_followed(void **state)
 	assert_int_equal(
 	    crb_folder_open(sessions, ID, SELF, &fd, &err), CRB_ERR_SYSTEM);
 	assert_int_equal(
-	    crb_folder_token(sessions, ID, SELF, &fd, &err), CRB_ERR_SYSTEM);
+	    crb_folder_file(sessions, ID, SELF, CRB_SESSION_TOKEN, &fd, &err),
+	    CRB_ERR_SYSTEM);
 	assert_int_equal(crb_folder_remove(sessions, ID, &err), CRB_ERR_SYSTEM);
 	assert_true(is_there("abcDEF12"));
 }
@@ -243,8 +276,9 @@ links_in_a_folder_are_replaced_not_followed(void **state)
 	    symlinkat(target, sessions, "abcDEF12/endpoint.sock"), 0);
 	assert_int_equal(
 	    crb_folder_open(sessions, ID, SELF, &listener, &err), CRB_OK);
-	assert_int_equal(
-	    crb_folder_token(sessions, ID, SELF, &token, &err), CRB_OK);
+	assert_int_equal(crb_folder_file(sessions, ID, SELF, CRB_SESSION_TOKEN,
+			     &token, &err),
+	    CRB_OK);
 	assert_int_equal(write(token, "secret", 6), 6);
 	assert_int_equal(mode_of("abcDEF12/token"), 0400);
 	assert_true(reaches(listener));
@@ -317,8 +351,9 @@ only_root_gives_a_folder_to_somebody_else(void **state)
 	}
 	assert_int_equal(
 	    crb_folder_open(sessions, ID, OTHER, &first, &err), CRB_OK);
-	assert_int_equal(
-	    crb_folder_token(sessions, ID, OTHER, &token, &err), CRB_OK);
+	assert_int_equal(crb_folder_file(sessions, ID, OTHER, CRB_SESSION_TOKEN,
+			     &token, &err),
+	    CRB_OK);
 	assert_int_equal(owner_of("abcDEF12"), OTHER);
 	assert_int_equal(owner_of("abcDEF12/endpoint.sock"), OTHER);
 	assert_int_equal(owner_of("abcDEF12/token"), OTHER);
@@ -342,6 +377,7 @@ main(void)
 		IN_ROOT(a_folder_has_a_socket_that_listens),
 		IN_ROOT(opening_again_replaces_the_socket),
 		IN_ROOT(a_token_file_is_fresh_and_only_we_can_write_it),
+		IN_ROOT(a_file_is_known_by_its_number_and_no_other_is_made),
 		IN_ROOT(removing_leaves_nothing_and_can_be_repeated),
 		IN_ROOT(what_others_put_into_a_folder_is_not_ours_to_remove),
 		IN_ROOT(an_id_that_is_a_path_is_refused),
