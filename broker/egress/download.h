@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "broker/egress/head.h"
 #include "broker/egress/scrub.h"
 
 /*
@@ -16,18 +17,11 @@
 struct crb_download {
 	int fd; /* of the stream, borrowed */
 	uint64_t job;
-	const char *host;        /* for messages, borrowed */
 	struct crb_scrub *scrub; /* borrowed */
 
-	unsigned status; /* of the head that is being read, or was */
-	bool in_head;
-	bool head_read;
+	struct crb_head head;
+	bool head_read; /* and it may be passed on */
 	bool head_sent;
-	bool has_length;
-	bool chunked;
-	uint64_t length;
-	size_t head_bytes; /* of all heads and trailers so far */
-	size_t head_count;
 	struct crb_buf headers;
 	uint32_t dropped; /* headers with the secret in them */
 

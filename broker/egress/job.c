@@ -76,7 +76,7 @@ end(struct crb_job *job, bool clean, const char *outcome, const char *detail)
 		.job = job->id,
 		.clean = clean,
 		.outcome = CRB_SLICE(outcome),
-		.status = (uint16_t)job->transfer.download.status,
+		.status = (uint16_t)job->transfer.download.head.status,
 		.up = job->transfer.upload.passed,
 		.down = job->transfer.download.passed,
 		.scrubbed = crb_download_scrubbed(&job->transfer.download),

@@ -43,7 +43,7 @@ on_line(char *line, size_t size, size_t count, void *ctx)
 		return 0;
 	}
 	/* Behind an interim answer the next head may take its time. */
-	if (!transfer->download.in_head)
+	if (!transfer->download.head.inside)
 		transfer->head_since = 0;
 	else if (transfer->head_since == 0)
 		transfer->head_since = transfer->active;
@@ -115,7 +115,7 @@ enum crb_status
 crb_transfer_flush(struct crb_transfer *transfer, struct crb_err *err)
 {
 	struct crb_download *download = &transfer->download;
-	bool refused = download->head_read && download->status >= 300;
+	bool refused = download->head_read && download->head.status >= 300;
 
 	if (crb_download_flush(download, false, err) != CRB_OK)
 		return err->status;

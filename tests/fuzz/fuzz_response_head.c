@@ -46,7 +46,7 @@ read_heads(struct crb_download *download, const char *at, size_t left)
 		left -= len;
 	}
 	if (download->head_read &&
-	    (download->status < 200 || download->status > 599))
+	    (download->head.status < 200 || download->head.status > 599))
 		abort();
 	if (download->head_read)
 		check_block(download);
