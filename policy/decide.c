@@ -23,6 +23,7 @@ value_accepted(const struct crb_attribute *attribute, const char *granted,
 	case CRB_ATTRIBUTE_PATTERN:
 		return crb_pattern_match(granted, asked, attribute->separator);
 	case CRB_ATTRIBUTE_CHOICE:
+	case CRB_ATTRIBUTE_TEXT:
 		return strcmp(granted, asked) == 0;
 	}
 	return false;
@@ -31,7 +32,9 @@ value_accepted(const struct crb_attribute *attribute, const char *granted,
 static bool
 attribute_accepted(const struct crb_scope_attribute *at, const char *asked)
 {
-	for (size_t i = 0; asked != NULL && i < at->count; i++) {
+	if (asked == NULL)
+		return at->attribute->type == CRB_ATTRIBUTE_TEXT;
+	for (size_t i = 0; i < at->count; i++) {
 		if (value_accepted(at->attribute, at->value[i], asked))
 			return true;
 	}

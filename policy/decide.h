@@ -50,8 +50,9 @@ struct crb_decision {
 
 /*
  * A rule matches when its credential is the request's and each attribute of
- * its scope is asked for and accepted.  An attribute that is asked for and
- * that the scope does not name is not restricted by it.  No tier at all is
+ * its scope is asked for and accepted; a text need not be asked for, since the
+ * upstream enforces it.  An attribute that is asked for and that the scope does
+ * not name is not restricted by it.  No tier at all is
  * deny, and so is a request that names an attribute twice.
  */
 struct crb_decision crb_decide(const struct crb_request *request,

@@ -8,7 +8,6 @@
 #include "base/text.h"
 #include "policy/pattern.h"
 
-#define VALUE_MAX CRB_PATTERN_MAX
 #define SHOWN_MAX 64 /* bytes of the input in a message */
 #define TEXT_MAX (1u << 20)
 
@@ -132,6 +131,8 @@ check_value(const struct crb_attribute *attribute, const char *value,
 		return crb_err_set(err, CRB_ERR_INVALID, "an empty value");
 	if (attribute->type == CRB_ATTRIBUTE_PATTERN)
 		return crb_pattern_check(value, attribute->separator, err);
+	if (attribute->type == CRB_ATTRIBUTE_TEXT)
+		return CRB_OK; /* its own check has written it */
 	if (attribute->choices[choice_index(attribute, value)] != NULL)
 		return CRB_OK;
 	list_choices(&known, attribute->choices);
@@ -145,7 +146,7 @@ compare_values(
 {
 	size_t left, right;
 
-	if (attribute->type == CRB_ATTRIBUTE_PATTERN)
+	if (attribute->type != CRB_ATTRIBUTE_CHOICE)
 		return strcmp(a, b);
 	left = choice_index(attribute, a);
 	right = choice_index(attribute, b);
@@ -199,17 +200,37 @@ strip_ending(char *value, const char *ending, struct crb_err *err)
 	return CRB_OK;
 }
 
+/* As it is given, or in the form that the attribute's check writes. */
+static enum crb_status
+read_value(const struct crb_attribute *attribute, struct crb_slice text,
+    struct crb_buf *out, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf given = CRB_BUF_INIT(CRB_SCOPE_TEXT_MAX);
+	enum crb_status status;
+
+	if (attribute->type != CRB_ATTRIBUTE_TEXT)
+		return decode_value(text, out, err);
+	if ((status = decode_value(text, &given, err)) != CRB_OK)
+		return status;
+	if (given.len == 0)
+		return crb_err_set(err, CRB_ERR_INVALID, "an empty value");
+	status = attribute->check(crb_buf_text(&given), out, err);
+	return status != CRB_OK ? status : crb_buf_check(out, "a value", err);
+}
+
 static enum crb_status
 add_value(
     struct crb_scope_attribute *at, struct crb_slice text, struct crb_err *err)
 {
-	CRB_AUTO_BUF struct crb_buf decoded = CRB_BUF_INIT(VALUE_MAX);
+	bool is_text = at->attribute->type == CRB_ATTRIBUTE_TEXT;
+	CRB_AUTO_BUF struct crb_buf read = CRB_BUF_INIT(
+	    is_text ? CRB_SCOPE_TEXT_MAX : CRB_PATTERN_MAX);
 	CRB_AUTO_FREE char *value = NULL;
 	enum crb_status status;
 
-	if ((status = decode_value(text, &decoded, err)) != CRB_OK)
+	if ((status = read_value(at->attribute, text, &read, err)) != CRB_OK)
 		return status;
-	if ((value = strdup(crb_buf_text(&decoded))) == NULL)
+	if ((value = strdup(crb_buf_text(&read))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	if ((status = strip_ending(value, at->attribute->strip, err)) !=
 		CRB_OK ||

@@ -4,15 +4,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 
 /*
  * A backend's scope attributes, in a table: what a grant may be narrowed by.
- * "repository" takes patterns, "git" takes choices.
+ * "repository" takes patterns, "git" takes choices, "actions" takes texts.
  */
 enum crb_attribute_type {
 	CRB_ATTRIBUTE_PATTERN, /* segments split by `separator` */
 	CRB_ATTRIBUTE_CHOICE,  /* one of `choices` */
+	/*
+	 * What `check` takes: said to the upstream, which enforces it on what
+	 * it mints, and which alone knows what it means.
+	 */
+	CRB_ATTRIBUTE_TEXT,
 };
 
 struct crb_attribute {
@@ -20,7 +26,10 @@ struct crb_attribute {
 	enum crb_attribute_type type;
 	char separator;
 	const char *const *choices; /* NULL-terminated */
-	bool required;              /* a grant without it is an error */
+	/* A text is sound; written to `out` in the one form that it has. */
+	enum crb_status (*check)(
+	    const char *text, struct crb_buf *out, struct crb_err *err);
+	bool required;      /* a grant without it is an error */
 	const char *preset; /* what a grant without it means; NULL: nothing */
 	const char *strip;  /* an ending that says nothing: ".git"; or NULL */
 	const char *help;
@@ -32,6 +41,7 @@ struct crb_attribute {
 	}
 #define CRB_SCOPE_MAX 16        /* attributes of one scope */
 #define CRB_SCOPE_VALUES_MAX 32 /* values of one attribute */
+#define CRB_SCOPE_TEXT_MAX 6144 /* characters of a text, as it is given */
 
 /* One attribute of a scope: it holds when any of its values does. */
 struct crb_scope_attribute {

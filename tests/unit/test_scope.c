@@ -147,6 +147,72 @@ values_and_their_length_are_bounded(void **state)
 	    crb_scope_parse(text, table, &scope, &err), CRB_ERR_TOO_LARGE);
 }
 
+/* A backend's own text: its check writes the one form that it has. */
+static enum crb_status
+lower_case(const char *text, struct crb_buf *out, struct crb_err *err)
+{
+	for (; *text != '\0'; text++) {
+		if (*text == '!')
+			return crb_err_set(
+			    err, CRB_ERR_INVALID, "no \"!\" here");
+		crb_buf_char(out,
+		    *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a')
+						 : *text);
+	}
+	return CRB_OK;
+}
+
+static const struct crb_attribute texts[] = {
+	{ .name = "actions",
+	    .type = CRB_ATTRIBUTE_TEXT,
+	    .check = lower_case,
+	    .help = "what may be done" },
+	CRB_ATTRIBUTE_END,
+};
+
+static void
+a_text_is_what_its_check_makes_of_it(void **state)
+{
+	CRB_AUTO_SCOPE struct crb_scope scope = { 0 };
+	struct crb_err err = { 0 };
+	char *text;
+
+	(void)state;
+	assert_int_equal(crb_scope_parse("actions=S3:Put Object+a%2BB%2C=:/**",
+			     texts, &scope, &err),
+	    CRB_OK);
+	text = crb_scope_text(&scope);
+	assert_string_equal(text, "actions=a%2Bb%2C=:/**+s3:put object");
+	free(text);
+	crb_scope_clear(&scope);
+	assert_int_equal(crb_scope_parse("actions=a+A", texts, &scope, &err),
+	    CRB_ERR_INVALID);
+	assert_non_null(strstr(err.msg, "actions: the same value twice"));
+	assert_int_equal(crb_scope_parse("actions=a!", texts, &scope, &err),
+	    CRB_ERR_INVALID);
+	assert_non_null(strstr(err.msg, "actions: no \"!\" here"));
+	assert_int_equal(
+	    crb_scope_parse("actions=", texts, &scope, &err), CRB_ERR_INVALID);
+	assert_non_null(strstr(err.msg, "actions: an empty value"));
+}
+
+static void
+a_text_is_longer_than_a_pattern_and_bounded(void **state)
+{
+	CRB_AUTO_SCOPE struct crb_scope scope = { 0 };
+	static char text[8 + CRB_SCOPE_TEXT_MAX + 2] = "actions=";
+	struct crb_err err = { 0 };
+
+	(void)state;
+	memset(&text[8], 'a', CRB_SCOPE_TEXT_MAX);
+	assert_int_equal(crb_scope_parse(text, texts, &scope, &err), CRB_OK);
+	assert_int_equal(strlen(scope.at[0].value[0]), CRB_SCOPE_TEXT_MAX);
+	crb_scope_clear(&scope);
+	text[8 + CRB_SCOPE_TEXT_MAX] = 'a';
+	assert_int_equal(
+	    crb_scope_parse(text, texts, &scope, &err), CRB_ERR_TOO_LARGE);
+}
+
 static void
 a_backend_without_attributes_takes_no_scope(void **state)
 {
@@ -203,6 +269,8 @@ main(void)
 		cmocka_unit_test(scopes_have_one_canonical_text),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(values_and_their_length_are_bounded),
+		cmocka_unit_test(a_text_is_what_its_check_makes_of_it),
+		cmocka_unit_test(a_text_is_longer_than_a_pattern_and_bounded),
 		cmocka_unit_test(a_backend_without_attributes_takes_no_scope),
 		cmocka_unit_test(a_grant_is_cut_at_its_first_colon),
 	};
