@@ -5,6 +5,7 @@
 
 #include "backends/backend.h"
 #include "backends/header.h"
+#include "backends/route.h"
 #include "base/text.h"
 
 #define WHERE "backend static"
@@ -27,9 +28,6 @@ struct static_params {
 
 static const char *const auth_choices[] = { "basic", "bearer", "header",
 	"query", NULL };
-/* In the order of enum crb_network. */
-static const char *const network_choices[] = { "public", "private", "loopback",
-	NULL };
 static const char *const git_choices[] = { "fetch", "push", NULL };
 
 #define AT(member) offsetof(struct static_params, member)
@@ -69,18 +67,7 @@ static const struct crb_option static_table[] = {
 	    .offset = AT(parameter),
 	    .value = "NAME",
 	    .help = "the query parameter that carries it (auth=query)" },
-	{ .name = "network",
-	    .type = CRB_OPTION_CHOICE,
-	    .offset = AT(network),
-	    .preset = "public",
-	    .choices = network_choices,
-	    .value = "KIND",
-	    .help = "which addresses the hosts may have" },
-	{ .name = "ca",
-	    .type = CRB_OPTION_TEXT,
-	    .offset = AT(ca),
-	    .value = "PEM",
-	    .help = "certificates to trust instead of the system's" },
+	CRB_ROUTE_OPTIONS(struct static_params, network, ca),
 	CRB_OPTION_END,
 };
 
@@ -209,70 +196,17 @@ check_belongings(const struct static_params *params, struct crb_err *err)
 	return CRB_OK;
 }
 
-/* Parameters are shown to people, so a private key must not get in here. */
-static enum crb_status
-check_ca(const char *ca, struct crb_err *err)
-{
-	if (ca == NULL)
-		return CRB_OK;
-	if (strlen(ca) > CRB_CA_MAX)
-		return crb_err_set(err, CRB_ERR_TOO_LARGE,
-		    WHERE ": ca is longer than %u bytes", CRB_CA_MAX);
-	if (strstr(ca, "PRIVATE KEY") != NULL)
-		return crb_err_set(err, CRB_ERR_INVALID,
-		    WHERE ": ca must hold certificates only, not a private "
-			  "key");
-	if (strstr(ca, "-----BEGIN CERTIFICATE-----") == NULL)
-		return crb_err_set(err, CRB_ERR_INVALID,
-		    WHERE ": ca has no certificate in PEM form");
-	return CRB_OK;
-}
-
-/* Two origins that are written alike in a URL could not be told apart. */
-static bool
-origins_alike(const struct crb_origin *a, const struct crb_origin *b)
-{
-	CRB_AUTO_BUF struct crb_buf left = CRB_BUF_INIT(300);
-	CRB_AUTO_BUF struct crb_buf right = CRB_BUF_INIT(300);
-
-	crb_origin_authority(a, &left);
-	crb_origin_authority(b, &right);
-	return strcmp(crb_buf_text(&left), crb_buf_text(&right)) == 0;
-}
-
-static enum crb_status
-add_origin(struct crb_route *route, const char *text, struct crb_err *err)
-{
-	struct crb_origin *origin = &route->origin[route->count];
-	enum crb_status status;
-
-	if ((status = crb_origin_parse(text, origin, err)) != CRB_OK)
-		return status;
-	if (!origin->tls && route->network != CRB_NETWORK_LOOPBACK)
-		return crb_err_set(err, CRB_ERR_INVALID,
-		    "http:// would send the secret in the clear; it is "
-		    "allowed with network=loopback only");
-	for (size_t i = 0; i < route->count; i++) {
-		if (origins_alike(&route->origin[i], origin))
-			return crb_err_set(err, CRB_ERR_INVALID,
-			    "the same host as item %zu", i + 1);
-	}
-	route->count++;
-	return CRB_OK;
-}
-
 static enum crb_status
 make_route(const struct static_params *params, struct crb_route *route,
     struct crb_err *err)
 {
-	*route = (struct crb_route){ .ca = params->ca };
-	while (strcmp(params->network, network_choices[route->network]) != 0)
-		route->network++;
+	if (crb_route_begin(params->network, params->ca, route, err) != CRB_OK)
+		return crb_err_context(err, WHERE);
 	if (params->hosts.count == 0 || params->hosts.count > CRB_ORIGINS_MAX)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    WHERE ": hosts must have 1 to %d items", CRB_ORIGINS_MAX);
 	for (size_t i = 0; i < params->hosts.count; i++) {
-		if (add_origin(route, params->hosts.item[i], err) != CRB_OK)
+		if (crb_route_add(route, params->hosts.item[i], err) != CRB_OK)
 			return crb_err_context(
 			    err, WHERE ": hosts, item %zu", i + 1);
 	}
@@ -288,8 +222,7 @@ params_read(const json_t *json, struct static_params *params,
 	if ((status = crb_options_json(
 		 static_table, json, WHERE, params, err)) != CRB_OK)
 		return status;
-	if ((status = check_belongings(params, err)) != CRB_OK ||
-	    (status = check_ca(params->ca, err)) != CRB_OK)
+	if ((status = check_belongings(params, err)) != CRB_OK)
 		return status;
 	return make_route(params, route, err);
 }

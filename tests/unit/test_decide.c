@@ -305,6 +305,49 @@ without_a_grant_of_the_credential_everything_is_denied(void **state)
 	}
 }
 
+static enum crb_status
+any_text(const char *text, struct crb_buf *out, struct crb_err *err)
+{
+	(void)err;
+	crb_buf_str(out, text);
+	return CRB_OK;
+}
+
+/* What the upstream enforces does not stand in the way of what we judge. */
+static void
+a_text_is_judged_only_when_it_is_asked_for(void **state)
+{
+	static const struct crb_attribute attributes[] = {
+		{ .name = "actions",
+		    .type = CRB_ATTRIBUTE_TEXT,
+		    .check = any_text },
+		{ .name = "git",
+		    .type = CRB_ATTRIBUTE_CHOICE,
+		    .choices = git_choices },
+		CRB_ATTRIBUTE_END,
+	};
+	CRB_AUTO_SCOPE struct crb_scope scope = { 0 };
+	struct crb_rule rule = { "r", CRB_EFFECT_ALLOW, "aws", &scope };
+	struct crb_tier tier = { "session", 1, &rule };
+	struct crb_request fetch = { "aws", 1, { { "git", "fetch" } } };
+	struct crb_request push = { "aws", 1, { { "git", "push" } } };
+	struct crb_request both = { "aws", 2,
+		{ { "git", "fetch" }, { "actions", "s3:Get" } } };
+	struct crb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(crb_scope_parse("actions=s3:Get+s3:List,git=fetch",
+			     attributes, &scope, &err),
+	    CRB_OK);
+	assert_int_equal(crb_decide(&fetch, &tier, 1).effect, CRB_EFFECT_ALLOW);
+	assert_int_equal(crb_decide(&push, &tier, 1).effect, CRB_EFFECT_DENY);
+	assert_int_equal(crb_decide(&both, &tier, 1).effect, CRB_EFFECT_ALLOW);
+	both.at[1].value = "s3:Put";
+	assert_int_equal(crb_decide(&both, &tier, 1).effect, CRB_EFFECT_DENY);
+	both.at[1].value = "s3:get";
+	assert_int_equal(crb_decide(&both, &tier, 1).effect, CRB_EFFECT_DENY);
+}
+
 int
 main(void)
 {
@@ -322,6 +365,7 @@ main(void)
 		cmocka_unit_test(the_order_of_rules_never_matters),
 		cmocka_unit_test(
 		    without_a_grant_of_the_credential_everything_is_denied),
+		cmocka_unit_test(a_text_is_judged_only_when_it_is_asked_for),
 	};
 	unsigned seed = (unsigned)time(NULL);
 
