@@ -327,10 +327,11 @@ set_content_type(struct crb_request *request, const struct crb_msg_job *job,
 	return add_line(request, crb_buf_text(&line), err);
 }
 
-enum crb_status
-crb_request_init(struct crb_request *request, const struct crb_msg_job *job,
-    const struct crb_injection *injection, struct crb_trust *trust,
-    const struct crb_request_limits *limits, struct crb_err *err)
+/* All but what is sent. */
+static enum crb_status
+prepare(struct crb_request *request, const struct crb_msg_job *job,
+    struct crb_trust *trust, const struct crb_request_limits *limits,
+    struct crb_err *err)
 {
 	*request = (struct crb_request){ .tls = job->tls,
 		.network = (enum crb_network)job->network };
@@ -341,8 +342,17 @@ crb_request_init(struct crb_request *request, const struct crb_msg_job *job,
 		return crb_err_set(
 		    err, CRB_ERR_NOMEM, "no memory for a request");
 	if (set_fixed(request, limits, err) != CRB_OK ||
-	    set_trust(request, job, trust, err) != CRB_OK ||
-	    set_proxy(request, job, err) != CRB_OK ||
+	    set_trust(request, job, trust, err) != CRB_OK)
+		return err->status;
+	return set_proxy(request, job, err);
+}
+
+enum crb_status
+crb_request_init(struct crb_request *request, const struct crb_msg_job *job,
+    const struct crb_injection *injection, struct crb_trust *trust,
+    const struct crb_request_limits *limits, struct crb_err *err)
+{
+	if (prepare(request, job, trust, limits, err) != CRB_OK ||
 	    set_target(request, job, injection, err) != CRB_OK ||
 	    set_method(request, job, err) != CRB_OK ||
 	    set_content_type(request, job, err) != CRB_OK)
@@ -387,19 +397,22 @@ crb_request_init_probe(struct crb_request *request,
 		.proxy = probe->proxy,
 	};
 
-	*request = (struct crb_request){ .tls = probe->tls,
-		.network = (enum crb_network)probe->network };
-	if (check_job(&job, err) != CRB_OK)
-		return err->status;
-	name_host(request, &job);
-	if ((request->easy = curl_easy_init()) == NULL)
-		return crb_err_set(
-		    err, CRB_ERR_NOMEM, "no memory for a request");
-	if (set_fixed(request, limits, err) != CRB_OK ||
-	    set_trust(request, &job, trust, err) != CRB_OK ||
-	    set_proxy(request, &job, err) != CRB_OK)
+	if (prepare(request, &job, trust, limits, err) != CRB_OK)
 		return err->status;
 	return set_probe(request, limits, err);
+}
+
+enum crb_status
+crb_request_init_own(struct crb_request *request, const struct crb_msg_job *job,
+    struct crb_trust *trust, const struct crb_request_limits *limits,
+    struct crb_err *err)
+{
+	static const struct crb_injection none = { .query = false };
+
+	if (prepare(request, job, trust, limits, err) != CRB_OK ||
+	    set_target(request, job, &none, err) != CRB_OK)
+		return err->status;
+	return set_method(request, job, err);
 }
 
 void
@@ -415,9 +428,21 @@ static enum crb_status
 add_header(struct crb_request *request, const struct crb_header *header,
     struct crb_err *err)
 {
-	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(
+	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT_WIPED(
 	    CRB_HEADERS_MAX + CRB_HEADER_NAME_MAX);
 
+	crb_buf_add(&line, header->name.p, header->name.len);
+	crb_buf_str(&line, ": ");
+	crb_buf_add(&line, header->value.p, header->value.len);
+	if (crb_buf_check(&line, "a header", err) != CRB_OK)
+		return err->status;
+	return add_line(request, crb_buf_text(&line), err);
+}
+
+static enum crb_status
+add_listed(struct crb_request *request, const struct crb_header *header,
+    struct crb_err *err)
+{
 	if (!crb_header_request_ok(header->name))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a header came that is not on the list");
@@ -425,12 +450,7 @@ add_header(struct crb_request *request, const struct crb_header *header,
 	if (crb_slice_is_nocase(header->name, request->injected) ||
 	    (request->typed && crb_slice_is(header->name, "content-type")))
 		return CRB_OK;
-	crb_buf_add(&line, header->name.p, header->name.len);
-	crb_buf_str(&line, ": ");
-	crb_buf_add(&line, header->value.p, header->value.len);
-	if (crb_buf_check(&line, "a header", err) != CRB_OK)
-		return err->status;
-	return add_line(request, crb_buf_text(&line), err);
+	return add_header(request, header, err);
 }
 
 /* What libcurl would add by itself, and a name for those who have none. */
@@ -450,9 +470,12 @@ add_defaults(struct crb_request *request, bool has_accept, bool has_agent,
 	return taken(failed, err);
 }
 
-enum crb_status
-crb_request_headers(
-    struct crb_request *request, struct crb_slice block, struct crb_err *err)
+typedef enum crb_status add_fn(struct crb_request *request,
+    const struct crb_header *header, struct crb_err *err);
+
+static enum crb_status
+add_block(struct crb_request *request, struct crb_slice block, add_fn *add,
+    struct crb_err *err)
 {
 	bool more = true, has_accept = false, has_agent = false;
 	struct crb_header header;
@@ -467,8 +490,22 @@ crb_request_headers(
 			    err, CRB_ERR_INVALID, "too many headers came");
 		has_accept |= crb_slice_is(header.name, "accept");
 		has_agent |= crb_slice_is(header.name, "user-agent");
-		if (add_header(request, &header, err) != CRB_OK)
+		if (add(request, &header, err) != CRB_OK)
 			return err->status;
 	}
 	return add_defaults(request, has_accept, has_agent, err);
+}
+
+enum crb_status
+crb_request_headers(
+    struct crb_request *request, struct crb_slice block, struct crb_err *err)
+{
+	return add_block(request, block, add_listed, err);
+}
+
+enum crb_status
+crb_request_headers_own(
+    struct crb_request *request, struct crb_slice block, struct crb_err *err)
+{
+	return add_block(request, block, add_header, err);
 }

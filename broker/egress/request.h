@@ -52,10 +52,17 @@ CRB_NODISCARD enum crb_status crb_request_init_probe(
     struct crb_request *request, const struct crb_msg_probe *probe,
     struct crb_trust *trust, const struct crb_request_limits *limits,
     struct crb_err *err);
+/* The same for a request that nobody else asked for; nothing is injected. */
+CRB_NODISCARD enum crb_status crb_request_init_own(struct crb_request *request,
+    const struct crb_msg_job *job, struct crb_trust *trust,
+    const struct crb_request_limits *limits, struct crb_err *err);
 void crb_request_clear(struct crb_request *request);
 
 /* Add the client's headers; strict.  Once, before the transfer starts. */
 CRB_NODISCARD enum crb_status crb_request_headers(
+    struct crb_request *request, struct crb_slice block, struct crb_err *err);
+/* Add headers of our own, as strictly, from no list. */
+CRB_NODISCARD enum crb_status crb_request_headers_own(
     struct crb_request *request, struct crb_slice block, struct crb_err *err);
 
 /* Why a transfer failed, in words for people. */

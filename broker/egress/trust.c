@@ -1,5 +1,6 @@
 #include "broker/egress/trust.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <openssl/ssl.h>
@@ -8,7 +9,8 @@
 #include "base/cleanup.h"
 
 struct crb_trust {
-	X509_STORE *store; /* NULL: not read yet */
+	pthread_mutex_t mutex;
+	X509_STORE *store; /* NULL: not read yet; set once */
 };
 
 enum crb_status
@@ -18,6 +20,7 @@ crb_trust_new(struct crb_trust **out, struct crb_err *err)
 
 	if (trust == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	pthread_mutex_init(&trust->mutex, NULL);
 	*out = trust;
 	return CRB_OK;
 }
@@ -28,6 +31,7 @@ crb_trust_free(struct crb_trust *trust)
 	if (trust == NULL)
 		return;
 	X509_STORE_free(trust->store);
+	pthread_mutex_destroy(&trust->mutex);
 	free(trust);
 }
 
@@ -43,7 +47,7 @@ bundle_path(void)
 }
 
 static enum crb_status
-load(struct crb_trust *trust, struct crb_err *err)
+load_once(struct crb_trust *trust, struct crb_err *err)
 {
 	const char *path = bundle_path();
 	X509_STORE *store;
@@ -59,6 +63,17 @@ load(struct crb_trust *trust, struct crb_err *err)
 	}
 	trust->store = store;
 	return CRB_OK;
+}
+
+static enum crb_status
+load(struct crb_trust *trust, struct crb_err *err)
+{
+	enum crb_status status;
+
+	pthread_mutex_lock(&trust->mutex);
+	status = load_once(trust, err);
+	pthread_mutex_unlock(&trust->mutex);
+	return status;
 }
 
 static CURLcode

@@ -16,7 +16,7 @@ CRB_NODISCARD enum crb_status crb_trust_new(
     struct crb_trust **out, struct crb_err *err);
 void crb_trust_free(struct crb_trust *trust);
 
-/* Let this transfer believe in them and in nothing else. */
+/* Let this transfer believe in them and in nothing else; from any thread. */
 CRB_NODISCARD enum crb_status crb_trust_system(
     struct crb_trust *trust, CURL *easy, struct crb_err *err);
 
