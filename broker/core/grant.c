@@ -106,12 +106,50 @@ crb_grant_get(struct crb_map *map, const struct crb_backend_ops *backend,
 	return CRB_OK;
 }
 
+bool
+crb_grant_mints(const struct crb_grant *grant)
+{
+	for (size_t i = 0; i < grant->scope.count; i++) {
+		const struct crb_scope_attribute *at = &grant->scope.at[i];
+
+		if (strcmp(at->attribute->name, "delivery") != 0)
+			continue;
+		for (size_t k = 0; k < at->count; k++)
+			if (strcmp(at->value[k], "inject") == 0)
+				return false;
+	}
+	return grant->backend->mints;
+}
+
+const char *
+crb_grant_delivery(const struct crb_grant *grant)
+{
+	return crb_grant_mints(grant) ? "mint" : "inject";
+}
+
+/* What its table cannot say of a scope may depend on the parameters. */
+static enum crb_status
+check_scope(const struct crb_credential *credential,
+    const struct crb_grant *grant, struct crb_err *err)
+{
+	enum crb_status status;
+
+	if (credential->backend->check_scope == NULL)
+		return CRB_OK;
+	status = credential->backend->check_scope(
+	    credential->params, &grant->scope, err);
+	return status == CRB_OK
+	    ? CRB_OK
+	    : crb_err_context(err, "grant %s", credential->name);
+}
+
 enum crb_status
 crb_grant_resolve(struct crb_map *map, const struct crb_map *credentials,
     const char *text, struct crb_grant **out, struct crb_err *err)
 {
 	CRB_AUTO_FREE char *name = NULL, *scope = NULL;
 	struct crb_credential *credential;
+	struct crb_grant *grant;
 	enum crb_status status;
 
 	if ((status = crb_grant_split(text, &name, &scope, err)) != CRB_OK)
@@ -119,5 +157,13 @@ crb_grant_resolve(struct crb_map *map, const struct crb_map *credentials,
 	status = crb_credential_find(credentials, name, &credential, err);
 	if (status != CRB_OK)
 		return crb_err_context(err, "grant");
-	return crb_grant_get(map, credential->backend, text, out, err);
+	status = crb_grant_get(map, credential->backend, text, &grant, err);
+	if (status != CRB_OK)
+		return status;
+	status = check_scope(credential, grant, err);
+	if (status == CRB_OK)
+		*out = grant;
+	else
+		crb_grant_release(grant);
+	return status;
 }

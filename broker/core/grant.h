@@ -25,6 +25,12 @@ CRB_NODISCARD enum crb_status crb_grant_get(struct crb_map *map,
     struct crb_grant **out, struct crb_err *err);
 void crb_grant_release(struct crb_grant *grant);
 
+/* It is handed out, since its backend mints and its scope says nothing else.
+ */
+bool crb_grant_mints(const struct crb_grant *grant);
+/* "mint" or "inject" */
+const char *crb_grant_delivery(const struct crb_grant *grant);
+
 /* The same, the backend being that of the credential that it names. */
 CRB_NODISCARD enum crb_status crb_grant_resolve(struct crb_map *map,
     const struct crb_map *credentials, const char *text, struct crb_grant **out,

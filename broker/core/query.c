@@ -73,12 +73,6 @@ put_denial(struct answer *answer, const struct crb_denial *denial, bool plain)
 	crb_json_text_free(text);
 }
 
-static const char *
-delivery(const struct crb_backend_ops *backend)
-{
-	return backend->mints ? "mint" : "inject";
-}
-
 static json_t *
 hosts(const struct crb_core *core, const char *name)
 {
@@ -122,7 +116,7 @@ grants_json(const struct crb_session *session)
 		    json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name",
 			grant->credential, "backend", grant->backend->kind,
 			"form", grant->backend->form, "delivery",
-			delivery(grant->backend), "hosts",
+			crb_grant_delivery(grant), "hosts",
 			hosts(session->core, grant->credential), "scope",
 			scope_json(&grant->scope)));
 	}
@@ -147,7 +141,7 @@ grants_plain(const struct crb_session *session, struct crb_buf *out)
 		crb_scope_words(&grant->scope, &words);
 		crb_buf_printf(out, "%-16s %-40s %s\n", grant->credential,
 		    crb_buf_text(&words),
-		    grant->backend->mints ? "minted" : "injected");
+		    crb_grant_mints(grant) ? "minted" : "injected");
 	}
 }
 

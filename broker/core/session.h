@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "base/token.h"
 #include "broker/bus/messages.h"
+#include "broker/core/aws_mode.h"
 #include "broker/core/core.h"
 #include "broker/core/grant.h"
 #include "broker/core/rate.h"
@@ -58,7 +59,8 @@ struct crb_session {
 	char *profile;   /* or NULL */
 	char *workspace; /* or NULL */
 	uint16_t port;   /* of the host's, that the forwarder has; 0: none */
-	json_t *labels;  /* an object */
+	enum crb_aws_mode aws;
+	json_t *labels; /* an object */
 	enum crb_session_state state;
 	bool busy;           /* a change of its grants or expiry is committed */
 	bool announced;      /* the gateway knows it */

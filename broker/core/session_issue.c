@@ -7,13 +7,12 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "base/units.h"
 #include "broker/core/environment.h"
-#include "broker/core/profile.h"
 #include "broker/core/room.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session_end.h"
 #include "broker/core/session_open.h"
+#include "broker/core/session_terms.h"
 
 #define TOKEN_WRITE_MS 1000
 
@@ -218,219 +217,6 @@ on_folder(void *ctx, struct crb_msg *msg, const struct crb_err *why)
 		issue_fail(issue, &err);
 }
 
-/* `call` is NULL when who asks has a right to all of them. */
-static enum crb_status
-add_grants(struct crb_session *session, const json_t *texts,
-    const struct crb_call *call, struct crb_err *err)
-{
-	struct crb_core *core = session->core;
-	struct crb_grant *grant;
-	enum crb_status status;
-	const json_t *text;
-	size_t i;
-
-	json_array_foreach(texts, i, text)
-	{
-		if (!json_is_string(text))
-			return crb_err_set(err, CRB_ERR_INVALID,
-			    "grants: item %zu is not a text", i + 1);
-		if (call != NULL &&
-		    crb_call_may_grant(call, json_string_value(text), err) !=
-			CRB_OK)
-			return err->status;
-		status = crb_grant_resolve(&core->grants, &core->credentials,
-		    json_string_value(text), &grant, err);
-		if (status != CRB_OK)
-			return status;
-		status = crb_session_add_grant(
-		    session, session->last_grant + 1, grant, err);
-		if (status != CRB_OK) {
-			crb_grant_release(grant);
-			return status;
-		}
-	}
-	return CRB_OK;
-}
-
-static enum crb_status
-use_profile(struct issue *issue, int64_t *ttl, struct crb_err *err)
-{
-	struct crb_session *session = issue->session;
-	struct crb_profile *profile;
-	const char *name = NULL;
-	enum crb_status status;
-
-	status = crb_call_text(issue->call, "profile", &name, err);
-	if (status != CRB_OK || name == NULL)
-		return status;
-	status = crb_call_may_profile(issue->call, name, err);
-	if (status == CRB_OK)
-		status = crb_profile_find(
-		    &issue->core->profiles, name, &profile, err);
-	if (status != CRB_OK)
-		return status;
-	if ((session->profile = strdup(name)) == NULL ||
-	    json_object_update(session->labels, profile->labels) != 0)
-		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	if (profile->ttl != 0)
-		*ttl = profile->ttl;
-	issue->profile_mounts = json_incref(profile->mounts);
-	status = add_grants(session, profile->grants, NULL, err);
-	if (status != CRB_OK)
-		return crb_err_context(err, "profile %s", name);
-	return CRB_OK;
-}
-
-enum crb_status
-crb_rpc_ttl(const struct crb_call *call, int64_t *ttl, struct crb_err *err)
-{
-	int64_t most = call->core->config.ttl_max;
-	char text[CRB_DURATION_TEXT];
-	enum crb_status status;
-
-	status = crb_call_number(call, "ttl", 1, INT32_MAX, ttl, err);
-	if (status != CRB_OK || *ttl <= most)
-		return status;
-	crb_duration_text(most, text);
-	return crb_err_set(err, CRB_ERR_LIMIT,
-	    "a session lasts at most %s here (ttl_max in the config file)",
-	    text);
-}
-
-/* That it is his, and still the same after that was read. */
-static enum crb_status
-check_process(const struct crb_call *call, const struct crb_process_id *id,
-    struct crb_err *err)
-{
-	enum crb_status status;
-	uid_t uid;
-
-	if ((call->access.may & CRB_MAY_ADMIN) != 0)
-		return CRB_OK;
-	if ((status = crb_process_user((pid_t)id->pid, &uid, err)) != CRB_OK)
-		return status;
-	if (uid != call->uid || !crb_process_lives(id))
-		return crb_err_set(err, CRB_ERR_ROLE,
-		    "only the role admin binds a session to a process of another user");
-	return CRB_OK;
-}
-
-static enum crb_status
-set_process(struct issue *issue, struct crb_err *err)
-{
-	struct crb_session *session = issue->session;
-	enum crb_status status;
-	int64_t pid = 0;
-
-	status = crb_call_number(
-	    issue->call, "bind_pid", 1, INT32_MAX, &pid, err);
-	if (status != CRB_OK || pid == 0)
-		return status;
-	status = crb_process_identify((pid_t)pid, &session->process, err);
-	if (status == CRB_OK)
-		status = check_process(issue->call, &session->process, err);
-	if (status != CRB_OK)
-		return crb_err_context(err, "bind_pid");
-	session->bound = true;
-	return CRB_OK;
-}
-
-/*
- * An admin gives a session to whom he likes, by default to the user whose
- * broker it is; anybody else has his own.
- */
-static enum crb_status
-set_owner(struct issue *issue, struct crb_err *err)
-{
-	const struct crb_call *call = issue->call;
-	uid_t self = issue->core->owner;
-	bool admin = (call->access.may & CRB_MAY_ADMIN) != 0;
-	int64_t owner = admin ? self : call->uid;
-	enum crb_status status;
-
-	status = crb_call_number(call, "owner", 0, UINT32_MAX - 1, &owner, err);
-	if (status != CRB_OK)
-		return status;
-	if (!admin && owner != call->uid)
-		return crb_err_set(err, CRB_ERR_ROLE,
-		    "only the role admin gives a session to another user");
-	if (owner != self && self != 0)
-		return crb_err_set(err, CRB_ERR_DENIED,
-		    "only a broker that runs as root can give a session to another user");
-	issue->session->owner = (uid_t)owner;
-	issue->session->issuer = call->uid;
-	return CRB_OK;
-}
-
-static enum crb_status
-set_workspace(struct issue *issue, struct crb_err *err)
-{
-	const char *path = NULL;
-	enum crb_status status;
-
-	status = crb_call_text(issue->call, "workspace", &path, err);
-	if (status != CRB_OK || path == NULL)
-		return status;
-	if (path[0] != '/' || strlen(path) >= CRB_PATH_MAX)
-		return crb_err_set(
-		    err, CRB_ERR_INVALID, "workspace: not an absolute path");
-	if ((issue->session->workspace = strdup(path)) == NULL)
-		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	return CRB_OK;
-}
-
-/* Where the sandbox's forwarder listens when it has the host's network. */
-static enum crb_status
-set_port(struct issue *issue, struct crb_err *err)
-{
-	enum crb_status status;
-	int64_t port = 0;
-
-	status = crb_call_number(
-	    issue->call, "port", 1, UINT16_MAX, &port, err);
-	issue->session->port = (uint16_t)port;
-	return status;
-}
-
-static enum crb_status
-set_labels(struct issue *issue, struct crb_err *err)
-{
-	json_t *labels = NULL;
-	enum crb_status status;
-
-	status = crb_call_object(issue->call, "labels", &labels, err);
-	if (status == CRB_OK && labels != NULL &&
-	    json_object_update(issue->session->labels, labels) != 0)
-		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	if (status == CRB_OK)
-		status = crb_labels_check(issue->session->labels, err);
-	return status;
-}
-
-static enum crb_status
-set_grants(struct issue *issue, struct crb_err *err)
-{
-	json_t *texts = NULL;
-	enum crb_status status;
-
-	status = crb_call_array(issue->call, "grants", &texts, err);
-	if (status == CRB_OK && texts != NULL)
-		status = add_grants(issue->session, texts, issue->call, err);
-	if (status == CRB_OK && issue->session->grant_count == 0)
-		return crb_err_set(err, CRB_ERR_INVALID,
-		    "a session needs a grant: --grant NAME[:SCOPE] or --profile NAME");
-	return status;
-}
-
-static void
-set_id(struct crb_session *session)
-{
-	do {
-		crb_text_random(session->id, CRB_SESSION_ID_LEN);
-	} while (crb_map_text(&session->core->sessions, session->id) != NULL);
-	crb_record_id_random(&session->record);
-}
-
 static enum crb_status
 check_room(struct crb_core *core, struct crb_err *err)
 {
@@ -445,33 +231,20 @@ check_room(struct crb_core *core, struct crb_err *err)
 static enum crb_status
 check(struct issue *issue, struct crb_err *err)
 {
-	int64_t ttl = issue->core->config.ttl;
-	struct crb_session *session;
+	struct crb_session_terms terms;
 	enum crb_status status;
-	const char *task;
 
 	if ((status = check_room(issue->core, err)) ||
-	    (status = crb_call_need_text(issue->call, "task", &task, err)) ||
-	    (status = crb_session_new(
-		 issue->core, task, &issue->session, err)) ||
-	    (status = use_profile(issue, &ttl, err)) ||
-	    (status = crb_rpc_ttl(issue->call, &ttl, err)) ||
-	    (status = set_grants(issue, err)) ||
-	    (status = set_labels(issue, err)) ||
-	    (status = set_process(issue, err)) ||
-	    (status = set_owner(issue, err)) ||
-	    (status = set_workspace(issue, err)) ||
-	    (status = set_port(issue, err)))
+	    (status = crb_session_terms(issue->call, &terms, err)))
 		return status;
-	session = issue->session;
-	session->created = crb_wall_seconds();
-	session->expires = session->created + ttl;
-	set_id(session);
-	if ((status = crb_environment(session, &issue->environment, err)) ||
+	issue->session = terms.session;
+	issue->profile_mounts = terms.mounts;
+	if ((status = crb_environment(
+		 issue->session, &issue->environment, err)) ||
 	    (status = crb_mounts(
-		 session, issue->profile_mounts, &issue->mounts, err)))
+		 issue->session, issue->profile_mounts, &issue->mounts, err)))
 		return status;
-	return crb_session_enter(session, err);
+	return crb_session_enter(issue->session, err);
 }
 
 static enum crb_status

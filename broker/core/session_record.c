@@ -55,7 +55,7 @@ crb_session_record(const struct crb_session *session)
 	    sizeof(session->token_hash));
 	return json_pack(
 	    "{s:s, s:s, s:O, s:s*, s:s*, s:s, s:I, s:I, s:I, s:I, s:I, s:s, "
-	    "s:o, s:o*, s:o*, s:I, s:I, s:I, s:I, s:i}",
+	    "s:o, s:o*, s:o*, s:s*, s:I, s:I, s:I, s:I, s:i}",
 	    "id", session->id, "task", session->task, "labels", session->labels,
 	    "profile", session->profile, "workspace", session->workspace,
 	    "state", crb_session_state_info(session->state)->name, "created",
@@ -64,10 +64,10 @@ crb_session_record(const struct crb_session *session)
 	    "owner", (json_int_t)session->owner, "issuer",
 	    (json_int_t)session->issuer, "token", token, "grants",
 	    record_grants(session), "process", record_process(session), "port",
-	    port_json(session), "requests", (json_int_t)session->requests,
-	    "refused", (json_int_t)session->refused, "up",
-	    (json_int_t)session->up, "down", (json_int_t)session->down,
-	    "last_grant", (int)session->last_grant);
+	    port_json(session), "aws", crb_aws_mode_name(session->aws),
+	    "requests", (json_int_t)session->requests, "refused",
+	    (json_int_t)session->refused, "up", (json_int_t)session->up, "down",
+	    (json_int_t)session->down, "last_grant", (int)session->last_grant);
 }
 
 static enum crb_status
@@ -218,7 +218,7 @@ load_texts(struct crb_session *session, const json_t *json, struct crb_err *err)
 	const char *workspace = json_string_value(
 	    json_object_get(json, "workspace"));
 	enum crb_status status;
-	const char *id;
+	const char *id, *aws;
 	json_t *labels;
 
 	if ((status = crb_json_string(json, "id", WHERE, &id, err)) ||
@@ -235,7 +235,9 @@ load_texts(struct crb_session *session, const json_t *json, struct crb_err *err)
 		session->workspace = strdup(workspace);
 	session->port = (uint16_t)json_integer_value(
 	    json_object_get(json, "port"));
-	return CRB_OK;
+	aws = json_string_value(json_object_get(json, "aws"));
+	return aws != NULL ? crb_aws_mode_parse(aws, &session->aws, err)
+			   : CRB_OK;
 }
 
 static enum crb_status
@@ -301,7 +303,7 @@ shown_grants(const struct crb_session *session)
 		    json_pack("{s:i, s:s, s:s, s:s}", "number", (int)at->number,
 			"credential", at->grant->credential, "scope",
 			at->grant->scope_text, "delivery",
-			at->grant->backend->mints ? "mint" : "inject"));
+			crb_grant_delivery(at->grant)));
 	}
 	return list;
 }
@@ -332,6 +334,9 @@ crb_session_shown(const struct crb_session *session)
 		set_time(shown, "ended", session->ended);
 	if (session->port != 0)
 		(void)json_object_set_new(shown, "port", port_json(session));
+	if (session->aws != CRB_AWS_NONE)
+		(void)json_object_set_new(
+		    shown, "aws", json_string(crb_aws_mode_name(session->aws)));
 	if (session->bound)
 		(void)json_object_set_new(
 		    shown, "pid", json_integer(session->process.pid));
