@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* A name that ends in '-' stands for all that start with it. */
-static const char *const request_names[] = {
+static const char *const git_request[] = {
 	"accept",
 	"accept-language",
 	"cache-control",
@@ -12,9 +12,10 @@ static const char *const request_names[] = {
 	"git-protocol",
 	"pragma",
 	"user-agent",
+	NULL,
 };
 
-static const char *const response_names[] = {
+static const char *const git_response[] = {
 	"cache-control",
 	"content-language",
 	"content-type",
@@ -26,6 +27,61 @@ static const char *const response_names[] = {
 	"pragma",
 	"retry-after",
 	"x-ratelimit-",
+	NULL,
+};
+
+/*
+ * Of an API.  What the egress signs with is said by it alone, so what a client
+ * says there ends at the gateway; see `http_never`.
+ */
+static const char *const http_request[] = {
+	"accept",
+	"accept-language",
+	"cache-control",
+	"content-disposition",
+	"content-encoding",
+	"content-language",
+	"content-md5",
+	"content-type",
+	"expires",
+	"if-match",
+	"if-modified-since",
+	"if-none-match",
+	"if-range",
+	"if-unmodified-since",
+	"range",
+	"smithy-protocol",
+	"user-agent",
+	"x-amz-",
+	"x-amzn-query-mode",
+	NULL,
+};
+
+static const char *const http_never[] = {
+	"x-amz-date",
+	"x-amz-security-token",
+	"x-amz-s3session-token",
+	NULL,
+};
+
+static const char *const http_response[] = {
+	"accept-ranges",
+	"cache-control",
+	"content-disposition",
+	"content-encoding",
+	"content-language",
+	"content-range",
+	"content-type",
+	"etag",
+	"expires",
+	"last-modified",
+	"link",
+	"location",
+	"retry-after",
+	"smithy-protocol",
+	"x-amz-",
+	"x-amzn-",
+	NULL,
 };
 
 static char
@@ -49,27 +105,30 @@ matches(struct crb_slice name, const char *listed)
 }
 
 static bool
-is_listed(struct crb_slice name, const char *const *list, size_t count)
+is_listed(struct crb_slice name, const char *const *list)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (matches(name, list[i]))
+	for (; *list != NULL; list++) {
+		if (matches(name, *list))
 			return true;
 	}
 	return false;
 }
 
 bool
-crb_header_request_ok(struct crb_slice name)
+crb_header_request_ok(enum crb_route_kind route, struct crb_slice name)
 {
-	return is_listed(name, request_names,
-	    sizeof(request_names) / sizeof(request_names[0]));
+	if (route == CRB_ROUTE_GIT)
+		return is_listed(name, git_request);
+	return route == CRB_ROUTE_HTTP && is_listed(name, http_request) &&
+	    !is_listed(name, http_never);
 }
 
 bool
-crb_header_response_ok(struct crb_slice name)
+crb_header_response_ok(enum crb_route_kind route, struct crb_slice name)
 {
-	return is_listed(name, response_names,
-	    sizeof(response_names) / sizeof(response_names[0]));
+	if (route == CRB_ROUTE_GIT)
+		return is_listed(name, git_response);
+	return route == CRB_ROUTE_HTTP && is_listed(name, http_response);
 }
 
 bool

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "broker/bus/messages.h"
 
 /*
  * Headers on a stream: a block of "name: value\n" lines.  Names are lower-case
@@ -22,9 +23,9 @@ struct crb_header {
 	struct crb_slice value;
 };
 
-/* The name, in any case, may go upstream; may come back. */
-bool crb_header_request_ok(struct crb_slice name);
-bool crb_header_response_ok(struct crb_slice name);
+/* The name, in any case, may go upstream on this route; may come back. */
+bool crb_header_request_ok(enum crb_route_kind route, struct crb_slice name);
+bool crb_header_response_ok(enum crb_route_kind route, struct crb_slice name);
 
 /* Bytes that a block can carry: 0x20 to 0x7e and tabs. */
 bool crb_header_value_ok(struct crb_slice value);

@@ -12,10 +12,11 @@
 
 void
 crb_download_init(struct crb_download *download, int fd, uint64_t job,
-    const char *host, struct crb_scrub *scrub)
+    const char *host, enum crb_route_kind route, struct crb_scrub *scrub)
 {
 	*download = (struct crb_download){ .fd = fd,
 		.job = job,
+		.route = route,
 		.head.host = host,
 		.scrub = scrub,
 		.headers = CRB_BUF_INIT_WIPED(CRB_HEADERS_MAX) };
@@ -50,7 +51,7 @@ static void
 take_header(struct crb_download *download, struct crb_slice line,
     const struct crb_header *header)
 {
-	if (!crb_header_response_ok(header->name))
+	if (!crb_header_response_ok(download->route, header->name))
 		return;
 	/* A name may hold it too, where only its beginning is listed. */
 	if (crb_scrub_finds(download->scrub, line.p, line.len)) {

@@ -17,7 +17,8 @@
 struct crb_download {
 	int fd; /* of the stream, borrowed */
 	uint64_t job;
-	struct crb_scrub *scrub; /* borrowed */
+	enum crb_route_kind route; /* whose list the headers pass */
+	struct crb_scrub *scrub;   /* borrowed */
 
 	struct crb_head head;
 	bool head_read; /* and it may be passed on */
@@ -37,7 +38,7 @@ struct crb_download {
 };
 
 void crb_download_init(struct crb_download *download, int fd, uint64_t job,
-    const char *host, struct crb_scrub *scrub);
+    const char *host, enum crb_route_kind route, struct crb_scrub *scrub);
 void crb_download_clear(struct crb_download *download);
 
 /* One line of a head, as libcurl gives it. */

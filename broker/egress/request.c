@@ -334,6 +334,7 @@ prepare(struct crb_request *request, const struct crb_msg_job *job,
     struct crb_err *err)
 {
 	*request = (struct crb_request){ .tls = job->tls,
+		.route = (enum crb_route_kind)job->route,
 		.network = (enum crb_network)job->network };
 	if (check_job(job, err) != CRB_OK)
 		return err->status;
@@ -443,7 +444,7 @@ static enum crb_status
 add_listed(struct crb_request *request, const struct crb_header *header,
     struct crb_err *err)
 {
-	if (!crb_header_request_ok(header->name))
+	if (!crb_header_request_ok(request->route, header->name))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a header came that is not on the list");
 	/* These have been set. */

@@ -29,6 +29,7 @@ struct crb_request {
 	char host[300];               /* "github.com", "localhost:8443" */
 	char reason[CURL_ERROR_SIZE]; /* libcurl's */
 	enum crb_network network;
+	enum crb_route_kind route; /* whose list the client's headers pass */
 	bool tls;
 	bool proxied;
 	char injected[64]; /* the header, in lower case or not */

@@ -202,7 +202,8 @@ crb_transfer_init(struct crb_transfer *transfer, const struct crb_msg_job *msg,
 		err) != CRB_OK)
 		return err->status;
 	crb_download_init(&transfer->download, options->fd, msg->job,
-	    transfer->request.host, transfer->scrub);
+	    transfer->request.host, (enum crb_route_kind)msg->route,
+	    transfer->scrub);
 	return set_callbacks(transfer, err);
 }
 

@@ -276,9 +276,9 @@ read_body(void *ctx, uint64_t position, char *buffer, size_t room)
 
 /* Ours says no-store. */
 static bool
-is_passed(struct crb_slice name)
+is_passed(const struct crb_exchange *exchange, struct crb_slice name)
 {
-	return crb_header_response_ok(name) &&
+	return crb_header_response_ok(exchange->route, name) &&
 	    !crb_slice_is(name, "cache-control");
 }
 
@@ -328,7 +328,7 @@ add_headers(struct crb_exchange *exchange, struct MHD_Response *response)
 			return false;
 		if (!more)
 			return true;
-		if (is_passed(header.name) &&
+		if (is_passed(exchange, header.name) &&
 		    !add_header(exchange, response, &header))
 			return false;
 	}

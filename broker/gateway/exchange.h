@@ -70,6 +70,7 @@ struct crb_exchange {
 	const char *method; /* libmicrohttpd's, while mhd is there */
 	struct crb_request_facts facts; /* without what points to headers */
 	struct crb_route_match match;
+	enum crb_route_kind route; /* of one that goes upstream */
 	enum crb_git_operation operation;  /* as it looks; for errors */
 	struct crb_git_commands *commands; /* of a push */
 	struct crb_refusal *refusal;

@@ -16,10 +16,13 @@ crb_upload_begin(struct crb_exchange *exchange)
 {
 	const struct crb_route_match *match = &exchange->match;
 	const char *query = match->query != NULL ? match->query : "";
-	struct crb_msg_exchange ask = {
+	struct crb_msg_exchange ask;
+
+	exchange->route = CRB_ROUTE_GIT;
+	ask = (struct crb_msg_exchange){
 		.exchange = exchange->id,
 		.session = CRB_SLICE(exchange->session->id),
-		.route = CRB_ROUTE_GIT,
+		.route = (uint8_t)exchange->route,
 		.method = CRB_SLICE(exchange->method),
 		.target = { match->rest, match->rest_len },
 		.query = CRB_SLICE(query),
@@ -121,6 +124,7 @@ crb_upload_verdict(struct crb_gateway *gateway, struct crb_msg *msg)
 }
 
 struct block {
+	enum crb_route_kind route;
 	struct crb_buf text;
 	unsigned count;
 };
@@ -134,7 +138,7 @@ add_header(void *ctx, enum MHD_ValueKind kind, const char *name,
 	struct crb_slice text = { value != NULL ? value : "", value_len };
 
 	(void)kind;
-	if (crb_header_request_ok(key) &&
+	if (crb_header_request_ok(block->route, key) &&
 	    crb_headers_add(&block->text, key, text))
 		block->count++;
 	return MHD_YES;
@@ -143,7 +147,8 @@ add_header(void *ctx, enum MHD_ValueKind kind, const char *name,
 static enum crb_status
 send_head(struct crb_exchange *exchange, struct crb_err *err)
 {
-	struct block block = { .text = CRB_BUF_INIT(CRB_HEADERS_MAX) };
+	struct block block = { .route = exchange->route,
+		.text = CRB_BUF_INIT(CRB_HEADERS_MAX) };
 	struct crb_msg_request_head head = { .job = exchange->job };
 	enum crb_status status;
 

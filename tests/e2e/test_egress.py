@@ -74,7 +74,7 @@ class Egress:
                   "network": "loopback"}
         params.update(changes.pop("params", {}))
         job = dict(job=self.jobs, session="s1", stream=stream.number,
-                   method="GET", tls=int(upstream.tls), host="localhost",
+                   method="GET", route=1, tls=int(upstream.tls), host="localhost",
                    port=upstream.port, target="/", backend="static",
                    params=json.dumps(params), secret=SECRET,
                    network=LOOPBACK, ca=upstream.ca, body=NONE)

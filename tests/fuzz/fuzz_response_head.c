@@ -26,7 +26,8 @@ check_block(const struct crb_download *download)
 		abort();
 	while (more) {
 		if (crb_headers_next(&rest, &header, &more, &err) != CRB_OK ||
-		    (more && !crb_header_response_ok(header.name)))
+		    (more &&
+			!crb_header_response_ok(CRB_ROUTE_GIT, header.name)))
 			abort();
 	}
 }
@@ -62,7 +63,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (crb_scrub_new(CRB_SLICE(SECRET), CRB_SLICE("Bearer " SECRET),
 		&scrub, &err) != CRB_OK)
 		abort();
-	crb_download_init(&download, -1, 1, "host", scrub);
+	crb_download_init(&download, -1, 1, "host", CRB_ROUTE_GIT, scrub);
 	read_heads(&download, (const char *)data, size);
 	crb_download_clear(&download);
 	return 0;

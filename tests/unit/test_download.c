@@ -29,8 +29,8 @@ set_up(void **state)
 	    crb_scrub_new(CRB_SLICE(SECRET), CRB_SLICE("Bearer " SECRET),
 		&world->scrub, &err) != CRB_OK)
 		return -1;
-	crb_download_init(
-	    &world->download, world->pair[0], 7, "host", world->scrub);
+	crb_download_init(&world->download, world->pair[0], 7, "host",
+	    CRB_ROUTE_GIT, world->scrub);
 	*state = world;
 	return 0;
 }
@@ -266,8 +266,8 @@ heads_that_are_refused(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		crb_download_clear(&world->download);
-		crb_download_init(
-		    &world->download, world->pair[0], 7, "host", world->scrub);
+		crb_download_init(&world->download, world->pair[0], 7, "host",
+		    CRB_ROUTE_GIT, world->scrub);
 		assert_fails(
 		    read_lines(world, cases[i].head, &err), CRB_ERR_UPSTREAM);
 		assert_says(cases[i].says);

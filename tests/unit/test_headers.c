@@ -42,9 +42,71 @@ a_name_is_on_the_list_of_its_direction(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct crb_slice name = CRB_SLICE(cases[i].name);
 
-		if (crb_header_request_ok(name) != cases[i].request ||
-		    crb_header_response_ok(name) != cases[i].response)
+		if (crb_header_request_ok(CRB_ROUTE_GIT, name) !=
+			cases[i].request ||
+		    crb_header_response_ok(CRB_ROUTE_GIT, name) !=
+			cases[i].response)
 			fail_msg("%s", cases[i].name);
+	}
+}
+
+/* Nothing that signs, and nothing about a connection, comes from a client. */
+static void
+an_api_has_a_list_of_its_own(void **state)
+{
+	static const struct {
+		const char *name;
+		bool request, response;
+	} cases[] = {
+		{ "accept", true, false },
+		{ "Content-Type", true, true },
+		{ "content-md5", true, false },
+		{ "content-encoding", true, true },
+		{ "If-None-Match", true, false },
+		{ "range", true, false },
+		{ "X-Amz-Meta-Colour", true, true },
+		{ "x-amz-target", true, true },
+		{ "x-amz-content-sha256", true, true },
+		{ "etag", false, true },
+		{ "content-range", false, true },
+		{ "location", false, true },
+		{ "x-amzn-requestid", false, true },
+		{ "x-amz-", false, false },
+		{ "x-amz", false, false },
+		{ "x-amz-date", false, true },
+		{ "X-Amz-Security-Token", false, true },
+		{ "x-amz-s3session-token", false, true },
+		{ "git-protocol", false, false },
+		{ "x-ratelimit-limit", false, false },
+		{ "authorization", false, false },
+		{ "proxy-authorization", false, false },
+		{ "cookie", false, false },
+		{ "set-cookie", false, false },
+		{ "host", false, false },
+		{ "date", false, false },
+		{ "connection", false, false },
+		{ "content-length", false, false },
+		{ "transfer-encoding", false, false },
+		{ "trailer", false, false },
+		{ "te", false, false },
+		{ "upgrade", false, false },
+		{ "expect", false, false },
+		{ "accept-encoding", false, false },
+		{ "x-forwarded-for", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct crb_slice name = CRB_SLICE(cases[i].name);
+
+		if (crb_header_request_ok(CRB_ROUTE_HTTP, name) !=
+			cases[i].request ||
+		    crb_header_response_ok(CRB_ROUTE_HTTP, name) !=
+			cases[i].response)
+			fail_msg("%s", cases[i].name);
+		/* A route that nobody knows passes nothing. */
+		assert_false(crb_header_request_ok(0, name));
+		assert_false(crb_header_response_ok(0, name));
 	}
 }
 
@@ -155,6 +217,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_name_is_on_the_list_of_its_direction),
+		cmocka_unit_test(an_api_has_a_list_of_its_own),
 		cmocka_unit_test(
 		    what_is_added_is_read_back_in_lower_case_and_trimmed),
 		cmocka_unit_test(what_a_block_cannot_carry_is_not_added),
