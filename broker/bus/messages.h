@@ -138,6 +138,7 @@
 	F(U16, status, 0) \
 	F(TEXT, type, 128) /* Content-Type */ \
 	F(TEXT, code, 64) /* Credbroker-Error, or empty */ \
+	F(U16, retry, 0) /* Retry-After, in seconds; 0: none */ \
 	F(BYTES, body, 131072)
 
 /* A request that is to be sent upstream with the secret injected. */

@@ -38,6 +38,7 @@ struct crb_audit_event {
 	const char *tier;
 	const char *outcome; /* "ok", or a status's code */
 	const char *detail;
+	const char *order; /* of a lease, JSON */
 	int64_t exchange;
 	int64_t status;   /* HTTP */
 	int64_t up, down; /* body bytes; logged when `bytes` */

@@ -37,6 +37,7 @@ static const struct {
 	{ "tier", offsetof(struct crb_audit_event, tier), 64 },
 	{ "outcome", offsetof(struct crb_audit_event, outcome), 64 },
 	{ "detail", offsetof(struct crb_audit_event, detail), 1024 },
+	{ "order", offsetof(struct crb_audit_event, order), 8192 },
 };
 
 /*

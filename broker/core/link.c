@@ -109,17 +109,25 @@ crb_link_send(struct crb_link *link, enum crb_msg_type type, const void *msg,
 }
 
 enum crb_status
-crb_link_request(struct crb_link *link, enum crb_msg_type type, const void *msg,
-    uint32_t *number, crb_pending_fn *fn, void *ctx, struct crb_err *err)
+crb_link_request_long(struct crb_link *link, int64_t most,
+    enum crb_msg_type type, const void *msg, uint32_t *number,
+    crb_pending_fn *fn, void *ctx, struct crb_err *err)
 {
 	enum crb_status status;
 
-	status = crb_pending_add(
-	    &link->pending, LINK_REPLY_MS, fn, ctx, number, err);
+	status = crb_pending_add(&link->pending, most, fn, ctx, number, err);
 	if (status != CRB_OK)
 		return status;
 	status = crb_link_send(link, type, msg, -1, err);
 	if (status != CRB_OK)
 		crb_pending_forget(&link->pending, *number);
 	return status;
+}
+
+enum crb_status
+crb_link_request(struct crb_link *link, enum crb_msg_type type, const void *msg,
+    uint32_t *number, crb_pending_fn *fn, void *ctx, struct crb_err *err)
+{
+	return crb_link_request_long(
+	    link, LINK_REPLY_MS, type, msg, number, fn, ctx, err);
 }

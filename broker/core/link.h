@@ -54,5 +54,9 @@ CRB_NODISCARD enum crb_status crb_link_send(struct crb_link *link,
 CRB_NODISCARD enum crb_status crb_link_request(struct crb_link *link,
     enum crb_msg_type type, const void *msg, uint32_t *number,
     crb_pending_fn *fn, void *ctx, struct crb_err *err);
+/* The same for what may take longer, in milliseconds. */
+CRB_NODISCARD enum crb_status crb_link_request_long(struct crb_link *link,
+    int64_t most, enum crb_msg_type type, const void *msg, uint32_t *number,
+    crb_pending_fn *fn, void *ctx, struct crb_err *err);
 
 #endif /* !CRB_LINK_H */

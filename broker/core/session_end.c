@@ -15,64 +15,10 @@
 /* Timers are set no further ahead, and then again. */
 #define TIMER_MOST_S (24 * 60 * 60)
 
-struct crb_ending {
-	unsigned waits;
-	bool failed;
-	struct crb_err why;
-	crb_ending_fn *fn;
-	void *ctx;
-};
-
-enum crb_status
-crb_ending_new(
-    crb_ending_fn *fn, void *ctx, struct crb_ending **out, struct crb_err *err)
-{
-	struct crb_ending *ending = calloc(1, sizeof(*ending));
-
-	if (ending == NULL)
-		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	ending->waits = 1;
-	ending->fn = fn;
-	ending->ctx = ctx;
-	*out = ending;
-	return CRB_OK;
-}
-
-/* Not inlined: gcc 12 would see uses after the free that crb_ending_new()'s own
- * wait rules out. */
-__attribute__((noinline)) static void
-settle(struct crb_ending *ending, const struct crb_err *why)
-{
-	if (ending == NULL)
-		return;
-	if (why != NULL && !ending->failed) {
-		ending->failed = true;
-		ending->why = *why;
-	}
-	if (--ending->waits > 0)
-		return;
-	ending->fn(ending->ctx, ending->failed ? &ending->why : NULL);
-	free(ending);
-}
-
-void
-crb_ending_ready(struct crb_ending *ending)
-{
-	settle(ending, NULL);
-}
-
-/* A process that was lost meanwhile has nothing open any more. */
-static void
-acknowledged(void *ctx, struct crb_msg *msg, const struct crb_err *why)
-{
-	(void)msg;
-	settle(ctx, why != NULL && why->status == CRB_ERR_TIMEOUT ? why : NULL);
-}
-
 static void
 recorded(void *ctx, const struct crb_err *why)
 {
-	settle(ctx, why);
+	crb_ending_settle(ctx, why);
 }
 
 /* Nobody waits, but the failure counts. */
@@ -80,13 +26,6 @@ static void
 recorded_alone(void *ctx, const struct crb_err *why)
 {
 	crb_core_committed(ctx, why);
-}
-
-static void
-expect(struct crb_ending *ending)
-{
-	if (ending != NULL)
-		ending->waits++;
 }
 
 void
@@ -101,10 +40,10 @@ crb_session_send_end(struct crb_session *session, struct crb_ending *ending)
 	end.detail = CRB_SLICE(denial.detail);
 	if (end.detail.len > 512)
 		end.detail.len = 512;
-	expect(ending);
+	crb_ending_expect(ending);
 	if (crb_link_request(&session->core->gateway, CRB_MSG_SESSION_END, &end,
-		&end.request, acknowledged, ending, &err) != CRB_OK)
-		settle(ending, NULL);
+		&end.request, crb_ending_acknowledged, ending, &err) != CRB_OK)
+		crb_ending_settle(ending, NULL);
 }
 
 static void
@@ -114,10 +53,11 @@ send_drop(struct crb_session *session, struct crb_ending *ending)
 						 session->id) };
 	struct crb_err err;
 
-	expect(ending);
+	crb_ending_expect(ending);
 	if (crb_link_request(&session->core->egress, CRB_MSG_SESSION_DROP,
-		&drop, &drop.request, acknowledged, ending, &err) != CRB_OK)
-		settle(ending, NULL);
+		&drop, &drop.request, crb_ending_acknowledged, ending,
+		&err) != CRB_OK)
+		crb_ending_settle(ending, NULL);
 }
 
 static enum crb_status
@@ -159,7 +99,7 @@ record_end(
 	enum crb_status status;
 	struct crb_err err;
 
-	expect(ending);
+	crb_ending_expect(ending);
 	status = collect(session, who, &err);
 	if (status == CRB_OK)
 		status = crb_commit_then(
@@ -170,7 +110,7 @@ record_end(
 		crb_log(CRB_LOG_ERROR, "end of session not recorded",
 		    CRB_LOG_SESSION, session->id, CRB_LOG_REASON, err.msg,
 		    CRB_LOG_END);
-		settle(ending, &err);
+		crb_ending_settle(ending, &err);
 	}
 }
 

@@ -1,6 +1,7 @@
 #ifndef CRB_SESSION_END_H
 #define CRB_SESSION_END_H
 
+#include "broker/core/ending.h"
 #include "broker/core/session.h"
 
 /*
@@ -8,16 +9,6 @@
  * keeps its socket for a while, where every request is told why (a tombstone);
  * then its folder and its record go.
  */
-
-/* What waits until ended sessions are cut off everywhere and recorded. */
-struct crb_ending;
-typedef void crb_ending_fn(void *ctx, const struct crb_err *why);
-
-/* `fn` is called once after crb_ending_ready(); why is the first failure. */
-CRB_NODISCARD enum crb_status crb_ending_new(
-    crb_ending_fn *fn, void *ctx, struct crb_ending **out, struct crb_err *err);
-/* Every session was given to crb_session_end(). */
-void crb_ending_ready(struct crb_ending *ending);
 
 /*
  * End a live session, now: it grants nothing from here on.  `who` is for the

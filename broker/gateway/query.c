@@ -91,6 +91,18 @@ add_code(struct MHD_Response *response, struct crb_slice code)
 	    MHD_YES;
 }
 
+static bool
+add_retry(struct MHD_Response *response, unsigned seconds)
+{
+	char text[16];
+
+	if (seconds == 0)
+		return true;
+	(void)snprintf(text, sizeof(text), "%u", seconds);
+	return MHD_add_response_header(response, "Retry-After", text) ==
+	    MHD_YES;
+}
+
 static struct MHD_Response *
 response_of(const struct crb_msg_answer *answer)
 {
@@ -101,7 +113,9 @@ response_of(const struct crb_msg_answer *answer)
 	    type, sizeof(type), "%.*s", (int)answer->type.len, answer->type.p);
 	response = crb_response_bytes(answer->body.p, answer->body.len,
 	    answer->type.len > 0 ? type : "application/octet-stream");
-	if (response == NULL || add_code(response, answer->code))
+	if (response == NULL ||
+	    (add_code(response, answer->code) &&
+		add_retry(response, answer->retry)))
 		return response;
 	MHD_destroy_response(response);
 	return NULL;

@@ -22,6 +22,7 @@ crb_kind_name(unsigned kind)
 		[CRB_KIND_SESSION] = "session",
 		[CRB_KIND_OUTBOX] = "outbox",
 		[CRB_KIND_SETTING] = "setting",
+		[CRB_KIND_LEASE] = "lease",
 	};
 
 	if (kind < sizeof(names) / sizeof(names[0]) && names[kind] != NULL)

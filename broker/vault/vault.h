@@ -105,6 +105,7 @@ enum crb_kind {
 	CRB_KIND_SESSION = 4,
 	CRB_KIND_OUTBOX = 5,
 	CRB_KIND_SETTING = 6,
+	CRB_KIND_LEASE = 7,
 };
 
 #define CRB_RECORD_ID_BYTES 16
