@@ -139,7 +139,10 @@ struct crb_backend_ops {
 	/*
 	 * Of a backend that mints.  order(): what is to be asked of the
 	 * upstream for all scopes that a session has of a credential, told in
-	 * full and in public; pure, deterministic.  mint(): ask it.
+	 * full and in public; pure, deterministic.  mint(): ask it; in any
+	 * thread.  It does not repeat itself: CRB_ERR_LIMIT says that the
+	 * upstream is asked too often, and after that, after a status from 500
+	 * on, or when there was no answer, it is called again a moment later.
 	 */
 	enum crb_status (*order)(const json_t *params,
 	    const struct crb_scope *const *scopes, size_t count,
