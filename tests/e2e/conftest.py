@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -21,6 +22,9 @@ BUILD = pathlib.Path(os.environ.get("CRB_BUILD_DIR", ROOT / "build" / "dev"))
 CREDBROKER = BUILD / "bin" / "credbroker"
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 LIMIT_SECONDS = 180
+
+# What is beside this file is found from the red team's folder, too.
+sys.path.append(str(pathlib.Path(__file__).parent))
 
 
 def built_with(option):
@@ -335,6 +339,22 @@ def git_server():
     yield server
     server.stop()
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def ceph(request):
+    """A real STS and S3: one for the whole run, started when first asked."""
+    import aws_world
+    return aws_world.start_ceph(request.config)
+
+
+@pytest.fixture
+def cloud(broker, ceph):
+    """A broker that has keys for Ceph's role as credential "aws-dev"."""
+    import aws_world
+    aws_world.add_aws_credential(broker, ceph)
+    broker.ceph = ceph
+    return broker
 
 
 def add_git_credential(broker, server, name="forge", ca=None):
