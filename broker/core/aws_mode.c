@@ -43,24 +43,3 @@ crb_aws_grant(const struct crb_session *session, bool minted)
 	}
 	return NULL;
 }
-
-enum crb_aws_mode
-crb_aws_mode_default(const struct crb_session *session)
-{
-	if (crb_aws_grant(session, true) != NULL)
-		return CRB_AWS_CONTAINER;
-	return crb_aws_grant(session, false) != NULL ? CRB_AWS_INJECT
-						     : CRB_AWS_NONE;
-}
-
-enum crb_status
-crb_aws_mode_check(const struct crb_session *session, struct crb_err *err)
-{
-	if (session->aws == CRB_AWS_NONE || session->aws == CRB_AWS_INJECT ||
-	    crb_aws_grant(session, true) != NULL)
-		return CRB_OK;
-	return crb_err_set(err, CRB_ERR_INVALID,
-	    "aws: %s hands out keys, but every grant of keys of AWS here is "
-	    "only injected (delivery=inject)",
-	    names[session->aws]);
-}

@@ -31,10 +31,5 @@ CRB_NODISCARD enum crb_status crb_aws_mode_parse(
 /* The first grant that yields keys of AWS, and is handed out (or not). */
 const struct crb_grant *crb_aws_grant(
     const struct crb_session *session, bool minted);
-/* What its grants suggest. */
-enum crb_aws_mode crb_aws_mode_default(const struct crb_session *session);
-/* Its mode suits its grants. */
-CRB_NODISCARD enum crb_status crb_aws_mode_check(
-    const struct crb_session *session, struct crb_err *err);
 
 #endif /* !CRB_AWS_MODE_H */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "broker/core/aws_environment.h"
 #include "broker/core/credential.h"
 #include "broker/core/git_rewrites.h"
 
@@ -121,8 +122,8 @@ add_git(
 }
 
 enum crb_status
-crb_environment(
-    const struct crb_session *session, json_t **out, struct crb_err *err)
+crb_environment(const struct crb_session *session, json_t **out,
+    char **aws_config, struct crb_err *err)
 {
 	static const struct {
 		const char *name, *value;
@@ -144,6 +145,9 @@ crb_environment(
 		status = set(environment, fixed[i].name, fixed[i].value, err);
 	if (status == CRB_OK)
 		status = add_git(session, environment, err);
+	if (status == CRB_OK)
+		status = crb_aws_environment(
+		    session, endpoint, environment, aws_config, err);
 	if (status == CRB_OK)
 		*out = CRB_STEAL(environment);
 	return status;

@@ -37,7 +37,7 @@ const struct crb_method crb_methods[] = {
 	    crb_rpc_profile_remove },
 	{ "session.issue", CRB_MAY_ISSUE, true,
 	    PARAMS("task", "grants", "profile", "labels", "ttl", "bind_pid",
-		"owner", "workspace", "port", "aws", "mint"),
+		"owner", "workspace", "port", "network", "aws", "mint"),
 	    crb_rpc_session_issue },
 	{ "session.list", CRB_MAY_ANY, true, PARAMS("task", "all"),
 	    crb_rpc_session_list },

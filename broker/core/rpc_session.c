@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "broker/core/aws_environment.h"
 #include "broker/core/change.h"
 #include "broker/core/exchange.h"
 #include "broker/core/rpc.h"
@@ -207,7 +208,6 @@ static enum crb_status
 add_grant(struct crb_call *call, struct crb_session *session,
     struct crb_grant **out, struct crb_err *err)
 {
-	struct crb_core *core = call->core;
 	struct crb_grant *grant;
 	enum crb_status status;
 	const char *text;
@@ -216,8 +216,7 @@ add_grant(struct crb_call *call, struct crb_session *session,
 	if (status == CRB_OK)
 		status = crb_call_may_grant(call, text, err);
 	if (status == CRB_OK)
-		status = crb_grant_resolve(
-		    &core->grants, &core->credentials, text, &grant, err);
+		status = crb_aws_resolve(session, text, &grant, err);
 	if (status != CRB_OK)
 		return status;
 	status = crb_session_add_grant(

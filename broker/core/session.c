@@ -96,6 +96,7 @@ crb_session_free(struct crb_session *session)
 	free(session->idle);
 	json_decref(session->labels);
 	free(session->workspace);
+	free(session->aws_credential);
 	free(session->profile);
 	free(session->task);
 	free(session);

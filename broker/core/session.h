@@ -60,6 +60,7 @@ struct crb_session {
 	char *workspace; /* or NULL */
 	uint16_t port;   /* of the host's, that the forwarder has; 0: none */
 	enum crb_aws_mode aws;
+	char *aws_credential; /* that it is about; or NULL */
 	json_t *labels; /* an object */
 	enum crb_session_state state;
 	bool busy;           /* a change of its grants or expiry is committed */

@@ -14,7 +14,7 @@
 #include "broker/core/session_open.h"
 #include "broker/core/session_terms.h"
 
-#define TOKEN_WRITE_MS 1000
+#define FILE_WRITE_MS 1000
 
 /*
  * session.issue, in steps: everything is checked, the supervisor makes folder
@@ -26,6 +26,8 @@ struct issue {
 	struct crb_call *call;
 	struct crb_session *session;
 	json_t *environment, *mounts;
+	json_t *notes;          /* for people: an array of texts */
+	char *aws_config;       /* what goes into that file; or NULL */
 	json_t *profile_mounts; /* or NULL */
 	bool folder;            /* asked for: may be there */
 };
@@ -36,6 +38,8 @@ issue_end(struct issue *issue)
 	issue->core->issuing--;
 	json_decref(issue->environment);
 	json_decref(issue->mounts);
+	json_decref(issue->notes);
+	free(issue->aws_config);
 	json_decref(issue->profile_mounts);
 	free(issue);
 }
@@ -73,9 +77,9 @@ issue_reply(struct issue *issue)
 	struct crb_call *call = issue->call;
 	json_t *result;
 
-	result = json_pack("{s:o, s:O, s:O}", "session",
+	result = json_pack("{s:o, s:O, s:O, s:O}", "session",
 	    crb_session_shown(issue->session), "environment",
-	    issue->environment, "mounts", issue->mounts);
+	    issue->environment, "mounts", issue->mounts, "notes", issue->notes);
 	issue_end(issue);
 	crb_call_reply(call, result);
 }
@@ -176,7 +180,33 @@ write_token(struct crb_session *session, int fd, struct crb_err *err)
 
 	crb_token_make(token);
 	crb_token_hash(token, CRB_TOKEN_LEN, session->token_hash);
-	return crb_io_write(fd, token, CRB_TOKEN_LEN, TOKEN_WRITE_MS, err);
+	return crb_io_write(fd, token, CRB_TOKEN_LEN, FILE_WRITE_MS, err);
+}
+
+static enum crb_status
+got_config(struct issue *issue, struct crb_msg *msg, const struct crb_err *why,
+    struct crb_err *err)
+{
+	CRB_AUTO_FD int fd = -1;
+	enum crb_status status;
+
+	status = crb_session_reply_fd(msg, why, &fd, err);
+	if (status == CRB_OK)
+		status = crb_io_write(fd, issue->aws_config,
+		    strlen(issue->aws_config), FILE_WRITE_MS, err);
+	if (status == CRB_OK)
+		status = record(issue, err);
+	return status;
+}
+
+static void
+on_config(void *ctx, struct crb_msg *msg, const struct crb_err *why)
+{
+	struct issue *issue = ctx;
+	struct crb_err err;
+
+	if (got_config(issue, msg, why, &err) != CRB_OK)
+		issue_fail(issue, &err);
 }
 
 static enum crb_status
@@ -189,9 +219,12 @@ got_token(struct issue *issue, struct crb_msg *msg, const struct crb_err *why,
 	status = crb_session_reply_fd(msg, why, &fd, err);
 	if (status == CRB_OK)
 		status = write_token(issue->session, fd, err);
-	if (status == CRB_OK)
-		status = record(issue, err);
-	return status;
+	if (status != CRB_OK)
+		return status;
+	if (issue->aws_config == NULL)
+		return record(issue, err);
+	return crb_session_ask_file(
+	    issue->session, CRB_SESSION_AWS_CONFIG, on_config, issue, err);
 }
 
 static void
@@ -239,8 +272,9 @@ check(struct issue *issue, struct crb_err *err)
 		return status;
 	issue->session = terms.session;
 	issue->profile_mounts = terms.mounts;
-	if ((status = crb_environment(
-		 issue->session, &issue->environment, err)) ||
+	issue->notes = terms.notes;
+	if ((status = crb_environment(issue->session, &issue->environment,
+		 &issue->aws_config, err)) ||
 	    (status = crb_mounts(
 		 issue->session, issue->profile_mounts, &issue->mounts, err)))
 		return status;

@@ -55,7 +55,7 @@ crb_session_record(const struct crb_session *session)
 	    sizeof(session->token_hash));
 	return json_pack(
 	    "{s:s, s:s, s:O, s:s*, s:s*, s:s, s:I, s:I, s:I, s:I, s:I, s:s, "
-	    "s:o, s:o*, s:o*, s:s*, s:I, s:I, s:I, s:I, s:i}",
+	    "s:o, s:o*, s:o*, s:s*, s:s*, s:I, s:I, s:I, s:I, s:i}",
 	    "id", session->id, "task", session->task, "labels", session->labels,
 	    "profile", session->profile, "workspace", session->workspace,
 	    "state", crb_session_state_info(session->state)->name, "created",
@@ -65,7 +65,8 @@ crb_session_record(const struct crb_session *session)
 	    (json_int_t)session->issuer, "token", token, "grants",
 	    record_grants(session), "process", record_process(session), "port",
 	    port_json(session), "aws", crb_aws_mode_name(session->aws),
-	    "requests", (json_int_t)session->requests, "refused",
+	    "aws_credential", session->aws_credential, "requests",
+	    (json_int_t)session->requests, "refused",
 	    (json_int_t)session->refused, "up", (json_int_t)session->up, "down",
 	    (json_int_t)session->down, "last_grant", (int)session->last_grant);
 }
@@ -211,6 +212,20 @@ load_grants(
 }
 
 static enum crb_status
+load_aws(struct crb_session *session, const json_t *json, struct crb_err *err)
+{
+	const char *mode = json_string_value(json_object_get(json, "aws"));
+	const char *name = json_string_value(
+	    json_object_get(json, "aws_credential"));
+
+	if (mode == NULL || name == NULL)
+		return CRB_OK;
+	if ((session->aws_credential = strdup(name)) == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	return crb_aws_mode_parse(mode, &session->aws, err);
+}
+
+static enum crb_status
 load_texts(struct crb_session *session, const json_t *json, struct crb_err *err)
 {
 	const char *profile = json_string_value(
@@ -218,7 +233,7 @@ load_texts(struct crb_session *session, const json_t *json, struct crb_err *err)
 	const char *workspace = json_string_value(
 	    json_object_get(json, "workspace"));
 	enum crb_status status;
-	const char *id, *aws;
+	const char *id;
 	json_t *labels;
 
 	if ((status = crb_json_string(json, "id", WHERE, &id, err)) ||
@@ -235,9 +250,7 @@ load_texts(struct crb_session *session, const json_t *json, struct crb_err *err)
 		session->workspace = strdup(workspace);
 	session->port = (uint16_t)json_integer_value(
 	    json_object_get(json, "port"));
-	aws = json_string_value(json_object_get(json, "aws"));
-	return aws != NULL ? crb_aws_mode_parse(aws, &session->aws, err)
-			   : CRB_OK;
+	return load_aws(session, json, err);
 }
 
 static enum crb_status
@@ -335,8 +348,10 @@ crb_session_shown(const struct crb_session *session)
 	if (session->port != 0)
 		(void)json_object_set_new(shown, "port", port_json(session));
 	if (session->aws != CRB_AWS_NONE)
-		(void)json_object_set_new(
-		    shown, "aws", json_string(crb_aws_mode_name(session->aws)));
+		(void)json_object_set_new(shown, "aws",
+		    json_pack("{s:s, s:s}", "mode",
+			crb_aws_mode_name(session->aws), "credential",
+			session->aws_credential));
 	if (session->bound)
 		(void)json_object_set_new(
 		    shown, "pid", json_integer(session->process.pid));

@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "broker/core/aws_environment.h"
 #include "broker/core/profile.h"
 #include "broker/core/rpc.h"
 
@@ -14,7 +15,9 @@ struct terms {
 	const struct crb_call *call;
 	struct crb_session *session;
 	json_t *profile_mounts; /* or NULL */
+	json_t *notes;
 	bool mint_later;
+	struct crb_aws_wish aws;
 };
 
 /* `call` is NULL when who asks has a right to all of them. */
@@ -22,7 +25,6 @@ static enum crb_status
 add_grants(struct crb_session *session, const json_t *texts,
     const struct crb_call *call, struct crb_err *err)
 {
-	struct crb_core *core = session->core;
 	struct crb_grant *grant;
 	enum crb_status status;
 	const json_t *text;
@@ -37,8 +39,8 @@ add_grants(struct crb_session *session, const json_t *texts,
 		    crb_call_may_grant(call, json_string_value(text), err) !=
 			CRB_OK)
 			return err->status;
-		status = crb_grant_resolve(&core->grants, &core->credentials,
-		    json_string_value(text), &grant, err);
+		status = crb_aws_resolve(
+		    session, json_string_value(text), &grant, err);
 		if (status != CRB_OK)
 			return status;
 		status = crb_session_add_grant(
@@ -49,6 +51,25 @@ add_grants(struct crb_session *session, const json_t *texts,
 		}
 	}
 	return CRB_OK;
+}
+
+/* How AWS's tools are offered keys, and whether they reach AWS by themselves.
+ */
+static enum crb_status
+wish_aws(struct terms *terms, struct crb_err *err)
+{
+	const char *network = "host";
+	enum crb_status status;
+
+	if ((status = crb_call_text(
+		 terms->call, "aws", &terms->aws.mode, err)) ||
+	    (status = crb_call_text(terms->call, "network", &network, err)))
+		return status;
+	terms->aws.offline = strcmp(network, "none") == 0;
+	if (!terms->aws.offline && strcmp(network, "host") != 0)
+		return crb_err_set(
+		    err, CRB_ERR_INVALID, "network: neither none nor host");
+	return crb_aws_wish(terms->session, &terms->aws, err);
 }
 
 static enum crb_status
@@ -221,29 +242,6 @@ set_grants(struct terms *terms, struct crb_err *err)
 	return status;
 }
 
-/* The way in which AWS tools are offered their keys. */
-static enum crb_status
-set_aws(struct terms *terms, struct crb_err *err)
-{
-	struct crb_session *session = terms->session;
-	const char *name = NULL;
-	enum crb_status status;
-
-	status = crb_call_text(terms->call, "aws", &name, err);
-	if (status != CRB_OK)
-		return status;
-	session->aws = crb_aws_mode_default(session);
-	if (name == NULL)
-		return CRB_OK;
-	if (session->aws == CRB_AWS_NONE)
-		return crb_err_set(err, CRB_ERR_INVALID,
-		    "aws: no grant of this session yields keys of AWS");
-	status = crb_aws_mode_parse(name, &session->aws, err);
-	if (status == CRB_OK)
-		status = crb_aws_mode_check(session, err);
-	return status;
-}
-
 /* Leases are minted at once, or when they are first fetched. */
 static enum crb_status
 set_mint(struct terms *terms, struct crb_err *err)
@@ -283,7 +281,9 @@ crb_session_terms(const struct crb_call *call, struct crb_session_terms *out,
 	if ((status = crb_call_need_text(call, "task", &task, err)) ||
 	    (status = crb_session_new(call->core, task, &terms.session, err)))
 		return status;
-	(void)((status = use_profile(&terms, &ttl, err)) ||
+	terms.notes = json_array();
+	(void)((status = wish_aws(&terms, err)) ||
+	    (status = use_profile(&terms, &ttl, err)) ||
 	    (status = crb_rpc_ttl(call, &ttl, err)) ||
 	    (status = set_grants(&terms, err)) ||
 	    (status = set_labels(&terms, err)) ||
@@ -291,10 +291,12 @@ crb_session_terms(const struct crb_call *call, struct crb_session_terms *out,
 	    (status = set_owner(&terms, err)) ||
 	    (status = set_workspace(&terms, err)) ||
 	    (status = set_port(&terms, err)) ||
-	    (status = set_aws(&terms, err)) ||
+	    (status = crb_aws_settle(
+		 terms.session, &terms.aws, terms.notes, err)) ||
 	    (status = set_mint(&terms, err)));
 	if (status != CRB_OK) {
 		json_decref(terms.profile_mounts);
+		json_decref(terms.notes);
 		crb_session_free(terms.session);
 		return status;
 	}
@@ -302,6 +304,6 @@ crb_session_terms(const struct crb_call *call, struct crb_session_terms *out,
 	terms.session->expires = terms.session->created + ttl;
 	set_id(terms.session);
 	*out = (struct crb_session_terms){ terms.session, terms.profile_mounts,
-		terms.mint_later };
+		terms.mint_later, terms.notes };
 	return CRB_OK;
 }
