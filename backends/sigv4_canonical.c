@@ -19,23 +19,12 @@ crb_sigv4_is_s3(const char *service)
 	return false;
 }
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool
 is_escape(struct crb_slice text, size_t at)
 {
 	return text.len - at > 2 && text.p[at] == '%' &&
-	    hex_value(text.p[at + 1]) >= 0 && hex_value(text.p[at + 2]) >= 0;
+	    crb_text_hex_value(text.p[at + 1]) >= 0 &&
+	    crb_text_hex_value(text.p[at + 2]) >= 0;
 }
 
 /* The byte at *at, decoded; *at moves behind it. */
@@ -48,8 +37,8 @@ decode_one(struct crb_slice text, size_t *at)
 		++*at;
 		return c;
 	}
-	c = (char)(hex_value(text.p[*at + 1]) * 16 +
-	    hex_value(text.p[*at + 2]));
+	c = (char)(crb_text_hex_value(text.p[*at + 1]) * 16 +
+	    crb_text_hex_value(text.p[*at + 2]));
 	*at += 3;
 	return c;
 }

@@ -172,6 +172,18 @@ crb_text_hex(struct crb_buf *out, const void *bytes, size_t len)
 	crb_buf_grew(out, len * 2);
 }
 
+int
+crb_text_hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 static bool
 is_unreserved(unsigned char c)
 {

@@ -46,6 +46,8 @@ void crb_text_escape(
 /* RFC 4648 base64, with padding. */
 void crb_text_base64(struct crb_buf *out, const void *bytes, size_t len);
 void crb_text_hex(struct crb_buf *out, const void *bytes, size_t len);
+/* Of a hexadecimal digit in either case, or -1. */
+int crb_text_hex_value(char c);
 /* RFC 3986: all but unreserved characters are encoded, upper-case hex. */
 void crb_text_percent_encode(
     struct crb_buf *out, const void *bytes, size_t len);
