@@ -14,6 +14,11 @@ struct part {
 
 static const struct part path_part = { "path", "!$&'()*+,=:@/", "/\\%;?#." };
 static const struct part query_part = { "query", "!$&'()*+,=:@/?", "%" };
+/* One spelling each, the one that is signed: what may be escaped has to be. */
+static const struct part object_part = { "path", "/", "/" };
+static const struct part signed_query_part = { "query", "=&", "" };
+/* Escapes are signed as they stand, so a service reads what was signed. */
+static const struct part signed_path_part = { "path", "!$&'()*+,=:@/", "\\" };
 
 /* RFC 3986 2.3 */
 static bool
@@ -170,7 +175,7 @@ check_characters(
 
 /* Only the last segment may be empty, and only behind another one. */
 static enum crb_status
-check_segments(struct crb_slice path, struct crb_err *err)
+check_segments(struct crb_slice path, bool object, struct crb_err *err)
 {
 	struct crb_slice rest = path;
 	struct crb_slice segment;
@@ -178,7 +183,8 @@ check_segments(struct crb_slice path, struct crb_err *err)
 	while (crb_slice_cut(&rest, '/', &segment)) {
 		size_t at = (size_t)(segment.p - path.p);
 
-		if (segment.len == 0 && (rest.p != NULL || at == 0))
+		if (segment.len == 0 &&
+		    (at == 0 || (rest.p != NULL && !object)))
 			return refuse(err, &path_part, at, "an empty segment");
 		if (crb_slice_is(segment, ".") || crb_slice_is(segment, ".."))
 			return refuse(
@@ -196,11 +202,58 @@ crb_target_check_path(struct crb_slice path, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_INVALID, "the path is empty");
 	if ((status = check_characters(path, &path_part, err)) != CRB_OK)
 		return status;
-	return check_segments(path, err);
+	return check_segments(path, false, err);
 }
 
 enum crb_status
 crb_target_check_query(struct crb_slice query, struct crb_err *err)
 {
 	return check_characters(query, &query_part, err);
+}
+
+enum crb_status
+crb_target_check_object(struct crb_slice path, struct crb_err *err)
+{
+	enum crb_status status;
+
+	if (path.len == 0)
+		return CRB_OK;
+	if ((status = check_characters(path, &object_part, err)) != CRB_OK)
+		return status;
+	return check_segments(path, true, err);
+}
+
+enum crb_status
+crb_target_check_signed_path(struct crb_slice path, struct crb_err *err)
+{
+	enum crb_status status;
+
+	if (path.len == 0)
+		return CRB_OK;
+	if ((status = check_characters(path, &signed_path_part, err)) != CRB_OK)
+		return status;
+	return check_segments(path, false, err);
+}
+
+/* A parameter is there once as "NAME", or as "NAME=VALUE". */
+enum crb_status
+crb_target_check_signed_query(struct crb_slice query, struct crb_err *err)
+{
+	struct crb_slice rest = query, value, name;
+	enum crb_status status;
+
+	if (query.len == 0)
+		return CRB_OK;
+	status = check_characters(query, &signed_query_part, err);
+	while (status == CRB_OK && crb_slice_cut(&rest, '&', &value)) {
+		size_t at = (size_t)(value.p - query.p);
+
+		(void)crb_slice_cut(&value, '=', &name);
+		if (name.len == 0)
+			return refuse(err, &query_part, at, "no name");
+		if (value.p != NULL && memchr(value.p, '=', value.len) != NULL)
+			return refuse(err, &query_part, at,
+			    "an \"=\" in a value that is not encoded");
+	}
+	return status;
 }

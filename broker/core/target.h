@@ -30,4 +30,29 @@ CRB_NODISCARD enum crb_status crb_target_check_path(
 CRB_NODISCARD enum crb_status crb_target_check_query(
     struct crb_slice query, struct crb_err *err);
 
+/*
+ * The same for requests that are signed again on their way (SigV4).
+ *
+ * An object of S3: its key is opaque, and may have any character of UTF-8 but
+ * controls, empty segments behind the bucket, and "%".  It has one spelling,
+ * the one that is signed: unreserved characters and "/" as themselves, all
+ * else escaped, and so no escaped "/".  "." and ".." stay refused: a proxy on
+ * the way may take them for steps.  May be empty, as other paths may.
+ */
+CRB_NODISCARD enum crb_status crb_target_check_object(
+    struct crb_slice path, struct crb_err *err);
+/*
+ * A path of another service, whose escapes are signed as they stand: as
+ * crb_target_check_path(), but whatever is no control may be escaped, since
+ * names with "/" and "%" in them are parts of such paths.
+ */
+CRB_NODISCARD enum crb_status crb_target_check_signed_path(
+    struct crb_slice path, struct crb_err *err);
+/*
+ * "NAME[=VALUE]" between "&", none without a name; unreserved characters as
+ * themselves, all else but controls escaped.
+ */
+CRB_NODISCARD enum crb_status crb_target_check_signed_query(
+    struct crb_slice query, struct crb_err *err);
+
 #endif /* !CRB_TARGET_H */
