@@ -1,9 +1,11 @@
 #include <string.h>
 
+#include "backends/aws_sts.h"
 #include "backends/backend.h"
 #include "backends/static.h"
 
 const struct crb_backend_ops *const crb_backends[] = {
+	&crb_backend_aws_sts,
 	&crb_backend_static,
 	NULL,
 };

@@ -65,6 +65,16 @@ static const struct sample {
 	const char *kind;
 	const char *params;
 } samples[] = {
+	{ "aws-sts",
+	    "{\"role-arn\": \"arn:aws:iam::123456789012:role/agent\","
+	    " \"region\": \"eu-west-1\", \"external-id\": \"x1\","
+	    " \"source-identity\": \"task\", \"duration\": \"2h\"}" },
+	{ "aws-sts",
+	    "{\"call\": \"federation\", \"region\": \"cn-north-1\","
+	    " \"tags\": \"no\", \"services\": [\"s3\", \"ecr\"]}" },
+	{ "aws-sts",
+	    "{\"call\": \"session-token\", \"network\": \"loopback\","
+	    " \"endpoint-url\": \"http://127.0.0.1:8000\"}" },
 	{ "static", "{\"hosts\": \"git.example.com\"}" },
 	{ "static",
 	    "{\"hosts\": [\"a.example\", \"b.example:8443\"],"
@@ -197,9 +207,17 @@ tables_are_well_formed(void **state)
 			assert_true(k < CRB_SCOPE_MAX);
 			assert_true(is_kebab(at->name));
 			assert_true(is_a_line(at->help));
-			assert_true(at->type == CRB_ATTRIBUTE_CHOICE
-				? at->choices != NULL
-				: at->separator != '\0');
+			switch (at->type) {
+			case CRB_ATTRIBUTE_PATTERN:
+				assert_true(at->separator != '\0');
+				break;
+			case CRB_ATTRIBUTE_CHOICE:
+				assert_non_null(at->choices);
+				break;
+			case CRB_ATTRIBUTE_TEXT:
+				assert_non_null(at->check);
+				break;
+			}
 			assert_false(at->required && at->preset != NULL);
 		}
 	}
