@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "broker/gateway/connection.h"
 #include "broker/gateway/download.h"
+#include "broker/gateway/fetch.h"
 #include "broker/gateway/flow.h"
 #include "broker/gateway/gateway.h"
 #include "broker/gateway/git_reply.h"
@@ -121,7 +122,8 @@ check_permission(struct crb_exchange *exchange, struct crb_refusal *refusal)
 	if (!exchange->match.route->needs_session)
 		return true;
 	if (facts->authorization.p != NULL &&
-	    !crb_session_accepts(exchange->session, facts->authorization)) {
+	    !crb_session_accepts(exchange->session, facts->authorization,
+		exchange->match.route->bare_token)) {
 		crb_refusal_make(refusal, CRB_PROBLEM_TOKEN,
 		    "the token is not one of this session");
 		return false;
@@ -139,7 +141,9 @@ check_body(const struct crb_exchange *exchange, struct crb_refusal *refusal)
 	const struct crb_route *route = exchange->match.route;
 
 	if (route->action == CRB_ACTION_GIT ||
-	    exchange->facts.length <= route->body_max)
+	    (exchange->facts.length <= route->body_max &&
+		(exchange->facts.body != CRB_BODY_CHUNKED ||
+		    route->body_max > 0)))
 		return true;
 	crb_refusal_make(refusal, CRB_PROBLEM_BODY_LARGE,
 	    "the body is longer than %zu bytes", route->body_max);
@@ -173,13 +177,16 @@ check_route(struct crb_exchange *exchange, struct crb_refusal *refusal)
 	return crb_route_find(exchange->method, exchange->target,
 		   &exchange->match, refusal) &&
 	    check_permission(exchange, refusal) &&
-	    !crb_session_refuses(exchange->session, refusal);
+	    !crb_session_refuses(exchange->session, refusal) &&
+	    crb_fetch_permits(exchange, refusal);
 }
 
 static void
 look_at_target(struct crb_exchange *exchange)
 {
 	exchange->facts.authorization = (struct crb_slice){ NULL, 0 };
+	exchange->facts.imds_token = (struct crb_slice){ NULL, 0 };
+	exchange->facts.imds_ttl = (struct crb_slice){ NULL, 0 };
 	if (crb_route_plain(exchange->target))
 		exchange->facts.plain = true;
 	if (crb_route_git(exchange->target))
@@ -201,6 +208,9 @@ begin(struct crb_exchange *exchange, const char *method, const char *version)
 		[CRB_ACTION_QUERY] = crb_query_begin,
 		[CRB_ACTION_NOTHING] = crb_query_begin,
 		[CRB_ACTION_GIT] = crb_upload_begin,
+		[CRB_ACTION_LEASE] = crb_fetch_lease_begin,
+		[CRB_ACTION_IMDS] = crb_fetch_imds_begin,
+		[CRB_ACTION_IMDS_TOKEN] = crb_fetch_token_begin,
 	};
 	struct crb_refusal refusal;
 	bool understood, accepted;
@@ -262,6 +272,7 @@ static crb_phase_fn *const phases[] = {
 	[CRB_PHASE_COLLECT] = crb_query_collect,
 	[CRB_PHASE_ASKED] = wait_for_core,
 	[CRB_PHASE_ANSWER] = crb_query_reply,
+	[CRB_PHASE_FETCH] = crb_fetch_reply,
 	[CRB_PHASE_UPLOAD] = crb_upload_forward,
 	[CRB_PHASE_AWAIT] = crb_download_await,
 	[CRB_PHASE_REPLY] = done,

@@ -18,6 +18,7 @@
 struct crb_connection;
 struct crb_flow;
 struct crb_gateway;
+struct crb_lease;
 struct crb_session;
 
 /*
@@ -29,6 +30,7 @@ enum crb_phase {
 	CRB_PHASE_COLLECT, /* a body that the core is to see */
 	CRB_PHASE_ASKED,   /* the core decides or answers */
 	CRB_PHASE_ANSWER,  /* its answer is ready */
+	CRB_PHASE_FETCH,   /* a lease is to be handed out */
 	CRB_PHASE_UPLOAD,  /* head and body go to egress */
 	CRB_PHASE_AWAIT,   /* the head of upstream's response is due */
 	CRB_PHASE_REPLY,   /* a response is on its way to the client */
@@ -70,7 +72,7 @@ struct crb_exchange {
 	const char *method; /* libmicrohttpd's, while mhd is there */
 	struct crb_request_facts facts; /* without what points to headers */
 	struct crb_route_match match;
-	enum crb_route_kind route; /* of one that goes upstream */
+	enum crb_route_kind route;         /* of one that goes upstream */
 	enum crb_git_operation operation;  /* as it looks; for errors */
 	struct crb_git_commands *commands; /* of a push */
 	struct crb_refusal *refusal;
@@ -79,6 +81,11 @@ struct crb_exchange {
 	size_t asking;       /* its part of the session's */
 	struct MHD_Response *answer;
 	unsigned answer_status;
+
+	struct crb_slice name;         /* of a lease: in the target */
+	const struct crb_lease *lease; /* it is answered with; or NULL */
+	bool lease_asked;              /* of the core, once */
+	uint32_t imds_seconds;         /* that a token is to last */
 
 	struct crb_flow *flow;
 	uint64_t job;

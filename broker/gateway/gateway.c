@@ -93,6 +93,24 @@ close_stream(struct crb_gateway *gateway, struct crb_msg *msg)
 }
 
 static void
+take_lease(struct crb_gateway *gateway, struct crb_msg *msg)
+{
+	crb_lease_take(gateway, &msg->lease);
+}
+
+static void
+drop_lease(struct crb_gateway *gateway, struct crb_msg *msg)
+{
+	crb_lease_drop(gateway, &msg->lease_drop);
+}
+
+static void
+set_imds(struct crb_gateway *gateway, struct crb_msg *msg)
+{
+	crb_session_imds(gateway, &msg->session_imds);
+}
+
+static void
 answer(struct crb_gateway *gateway, struct crb_msg *msg)
 {
 	crb_query_answer(gateway, &msg->answer);
@@ -108,6 +126,9 @@ static const struct {
 	{ CRB_MSG_SESSION_CLOSE, close_session },
 	{ CRB_MSG_STREAM_CLOSE, close_stream },
 	{ CRB_MSG_ANSWER, answer },
+	{ CRB_MSG_LEASE, take_lease },
+	{ CRB_MSG_LEASE_DROP, drop_lease },
+	{ CRB_MSG_SESSION_IMDS, set_imds },
 	{ CRB_MSG_VERDICT, crb_upload_verdict },
 };
 
@@ -161,6 +182,7 @@ crb_gateway_new(struct crb_loop *loop, int bus_fd, struct crb_gateway **out,
 	    : RLIM_INFINITY;
 	TAILQ_INIT(&gateway->idle);
 	TAILQ_INIT(&gateway->heads);
+	crb_lease_counts_init(gateway);
 	if ((gateway->packet = malloc(CRB_STREAM_PACKET_MAX)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	if (crb_server_new(gateway, &gateway->server, err) != CRB_OK)
@@ -180,6 +202,7 @@ crb_gateway_free(struct crb_gateway *gateway)
 		return;
 	gateway->stopping = true;
 	crb_sessions_clear(gateway);
+	crb_lease_counts_clear(gateway);
 	crb_server_free(gateway->server);
 	crb_exchanges_clear(&gateway->exchanges);
 	crb_bus_free(gateway->bus);

@@ -6,6 +6,7 @@
 
 #include "broker/bus/bus.h"
 #include "broker/gateway/exchanges.h"
+#include "broker/gateway/lease.h"
 #include "broker/gateway/session.h"
 
 struct crb_server;
@@ -23,6 +24,7 @@ struct crb_gateway {
 	struct crb_server *server;
 	struct crb_sessions sessions;
 	struct crb_exchanges exchanges;
+	struct crb_lease_counts counts;
 	/* Connections by descriptor. */
 	struct crb_connection **connections;
 	size_t connection_room;

@@ -44,6 +44,16 @@ static const struct {
 	[CRB_PROBLEM_TOKEN] = { 401, "token_not_accepted", "Token not accepted",
 	    "send the token in CREDBROKER_TOKEN_FILE, or only the header "
 	    "Credbroker-Session: 1" },
+	[CRB_PROBLEM_IMDS_OFF] = { 403, "imds_disabled",
+	    "Instance metadata is disabled",
+	    "issue the session with --aws imds, or use the credentials that "
+	    "its environment names" },
+	[CRB_PROBLEM_IMDS_TOKEN] = { 401, "imds_token_missing",
+	    "Metadata token missing",
+	    "PUT /latest/api/token, and send what it answers in the header "
+	    "X-aws-ec2-metadata-token" },
+	[CRB_PROBLEM_IMDS_TTL] = { 400, "invalid_request", "Invalid request",
+	    "say how many seconds the token is to last" },
 	[CRB_PROBLEM_NOT_FOUND] = { 404, "not_found", "Not found",
 	    "GET /v1/session says what this session may use" },
 	[CRB_PROBLEM_SESSION] = { 403, "session_ended", "The session has ended",
@@ -138,12 +148,21 @@ text_of(const char *text)
 	return json_string(ascii);
 }
 
-void
-crb_problem_json(const struct crb_refusal *refusal, struct crb_buf *out)
+static void
+add_json(struct crb_buf *out, const json_t *object)
 {
-	CRB_AUTO_JSON json_t *object = json_object();
+	char *text = object != NULL ? crb_json_text(object) : NULL;
+
+	crb_buf_str(out, text != NULL ? text : "{}");
+	crb_buf_char(out, '\n');
+	crb_json_text_free(text);
+}
+
+static json_t *
+object_of(const struct crb_refusal *refusal)
+{
+	json_t *object = json_object();
 	char type[sizeof(TYPE_PREFIX) + sizeof(refusal->code)];
-	char *text = NULL;
 
 	(void)snprintf(type, sizeof(type), "%s%s", TYPE_PREFIX, refusal->code);
 	(void)json_object_set_new(object, "type", json_string(type));
@@ -154,11 +173,43 @@ crb_problem_json(const struct crb_refusal *refusal, struct crb_buf *out)
 	(void)json_object_set_new(object, "rule", text_of(refusal->rule));
 	(void)json_object_set_new(object, "tier", text_of(refusal->tier));
 	(void)json_object_set_new(object, "next_steps", text_of(refusal->next));
-	if (object != NULL)
-		text = crb_json_text(object);
-	crb_buf_str(out, text != NULL ? text : "{}");
-	crb_buf_char(out, '\n');
-	crb_json_text_free(text);
+	return object;
+}
+
+void
+crb_problem_json(const struct crb_refusal *refusal, struct crb_buf *out)
+{
+	CRB_AUTO_JSON json_t *object = object_of(refusal);
+
+	add_json(out, object);
+}
+
+void
+crb_problem_aws(const struct crb_refusal *refusal, struct crb_buf *out)
+{
+	CRB_AUTO_JSON json_t *object = object_of(refusal);
+
+	(void)json_object_set_new(object, "Code", json_string(refusal->code));
+	(void)json_object_set_new(object, "Message", text_of(refusal->detail));
+	add_json(out, object);
+}
+
+void
+crb_problem_aws_from(
+    struct crb_slice body, struct crb_slice code, struct crb_buf *out)
+{
+	CRB_AUTO_JSON json_t *object = json_loadb(
+	    body.p, body.len, JSON_REJECT_DUPLICATES, NULL);
+
+	if (!json_is_object(object)) {
+		crb_buf_add(out, body.p, body.len);
+		return;
+	}
+	(void)json_object_set_new(
+	    object, "Code", json_stringn(code.p, code.len));
+	(void)json_object_set(
+	    object, "Message", json_object_get(object, "detail"));
+	add_json(out, object);
 }
 
 /* Text for a terminal: line feeds stay, all other control bytes do not. */

@@ -37,6 +37,9 @@ enum crb_problem {
 	CRB_PROBLEM_BODY_LARGE,
 	CRB_PROBLEM_NO_HEADER,
 	CRB_PROBLEM_TOKEN,
+	CRB_PROBLEM_IMDS_OFF,
+	CRB_PROBLEM_IMDS_TOKEN,
+	CRB_PROBLEM_IMDS_TTL,
 	CRB_PROBLEM_NOT_FOUND,
 	CRB_PROBLEM_SESSION,
 	CRB_PROBLEM_EXPIRED,
@@ -59,6 +62,11 @@ void crb_refusal_set_code(struct crb_refusal *out, struct crb_slice code);
 
 /* application/problem+json (RFC 9457), on one line. */
 void crb_problem_json(const struct crb_refusal *refusal, struct crb_buf *out);
+/* The same with "Code" and "Message", which AWS's clients show. */
+void crb_problem_aws(const struct crb_refusal *refusal, struct crb_buf *out);
+/* Of somebody else's problem+json; as it is when it is no object. */
+void crb_problem_aws_from(
+    struct crb_slice body, struct crb_slice code, struct crb_buf *out);
 
 /*
  * For people: "credbroker: DETAIL", the rule and tier that said so, and what

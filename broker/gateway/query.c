@@ -4,8 +4,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "broker/gateway/fetch.h"
 #include "broker/gateway/gateway.h"
 #include "broker/gateway/response.h"
+
+/* Of an answer, and as much again for what is added to it. */
+#define BODY_MAX (256u << 10)
 
 static void
 ask(struct crb_exchange *exchange)
@@ -104,14 +108,23 @@ add_retry(struct MHD_Response *response, unsigned seconds)
 }
 
 static struct MHD_Response *
-response_of(const struct crb_msg_answer *answer)
+response_of(
+    const struct crb_exchange *exchange, const struct crb_msg_answer *answer)
 {
+	CRB_AUTO_BUF struct crb_buf body = CRB_BUF_INIT(BODY_MAX);
 	struct MHD_Response *response;
 	char type[129];
 
 	(void)snprintf(
 	    type, sizeof(type), "%.*s", (int)answer->type.len, answer->type.p);
-	response = crb_response_bytes(answer->body.p, answer->body.len,
+	if (crb_route_aws(exchange->target) &&
+	    strcmp(type, "application/problem+json") == 0)
+		crb_problem_aws_from(answer->body, answer->code, &body);
+	else
+		crb_buf_add(&body, answer->body.p, answer->body.len);
+	if (body.failed)
+		return NULL;
+	response = crb_response_bytes(crb_buf_text(&body), body.len,
 	    answer->type.len > 0 ? type : "application/octet-stream");
 	if (response == NULL ||
 	    (add_code(response, answer->code) &&
@@ -131,13 +144,18 @@ crb_query_answer(
 
 	/* It may have been refused meanwhile. */
 	if (exchange == NULL || exchange->phase != CRB_PHASE_ASKED ||
-	    exchange->match.route->action != CRB_ACTION_QUERY)
+	    (exchange->match.route->action != CRB_ACTION_QUERY &&
+		!exchange->lease_asked))
 		return;
 	crb_exchange_asked(exchange);
+	if (exchange->lease_asked && answer->status == 200) {
+		crb_fetch_sent(exchange);
+		return;
+	}
 	exchange->phase = CRB_PHASE_ANSWER;
 	exchange->answer_status = answer->status;
 	if (answer->status < 200 || answer->status > 599 ||
-	    (exchange->answer = response_of(answer)) == NULL) {
+	    (exchange->answer = response_of(exchange, answer)) == NULL) {
 		crb_refusal_make(&refusal, CRB_PROBLEM_INTERNAL,
 		    "the broker gave no answer that can be passed on");
 		crb_exchange_refuse(exchange, &refusal);

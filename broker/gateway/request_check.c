@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/units.h"
+#include "broker/gateway/routes.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -21,6 +22,8 @@ enum seen {
 	SEEN_CONTENT_TYPE,
 	SEEN_CONTENT_ENCODING,
 	SEEN_GIT_PROTOCOL,
+	SEEN_IMDS_TOKEN,
+	SEEN_IMDS_TTL,
 	SEEN_COUNT
 };
 
@@ -36,6 +39,8 @@ static const char *const single[SEEN_COUNT] = {
 	[SEEN_CONTENT_TYPE] = "Content-Type",
 	[SEEN_CONTENT_ENCODING] = "Content-Encoding",
 	[SEEN_GIT_PROTOCOL] = "Git-Protocol",
+	[SEEN_IMDS_TOKEN] = "X-aws-ec2-metadata-token",
+	[SEEN_IMDS_TTL] = "X-aws-ec2-metadata-token-ttl-seconds",
 };
 
 /*
@@ -68,6 +73,8 @@ static const struct {
  */
 #define ENDPOINT_PORT 9169
 static const char *const hosts[] = { "127.0.0.1", "localhost", "[::1]" };
+/* Where instance metadata is by default, and only that. */
+#define IMDS_HOST "169.254.169.254"
 
 static const char *const never[] = { "OPTIONS", "CONNECT", "TRACE", "TRACK" };
 
@@ -159,6 +166,21 @@ is_refused(struct crb_slice name, const char *listed)
 	return crb_slice_is_nocase(name, listed);
 }
 
+/*
+ * To 403 the clients of instance metadata answer with a request that has no
+ * token; only 400 stops them.
+ */
+static bool
+refuse_name(
+    struct check *check, enum crb_problem problem, struct crb_slice name)
+{
+	crb_refusal_make(check->refusal, problem,
+	    "the header %.*s is not accepted", (int)name.len, name.p);
+	if (crb_route_imds(check->view->target))
+		check->refusal->status = 400;
+	return false;
+}
+
 /* An underscore is a hyphen to some servers: none is taken for the other. */
 static bool
 check_name(struct check *check, struct crb_slice name)
@@ -168,9 +190,7 @@ check_name(struct check *check, struct crb_slice name)
 		    check, CRB_PROBLEM_MALFORMED, "a header name is malformed");
 	for (size_t i = 0; i < COUNT(refused); i++) {
 		if (is_refused(name, refused[i].name))
-			return REFUSE(check, refused[i].problem,
-			    "the header %.*s is not accepted", (int)name.len,
-			    name.p);
+			return refuse_name(check, refused[i].problem, name);
 	}
 	return true;
 }
@@ -244,6 +264,9 @@ check_host(struct check *check)
 		    is_host(host->value, hosts[i], check->view->port))
 			return true;
 	}
+	if (crb_route_imds(check->view->target) &&
+	    crb_slice_is(host->value, IMDS_HOST))
+		return true;
 	return REFUSE(check, CRB_PROBLEM_HOST,
 	    "the Host header does not name this endpoint");
 }
@@ -349,6 +372,10 @@ take_facts(struct check *check)
 		facts->plain = wants_plain(check->seen[SEEN_ACCEPT]->value);
 	if (check->seen[SEEN_AUTHORIZATION] != NULL)
 		facts->authorization = check->seen[SEEN_AUTHORIZATION]->value;
+	if (check->seen[SEEN_IMDS_TOKEN] != NULL)
+		facts->imds_token = check->seen[SEEN_IMDS_TOKEN]->value;
+	if (check->seen[SEEN_IMDS_TTL] != NULL)
+		facts->imds_ttl = check->seen[SEEN_IMDS_TTL]->value;
 	if (session != NULL && !crb_slice_is(session->value, "1"))
 		return REFUSE(check, CRB_PROBLEM_MALFORMED,
 		    "the header Credbroker-Session must be 1");

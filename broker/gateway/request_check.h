@@ -34,7 +34,9 @@ struct crb_request_facts {
 	bool plain;                     /* text/plain is wanted */
 	bool session_header;            /* Credbroker-Session: 1 */
 	struct crb_slice authorization; /* .p NULL: none */
-	bool close;                     /* HTTP/1.0: one answer, then close */
+	struct crb_slice imds_token;    /* the same */
+	struct crb_slice imds_ttl;
+	bool close; /* HTTP/1.0: one answer, then close */
 };
 
 /* False when it is refused; *refusal says how. */

@@ -1,6 +1,9 @@
 #include "broker/gateway/response.h"
 
+#include <string.h>
+
 #include "base/cleanup.h"
+#include "base/slab.h"
 #include "broker/gateway/git_reply.h"
 
 /* A report-status with every name that was kept, and more than any text. */
@@ -40,6 +43,29 @@ crb_response_bytes(const void *body, size_t len, const char *type)
 	return response;
 }
 
+struct MHD_Response *
+crb_response_secret(const void *body, size_t len, const char *type, char **copy)
+{
+	struct MHD_Response *response;
+	char *bytes = crb_slab_alloc(len);
+
+	if (bytes == NULL)
+		return NULL;
+	memcpy(bytes, body, len);
+	response = MHD_create_response_from_buffer_with_free_callback(
+	    len, bytes, crb_slab_free);
+	if (response == NULL) {
+		crb_slab_free(bytes);
+		return NULL;
+	}
+	if ((response = with_headers(response)) == NULL)
+		return NULL;
+	(void)MHD_add_response_header(response, "Content-Type", type);
+	if (copy != NULL)
+		*copy = bytes;
+	return response;
+}
+
 static size_t
 block_for(uint64_t length)
 {
@@ -61,16 +87,20 @@ static void
 add_status_header(
     struct MHD_Response *response, const struct crb_exchange *exchange)
 {
-	const char *allow = crb_route_allow(exchange->target);
+	char allow[CRB_ALLOW_TEXT];
 
 	switch (exchange->refusal->status) {
 	case 401:
+		/* There it is another header that is wanted. */
+		if (crb_route_imds(exchange->target))
+			break;
 		(void)MHD_add_response_header(
 		    response, "WWW-Authenticate", "Bearer");
 		break;
 	case 405:
-		(void)MHD_add_response_header(
-		    response, "Allow", allow != NULL ? allow : "GET, POST");
+		(void)MHD_add_response_header(response, "Allow",
+		    crb_route_allow(exchange->target, allow) ? allow
+							     : "GET, POST");
 		break;
 	case 429:
 	case 503:
@@ -92,7 +122,10 @@ write_body(const struct crb_exchange *exchange, struct crb_buf *body)
 		return crb_git_reply(
 		    refusal, exchange->operation, exchange->commands, body);
 	if (!exchange->facts.plain) {
-		crb_problem_json(refusal, body);
+		if (crb_route_aws(exchange->target))
+			crb_problem_aws(refusal, body);
+		else
+			crb_problem_json(refusal, body);
 		return reply;
 	}
 	reply.type = "text/plain; charset=utf-8";

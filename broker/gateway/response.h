@@ -11,6 +11,12 @@
  */
 struct MHD_Response *crb_response_bytes(
     const void *body, size_t len, const char *type);
+/*
+ * Of a secret: a copy in the slab, which is wiped when the response is freed.
+ * *copy, unless NULL, is where it is until then.
+ */
+struct MHD_Response *crb_response_secret(
+    const void *body, size_t len, const char *type, char **copy);
 /* `length` may be MHD_SIZE_UNKNOWN. */
 struct MHD_Response *crb_response_stream(uint64_t length,
     MHD_ContentReaderCallback reader, struct crb_exchange *exchange);

@@ -1,25 +1,49 @@
 #include "broker/gateway/routes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define BODY_MAX 65536
 
+/* clang-format off */
 static const struct crb_route routes[] = {
-	{ "GET", "/v1/session", CRB_ACTION_QUERY, true, false,
-	    CRB_QUERY_SESSION, 0 },
-	{ "GET", "/v1/credentials", CRB_ACTION_QUERY, true, false,
-	    CRB_QUERY_CREDENTIALS, 0 },
-	{ "GET", "/v1/credentials/", CRB_ACTION_QUERY, true, false,
-	    CRB_QUERY_CREDENTIAL, 0 },
-	{ "POST", "/v1/helper/git/get", CRB_ACTION_QUERY, true, true,
-	    CRB_QUERY_GIT_GET, BODY_MAX },
-	{ "POST", "/v1/helper/git/erase", CRB_ACTION_QUERY, true, true,
-	    CRB_QUERY_GIT_ERASE, BODY_MAX },
-	{ "POST", "/v1/helper/git/store", CRB_ACTION_NOTHING, true, true, 0,
-	    BODY_MAX },
-	{ "GET", "/git/", CRB_ACTION_GIT, false, true, 0, 0 },
-	{ "POST", "/git/", CRB_ACTION_GIT, false, true, 0, 0 },
+	{ .method = "GET", .path = "/v1/session", .action = CRB_ACTION_QUERY,
+	    .needs_session = true, .query = CRB_QUERY_SESSION },
+	{ .method = "GET", .path = "/v1/credentials",
+	    .action = CRB_ACTION_QUERY, .needs_session = true,
+	    .query = CRB_QUERY_CREDENTIALS },
+	{ .method = "GET", .path = "/v1/credentials/",
+	    .action = CRB_ACTION_QUERY, .needs_session = true,
+	    .query = CRB_QUERY_CREDENTIAL },
+	{ .method = "GET", .path = "/v1/aws/", .action = CRB_ACTION_LEASE,
+	    .needs_session = true, .bare_token = true, .head = true,
+	    .query = CRB_QUERY_LEASE, .format = CRB_LEASE_CONTAINER },
+	{ .method = "GET", .path = "/v1/helper/aws/",
+	    .action = CRB_ACTION_LEASE, .needs_session = true, .plain = true,
+	    .query = CRB_QUERY_LEASE, .format = CRB_LEASE_PROCESS },
+	{ .method = "POST", .path = "/v1/helper/git/get",
+	    .action = CRB_ACTION_QUERY, .needs_session = true, .plain = true,
+	    .query = CRB_QUERY_GIT_GET, .body_max = BODY_MAX },
+	{ .method = "POST", .path = "/v1/helper/git/erase",
+	    .action = CRB_ACTION_QUERY, .needs_session = true, .plain = true,
+	    .query = CRB_QUERY_GIT_ERASE, .body_max = BODY_MAX },
+	{ .method = "POST", .path = "/v1/helper/git/store",
+	    .action = CRB_ACTION_NOTHING, .needs_session = true,
+	    .plain = true, .body_max = BODY_MAX },
+	{ .method = "PUT", .path = "/latest/api/token",
+	    .action = CRB_ACTION_IMDS_TOKEN, .plain = true },
+	{ .method = "GET", .path = "/latest", .action = CRB_ACTION_IMDS,
+	    .plain = true, .head = true, .query = CRB_QUERY_LEASE,
+	    .format = CRB_LEASE_IMDS },
+	{ .method = "GET", .path = "/latest/", .action = CRB_ACTION_IMDS,
+	    .plain = true, .head = true, .empty = true,
+	    .query = CRB_QUERY_LEASE, .format = CRB_LEASE_IMDS },
+	{ .method = "GET", .path = "/git/", .action = CRB_ACTION_GIT,
+	    .plain = true },
+	{ .method = "POST", .path = "/git/", .action = CRB_ACTION_GIT,
+	    .plain = true },
 };
+/* clang-format on */
 
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
@@ -29,25 +53,55 @@ path_len(const char *target)
 	return strcspn(target, "?");
 }
 
-/* A prefix is followed by something. */
+static bool
+is_prefix(const struct crb_route *route)
+{
+	return route->path[strlen(route->path) - 1] == '/';
+}
+
 static bool
 matches(const struct crb_route *route, const char *target)
 {
 	size_t len = strlen(route->path);
 	size_t target_len = path_len(target);
 
-	if (route->path[len - 1] == '/' ? target_len <= len : target_len != len)
+	if (target_len < len || memcmp(route->path, target, len) != 0)
 		return false;
-	return memcmp(route->path, target, len) == 0;
+	return target_len == len ? !is_prefix(route) || route->empty
+				 : is_prefix(route);
 }
 
-/* Only /v1 has names; under /git/ the core judges what follows. */
+static bool
+has_own_row(const char *target)
+{
+	for (size_t i = 0; i < ROUTE_COUNT; i++) {
+		if (!is_prefix(&routes[i]) && matches(&routes[i], target))
+			return true;
+	}
+	return false;
+}
+
+static bool
+takes(const struct crb_route *route, const char *method)
+{
+	return strcmp(route->method, method) == 0 ||
+	    (route->head && strcmp(method, "HEAD") == 0);
+}
+
+/* What is behind the others the core judges, or the metadata's own table. */
+static bool
+has_name(const struct crb_route *route)
+{
+	return route->action == CRB_ACTION_QUERY ||
+	    route->action == CRB_ACTION_LEASE;
+}
+
 static bool
 names_ok(const struct crb_route_match *match)
 {
 	char name[CRB_TASK_MAX + 1];
 
-	if (match->route->action == CRB_ACTION_GIT || match->rest == NULL)
+	if (!has_name(match->route) || match->rest == NULL)
 		return true;
 	if (match->rest_len >= sizeof(name))
 		return false;
@@ -64,12 +118,19 @@ fill(struct crb_route_match *match, const struct crb_route *route,
 	size_t target_len = path_len(target);
 
 	*match = (struct crb_route_match){ .route = route };
-	if (route->path[len - 1] == '/') {
+	if (is_prefix(route)) {
 		match->rest = target + len;
 		match->rest_len = target_len - len;
 	}
 	if (target[target_len] == '?')
 		match->query = target + target_len + 1;
+}
+
+static bool
+has_no_query(const struct crb_route *route)
+{
+	return has_name(route) || route->action == CRB_ACTION_NOTHING ||
+	    route->action == CRB_ACTION_IMDS_TOKEN;
 }
 
 static bool
@@ -80,46 +141,68 @@ refuse_unknown(struct crb_refusal *refusal)
 	return false;
 }
 
+static bool
+find_row(const char *method, const char *target, struct crb_route_match *match)
+{
+	bool own = has_own_row(target);
+
+	for (size_t i = 0; i < ROUTE_COUNT; i++) {
+		if (!takes(&routes[i], method) ||
+		    !matches(&routes[i], target) ||
+		    (own && is_prefix(&routes[i])))
+			continue;
+		fill(match, &routes[i], target);
+		return true;
+	}
+	return false;
+}
+
 bool
 crb_route_find(const char *method, const char *target,
     struct crb_route_match *match, struct crb_refusal *refusal)
 {
-	for (size_t i = 0; i < ROUTE_COUNT; i++) {
-		if (strcmp(routes[i].method, method) != 0 ||
-		    !matches(&routes[i], target))
-			continue;
-		fill(match, &routes[i], target);
+	char allow[CRB_ALLOW_TEXT];
+
+	if (find_row(method, target, match)) {
 		if (!names_ok(match))
 			return refuse_unknown(refusal);
-		if (match->query == NULL || routes[i].action == CRB_ACTION_GIT)
+		if (match->query == NULL || !has_no_query(match->route))
 			return true;
 		crb_refusal_make(
 		    refusal, CRB_PROBLEM_MALFORMED, "this path takes no query");
 		return false;
 	}
-	if (crb_route_allow(target) == NULL)
+	if (!crb_route_allow(target, allow))
 		return refuse_unknown(refusal);
 	crb_refusal_make(refusal, CRB_PROBLEM_METHOD,
 	    "%s is not allowed on this path", method);
 	return false;
 }
 
-const char *
-crb_route_allow(const char *target)
+static void
+add_method(char out[CRB_ALLOW_TEXT], const char *method)
 {
-	bool get = false, post = false;
+	size_t len = strlen(out);
 
+	(void)snprintf(out + len, CRB_ALLOW_TEXT - len, "%s%s",
+	    len > 0 ? ", " : "", method);
+}
+
+bool
+crb_route_allow(const char *target, char out[CRB_ALLOW_TEXT])
+{
+	bool own = has_own_row(target);
+
+	out[0] = '\0';
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
-		if (!matches(&routes[i], target))
+		if (!matches(&routes[i], target) ||
+		    (own && is_prefix(&routes[i])))
 			continue;
-		if (strcmp(routes[i].method, "GET") == 0)
-			get = true;
-		else
-			post = true;
+		add_method(out, routes[i].method);
+		if (routes[i].head)
+			add_method(out, "HEAD");
 	}
-	if (get && post)
-		return "GET, POST";
-	return get ? "GET" : post ? "POST" : NULL;
+	return out[0] != '\0';
 }
 
 bool
@@ -129,7 +212,24 @@ crb_route_git(const char *target)
 }
 
 bool
+crb_route_aws(const char *target)
+{
+	return strncmp(target, "/v1/aws/", 8) == 0;
+}
+
+bool
+crb_route_imds(const char *target)
+{
+	static const char path[] = "/latest";
+	const char *rest = target + sizeof(path) - 1;
+
+	return strncmp(target, path, sizeof(path) - 1) == 0 &&
+	    (*rest == '\0' || *rest == '/' || *rest == '?');
+}
+
+bool
 crb_route_plain(const char *target)
 {
-	return crb_route_git(target) || strncmp(target, "/v1/helper/", 11) == 0;
+	return crb_route_git(target) || crb_route_imds(target) ||
+	    strncmp(target, "/v1/helper/", 11) == 0;
 }

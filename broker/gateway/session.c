@@ -15,6 +15,8 @@
 #include "broker/gateway/exchange.h"
 #include "broker/gateway/flow.h"
 #include "broker/gateway/gateway.h"
+#include "broker/gateway/imds.h"
+#include "broker/gateway/lease.h"
 #include "broker/gateway/listener.h"
 
 /* FNV-1a: the ids are random, and the broker's own. */
@@ -92,6 +94,15 @@ grow(struct crb_sessions *sessions)
 	return true;
 }
 
+static void
+clear_metadata(struct crb_session *session)
+{
+	if (session->imds != NULL)
+		crb_imds_clear(session->imds);
+	free(session->imds);
+	session->imds = NULL;
+}
+
 /* It has left the table, and has no connection. */
 static void
 free_session(struct crb_session *session)
@@ -99,6 +110,8 @@ free_session(struct crb_session *session)
 	while (session->exchanges != NULL)
 		crb_exchange_orphan(session->exchanges);
 	crb_flow_close_all(session);
+	crb_leases_clear(session);
+	clear_metadata(session);
 	crb_listener_close(session);
 	free(session->end);
 	sodium_memzero(session->token_hash, sizeof(session->token_hash));
@@ -198,6 +211,8 @@ purge(struct crb_session *session, struct crb_refusal *end)
 		next = exchange->next;
 		crb_exchange_cut(exchange, end);
 	}
+	crb_leases_clear(session);
+	clear_metadata(session);
 	crb_flow_close_all(session);
 }
 
@@ -283,16 +298,37 @@ crb_session_refuses(
 }
 
 bool
-crb_session_accepts(
-    const struct crb_session *session, struct crb_slice authorization)
+crb_session_accepts(const struct crb_session *session,
+    struct crb_slice authorization, bool bare)
 {
 	static const char scheme[] = "Bearer ";
-	const size_t skip = sizeof(scheme) - 1;
+	size_t skip = sizeof(scheme) - 1;
 	unsigned char hash[CRB_TOKEN_HASH_BYTES];
 
 	if (authorization.len <= skip ||
-	    strncasecmp(authorization.p, scheme, skip) != 0)
-		return false;
+	    strncasecmp(authorization.p, scheme, skip) != 0) {
+		if (!bare)
+			return false;
+		skip = 0;
+	}
 	crb_token_hash(authorization.p + skip, authorization.len - skip, hash);
 	return sodium_memcmp(hash, session->token_hash, sizeof(hash)) == 0;
+}
+
+void
+crb_session_imds(
+    struct crb_gateway *gateway, const struct crb_msg_session_imds *msg)
+{
+	struct crb_session *session = crb_sessions_find(
+	    &gateway->sessions, msg->session);
+
+	if (session == NULL || session->end != NULL || session->expires == 0)
+		return;
+	if (session->imds == NULL)
+		session->imds = calloc(1, sizeof(*session->imds));
+	if (session->imds != NULL && crb_imds_describe(session->imds, msg))
+		return;
+	crb_log(CRB_LOG_ERROR, "no instance metadata", CRB_LOG_SESSION,
+	    session->id, CRB_LOG_END);
+	clear_metadata(session);
 }

@@ -13,6 +13,8 @@ struct crb_connection;
 struct crb_exchange;
 struct crb_flow;
 struct crb_gateway;
+struct crb_imds;
+struct crb_lease;
 
 /* A session as the gateway knows it: its socket, and how to refuse it. */
 struct crb_session {
@@ -31,6 +33,8 @@ struct crb_session {
 	struct crb_connection *connections;
 	struct crb_exchange *exchanges;
 	struct crb_flow *flows;
+	struct crb_lease *leases;
+	struct crb_imds *imds;    /* NULL: it has none */
 	struct crb_session *next; /* of its bucket */
 };
 
@@ -64,8 +68,15 @@ void crb_session_connection_gone(struct crb_session *session);
 /* It has ended or expired; *refusal says how. */
 bool crb_session_refuses(
     const struct crb_session *session, struct crb_refusal *refusal);
-/* "Bearer TOKEN" of this very session; in constant time. */
-bool crb_session_accepts(
-    const struct crb_session *session, struct crb_slice authorization);
+/*
+ * "Bearer TOKEN" of this very session, in constant time; or TOKEN as it is,
+ * where that will do.
+ */
+bool crb_session_accepts(const struct crb_session *session,
+    struct crb_slice authorization, bool bare);
+
+/* It has instance metadata, from now on or in other words. */
+void crb_session_imds(
+    struct crb_gateway *gateway, const struct crb_msg_session_imds *msg);
 
 #endif /* !CRB_GATEWAY_SESSION_H */

@@ -69,7 +69,7 @@ class End:
         self.confined = None
         sock.settimeout(timeout)
 
-    def send(self, name, fd=None, **values):
+    def send(self, name, /, fd=None, **values):
         packet = encode(name, **values)
         if fd is None:
             self.sock.send(packet)

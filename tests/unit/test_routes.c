@@ -79,11 +79,16 @@ other_paths_and_methods_are_refused(void **state)
 static void
 allowed_methods_are_listed(void **state)
 {
+	char allow[CRB_ALLOW_TEXT];
+
 	(void)state;
-	assert_string_equal(crb_route_allow("/v1/session"), "GET");
-	assert_string_equal(crb_route_allow("/v1/helper/git/get?x"), "POST");
-	assert_string_equal(crb_route_allow("/git/h/a"), "GET, POST");
-	assert_null(crb_route_allow("/nothing"));
+	assert_true(crb_route_allow("/v1/session", allow));
+	assert_string_equal(allow, "GET");
+	assert_true(crb_route_allow("/v1/helper/git/get?x", allow));
+	assert_string_equal(allow, "POST");
+	assert_true(crb_route_allow("/git/h/a", allow));
+	assert_string_equal(allow, "GET, POST");
+	assert_false(crb_route_allow("/nothing", allow));
 }
 
 static void
