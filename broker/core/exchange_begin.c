@@ -209,6 +209,8 @@ send_job(const struct crb_exchange *exchange,
 	};
 	enum crb_status status;
 
+	if (msg->route != CRB_ROUTE_GIT)
+		return crb_err_set(err, CRB_ERR_INVALID, "no such route");
 	crb_git_request_target(&judgement->request, &target);
 	if ((status = crb_buf_check(&target, "target", err)) != CRB_OK)
 		return status;

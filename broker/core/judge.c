@@ -62,7 +62,8 @@ within_limits(struct crb_core *core, const struct crb_msg_exchange *msg,
 	struct crb_err err;
 
 	(void)msg;
-	if (judgement->session->exchange_count >= most) {
+	if (judgement->session->exchange_count + judgement->session->waiting >=
+	    most) {
 		crb_denial_busy(&judgement->denial, most);
 		return false;
 	}
@@ -79,16 +80,11 @@ within_limits(struct crb_core *core, const struct crb_msg_exchange *msg,
 }
 
 static bool
-understood(struct crb_core *core, const struct crb_msg_exchange *msg,
-    struct crb_judgement *judgement)
+understood_git(
+    const struct crb_msg_exchange *msg, struct crb_judgement *judgement)
 {
 	struct crb_err err;
 
-	(void)core;
-	if (msg->route != CRB_ROUTE_GIT) {
-		(void)crb_err_set(&err, CRB_ERR_INVALID, "no such route");
-		return refuse_error(judgement, &err);
-	}
 	if (crb_git_request_parse(msg->method, msg->target,
 		msg->has_query != 0 ? &msg->query : NULL, &judgement->request,
 		&err) != CRB_OK)
@@ -100,6 +96,23 @@ understood(struct crb_core *core, const struct crb_msg_exchange *msg,
 		return refuse_error(judgement, &err);
 	}
 	return true;
+}
+
+static bool
+understood(struct crb_core *core, const struct crb_msg_exchange *msg,
+    struct crb_judgement *judgement)
+{
+	struct crb_err err;
+
+	(void)core;
+	if (msg->route == CRB_ROUTE_GIT)
+		return understood_git(msg, judgement);
+	if (msg->route != CRB_ROUTE_HTTP) {
+		(void)crb_err_set(&err, CRB_ERR_INVALID, "no such route");
+		return refuse_error(judgement, &err);
+	}
+	return crb_aws_request_parse(msg, &judgement->aws, &err) == CRB_OK ||
+	    refuse_error(judgement, &err);
 }
 
 /* The session's grants as a tier; from[i] is the grant that rule i is of. */
@@ -131,25 +144,19 @@ make_rules(const struct crb_session *session,
 }
 
 /* The rule's id is copied to the judgement. */
-static struct crb_decision
-decide(struct crb_judgement *judgement, const struct crb_credential *credential)
+struct crb_decision
+crb_judge_decide(struct crb_judgement *judgement,
+    const struct crb_credential *credential, const struct crb_request *asked)
 {
-	const struct crb_git_request *request = &judgement->request;
 	struct crb_rule rules[CRB_SESSION_GRANTS_MAX];
 	char ids[CRB_SESSION_GRANTS_MAX][CRB_RULE_ID_MAX];
 	size_t from[CRB_SESSION_GRANTS_MAX];
-	const struct crb_request asked = {
-		.credential = credential->name,
-		.count = 2,
-		.at = { { "repository", request->repository },
-		    { "git", crb_git_operation_choice(request->operation) } },
-	};
 	struct crb_tier tier = { .name = "session", .rule = rules };
 	struct crb_decision decision;
 
 	tier.count = make_rules(
 	    judgement->session, credential, rules, ids, from);
-	decision = crb_decide(&asked, &tier, 1);
+	decision = crb_decide(asked, &tier, 1);
 	for (size_t i = 0; i < tier.count; i++) {
 		if (decision.rule != ids[i])
 			continue;
@@ -168,7 +175,14 @@ try_credential(struct crb_judgement *judgement,
     bool *told)
 {
 	const struct crb_git_request *request = &judgement->request;
-	struct crb_decision decision = decide(judgement, credential);
+	const struct crb_request asked = {
+		.credential = credential->name,
+		.count = 2,
+		.at = { { "repository", request->repository },
+		    { "git", crb_git_operation_choice(request->operation) } },
+	};
+	struct crb_decision decision = crb_judge_decide(
+	    judgement, credential, &asked);
 
 	if (decision.effect == CRB_EFFECT_ALLOW) {
 		judgement->credential = credential;
@@ -194,7 +208,8 @@ granted(struct crb_core *core, const struct crb_msg_exchange *msg,
 	const char *authority = judgement->request.authority;
 	bool told = false;
 
-	(void)msg;
+	if (msg->route == CRB_ROUTE_HTTP)
+		return crb_judge_http(core, msg, judgement);
 	for (size_t i = 0; i < session->grant_count; i++) {
 		struct crb_credential *credential = crb_map_text(
 		    &core->credentials, session->grants[i].grant->credential);
@@ -227,4 +242,13 @@ crb_judge(struct crb_core *core, const struct crb_msg_exchange *msg,
 		if (!steps[i](core, msg, out))
 			return false;
 	return true;
+}
+
+bool
+crb_judge_again(struct crb_core *core, const struct crb_msg_exchange *msg,
+    struct crb_judgement *out)
+{
+	memset(out, 0, sizeof(*out));
+	return live(core, msg, out) && recordable(core, msg, out) &&
+	    understood(core, msg, out) && granted(core, msg, out);
 }

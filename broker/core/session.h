@@ -61,7 +61,7 @@ struct crb_session {
 	uint16_t port;   /* of the host's, that the forwarder has; 0: none */
 	enum crb_aws_mode aws;
 	char *aws_credential; /* that it is about; or NULL */
-	json_t *labels; /* an object */
+	json_t *labels;       /* an object */
 	enum crb_session_state state;
 	bool busy;           /* a change of its grants or expiry is committed */
 	bool announced;      /* the gateway knows it */
@@ -86,7 +86,8 @@ struct crb_session {
 	uint64_t kept; /* requests, as the record has them */
 	struct crb_exchange_list exchanges;
 	unsigned exchange_count;
-	uint32_t *idle; /* streams that can be used again */
+	unsigned waiting; /* exchanges for which a lease is minted first */
+	uint32_t *idle;   /* streams that can be used again */
 	unsigned idle_count;
 	int64_t streamed; /* when one came to them last; the loop's clock */
 };
