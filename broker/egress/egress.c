@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "broker/bus/bus.h"
 #include "broker/bus/stream.h"
+#include "broker/egress/mint.h"
 #include "broker/egress/probe.h"
 #include "broker/egress/session.h"
 #include "broker/egress/trust.h"
@@ -25,6 +26,7 @@ struct crb_egress {
 	struct entry *buckets[BUCKETS];
 	size_t jobs;
 	struct crb_probes *probes;
+	struct crb_mints *mints;
 };
 
 #define AUTO_EGRESS __attribute__((cleanup(egress_cleanup)))
@@ -69,7 +71,7 @@ remove_entry(struct entry **at)
 bool
 crb_egress_idle(const struct crb_egress *egress)
 {
-	return egress->jobs == 0;
+	return egress->jobs == 0 && crb_mints_idle(egress->mints);
 }
 
 void
@@ -187,6 +189,7 @@ take_drop(struct crb_egress *egress, struct crb_msg *msg)
 
 	if (*at != NULL)
 		remove_entry(at);
+	crb_mints_drop(egress->mints, drop->session);
 	crb_egress_report(egress, CRB_MSG_SESSION_DROPPED, &dropped);
 }
 
@@ -202,6 +205,18 @@ probed(void *ctx, const struct crb_msg_probed *msg)
 	crb_egress_report(ctx, CRB_MSG_PROBED, msg);
 }
 
+static void
+take_mint(struct crb_egress *egress, struct crb_msg *msg)
+{
+	crb_mints_start(egress->mints, &msg->mint);
+}
+
+static void
+minted(void *ctx, const struct crb_msg_minted *msg)
+{
+	crb_egress_report(ctx, CRB_MSG_MINTED, msg);
+}
+
 typedef void take_fn(struct crb_egress *egress, struct crb_msg *msg);
 
 static take_fn *const takers[CRB_MSG_COUNT_] = {
@@ -209,6 +224,7 @@ static take_fn *const takers[CRB_MSG_COUNT_] = {
 	[CRB_MSG_JOB_CANCEL] = take_cancel,
 	[CRB_MSG_SESSION_DROP] = take_drop,
 	[CRB_MSG_PROBE] = take_probe,
+	[CRB_MSG_MINT] = take_mint,
 };
 
 static void
@@ -231,6 +247,30 @@ bus_gone(void *ctx, const struct crb_err *why)
 	crb_loop_stop(egress->world.loop);
 }
 
+static enum crb_status
+open_parts(
+    struct crb_egress *egress, struct crb_loop *loop, struct crb_err *err)
+{
+	struct crb_trust *trust;
+
+	if (crb_trust_new(&egress->world.trust, err) != CRB_OK)
+		return err->status;
+	trust = egress->world.trust;
+	if (crb_probes_new(&(struct crb_probes_options){ .loop = loop,
+			       .trust = trust,
+			       .probed = probed,
+			       .ctx = egress },
+		&egress->probes, err) != CRB_OK)
+		return err->status;
+	return crb_mints_new(&(struct crb_mints_options){ .loop = loop,
+				 .trust = trust,
+				 .backends = crb_backends,
+				 .limits = &crb_mint_limits,
+				 .minted = minted,
+				 .ctx = egress },
+	    &egress->mints, err);
+}
+
 enum crb_status
 crb_egress_new(struct crb_loop *loop, int bus,
     const struct crb_job_limits *limits, struct crb_egress **out,
@@ -244,12 +284,7 @@ crb_egress_new(struct crb_loop *loop, int bus,
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	egress->world.loop = loop;
 	egress->world.limits = *limits;
-	if (crb_trust_new(&egress->world.trust, err) != CRB_OK ||
-	    crb_probes_new(&(struct crb_probes_options){ .loop = loop,
-			       .trust = egress->world.trust,
-			       .probed = probed,
-			       .ctx = egress },
-		&egress->probes, err) != CRB_OK ||
+	if (open_parts(egress, loop, err) != CRB_OK ||
 	    crb_bus_new(CRB_STEAL_FD(owned),
 		&(struct crb_bus_options){ .loop = loop,
 		    .self = CRB_ROLE_EGRESS,
@@ -272,6 +307,7 @@ crb_egress_free(struct crb_egress *egress)
 		while (egress->buckets[i] != NULL)
 			remove_entry(&egress->buckets[i]);
 	}
+	crb_mints_free(egress->mints);
 	crb_probes_free(egress->probes);
 	crb_bus_free(egress->bus);
 	crb_trust_free(egress->world.trust);

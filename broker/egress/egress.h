@@ -21,7 +21,7 @@ CRB_NODISCARD enum crb_status crb_egress_new(struct crb_loop *loop, int bus,
     struct crb_err *err);
 void crb_egress_free(struct crb_egress *egress);
 
-/* No job is under way. */
+/* No job is under way, and no mint. */
 bool crb_egress_idle(const struct crb_egress *egress);
 
 /* Tell the core something. */
