@@ -64,6 +64,13 @@ print_quoted(const char *text)
 	putchar('\'');
 }
 
+static bool
+has_aws(const json_t *result)
+{
+	return json_object_get(json_object_get(result, "environment"),
+		   "AWS_CONFIG_FILE") != NULL;
+}
+
 static void
 print_shell(const json_t *result)
 {
@@ -71,6 +78,13 @@ print_shell(const json_t *result)
 	const char *key;
 	json_t *value;
 
+	/* Each of them would win over what the session offers. */
+	if (has_aws(result))
+		puts("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY "
+		     "AWS_SESSION_TOKEN AWS_SECURITY_TOKEN AWS_PROFILE "
+		     "AWS_DEFAULT_PROFILE AWS_CREDENTIAL_FILE AWS_ROLE_ARN "
+		     "AWS_WEB_IDENTITY_TOKEN_FILE AWS_ENDPOINT_URL "
+		     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
 	json_object_foreach(environment, key, value)
 	{
 		printf("export %s=", key);
@@ -129,21 +143,32 @@ print_text(const json_t *result)
 	    crb_member(session, "folder"));
 }
 
-/* Where the shim is, so that a caller can bind it beside the session. */
+/*
+ * Where the shim is, so that a caller can bind it beside the session, under
+ * each name that something in the sandbox calls it by.
+ */
 static enum crb_status
-add_shim_mount(json_t *result, struct crb_err *err)
+add_shim_mounts(json_t *result, struct crb_err *err)
 {
+	static const char *const names[] = { "credbroker-shim",
+		"credbroker-aws" };
 	char libexec[CRB_PATH_MAX], shim[CRB_PATH_MAX];
 	json_t *mounts = json_object_get(result, "mounts");
+	size_t count = has_aws(result) ? 2 : 1;
 
 	if (crb_libexec_find(libexec, err) != CRB_OK ||
 	    crb_path_join(shim, libexec, "credbroker-shim", err) != CRB_OK)
 		return err->status;
-	if (json_array_append_new(mounts,
-		json_pack("{s:s, s:s, s:b}", "source", shim, "target",
-		    CRB_SANDBOX_BIN "/credbroker-shim", "read_only", 1)) == -1)
-		return crb_err_set(
-		    err, CRB_ERR_SYSTEM, "the broker's answer has no mounts");
+	for (size_t i = 0; i < count; i++) {
+		json_t *target = json_sprintf(
+		    "%s/%s", CRB_SANDBOX_BIN, names[i]);
+
+		if (json_array_append_new(mounts,
+			json_pack("{s:s, s:o, s:b}", "source", shim, "target",
+			    target, "read_only", 1)) == -1)
+			return crb_err_set(err, CRB_ERR_SYSTEM,
+			    "the broker's answer has no mounts");
+	}
 	return CRB_OK;
 }
 
@@ -165,8 +190,9 @@ issue_run(struct crb_cli *cli, const void *opaque,
 		    request, "owner", json_integer(options->owner));
 	if (crb_cli_call(cli, "session.issue", request, &result, err) !=
 		CRB_OK ||
-	    add_shim_mount(result, err) != CRB_OK)
+	    add_shim_mounts(result, err) != CRB_OK)
 		return err->status;
+	crb_session_notes(result);
 	if (strcmp(format, "json") == 0)
 		crb_output_json(result);
 	else if (strcmp(format, "shell") == 0)

@@ -6,6 +6,7 @@
 #include "broker/cli/binds.h"
 #include "broker/cli/client.h"
 #include "broker/cli/folders.h"
+#include "broker/cli/grant_text.h"
 #include "broker/cli/output.h"
 #include "broker/cli/params.h"
 
@@ -88,18 +89,18 @@ add_run(struct crb_cli *cli, const void *opaque,
 	CRB_AUTO_JSON json_t *labels = json_object();
 	CRB_AUTO_JSON json_t *mounts = json_array();
 	CRB_AUTO_JSON json_t *result = NULL;
-	json_t *request;
+	json_t *request, *grants;
 
 	if (options->grants.count == 0)
 		return crb_err_set(
 		    err, CRB_ERR_USAGE, "a profile needs at least one --grant");
 	if (crb_labels_read(&options->labels, labels, err) != CRB_OK ||
 	    add_mounts(&options->mounts, false, mounts, err) != CRB_OK ||
-	    add_mounts(&options->ro_mounts, true, mounts, err) != CRB_OK)
+	    add_mounts(&options->ro_mounts, true, mounts, err) != CRB_OK ||
+	    crb_grants_json(&options->grants, &grants, err) != CRB_OK)
 		return err->status;
 	request = json_pack("{s:s, s:o, s:O, s:b}", "name", operands->at[0],
-	    "grants", crb_list_json(&options->grants), "labels", labels,
-	    "replace", options->replace);
+	    "grants", grants, "labels", labels, "replace", options->replace);
 	if (json_array_size(mounts) > 0)
 		(void)json_object_set(request, "mounts", mounts);
 	if (options->ttl > 0)

@@ -213,6 +213,10 @@ issue(struct run *run, struct crb_err *err)
 	if (getuid() != 0)
 		(void)json_object_set_new(
 		    request, "owner", json_integer(getuid()));
+	(void)json_object_set_new(request, "network",
+	    json_string(run->request.host_network || run->request.bare
+		    ? "host"
+		    : "none"));
 	if (run->sandbox.port != 0)
 		(void)json_object_set_new(
 		    request, "port", json_integer(run->sandbox.port));
@@ -230,7 +234,8 @@ run_command(
 		json_object_get(run->issued, "mounts"), err) != CRB_OK)
 		return err->status;
 	if (!run->options->quiet || run->cli->common->json)
-		crb_run_begin(&run->sandbox, session, run->cli->common->json);
+		crb_run_begin(
+		    &run->sandbox, run->issued, run->cli->common->json);
 	return crb_sandbox_run(&run->sandbox, crb_member(session, "folder"),
 	    json_object_get(run->issued, "environment"), operands->at,
 	    &run->status, err);

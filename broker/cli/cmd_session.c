@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "broker/cli/client.h"
+#include "broker/cli/grant_text.h"
 #include "broker/cli/output.h"
 
 struct session_options {
@@ -191,10 +192,12 @@ grant_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
 {
 	const struct session_options *options = opaque;
+	CRB_AUTO_FREE char *text = NULL;
 
+	if (crb_grant_text(options->grant, &text, err) != CRB_OK)
+		return err->status;
 	return call_and_show(cli, "session.grant",
-	    json_pack("{s:s, s:s}", "session", operands->at[0], "grant",
-		options->grant),
+	    json_pack("{s:s, s:s}", "session", operands->at[0], "grant", text),
 	    err);
 }
 

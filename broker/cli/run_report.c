@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "broker/cli/output.h"
+#include "broker/cli/session_request.h"
 
 /* Names on a line; the rest is counted. */
 #define NAMES_MAX 6
@@ -65,15 +66,16 @@ print_json(const json_t *json)
 }
 
 static void
-begin_json(const struct crb_sandbox *sandbox, const json_t *session)
+begin_json(const struct crb_sandbox *sandbox, const json_t *issued)
 {
 	CRB_AUTO_JSON json_t *json = json_pack(
-	    "{s:s, s:O, s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "event", "begin",
-	    "session", session, "command", sandbox->program.path, "workspace",
-	    sandbox->workspace, "network", network_of(sandbox), "sandbox",
-	    !sandbox->request->bare, "mounts", mounts_of(sandbox), "read_only",
-	    list(&sandbox->protected.shown), "notices",
-	    list(&sandbox->protected.notices));
+	    "{s:s, s:O, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:O*}", "event",
+	    "begin", "session", json_object_get(issued, "session"), "command",
+	    sandbox->program.path, "workspace", sandbox->workspace, "network",
+	    network_of(sandbox), "sandbox", !sandbox->request->bare, "mounts",
+	    mounts_of(sandbox), "read_only", list(&sandbox->protected.shown),
+	    "notices", list(&sandbox->protected.notices), "notes",
+	    json_object_get(issued, "notes"));
 
 	if (json != NULL && sandbox->port != 0)
 		(void)json_object_set_new(
@@ -129,14 +131,15 @@ print_workspace(const struct crb_sandbox *sandbox)
 
 void
 crb_run_begin(
-    const struct crb_sandbox *sandbox, const json_t *session, bool json)
+    const struct crb_sandbox *sandbox, const json_t *issued, bool json)
 {
+	const json_t *session = json_object_get(issued, "session");
 	size_t grants = json_array_size(json_object_get(session, "grants"));
 	const struct crb_sandbox_request *request = sandbox->request;
 	char left[CRB_DURATION_TEXT];
 
 	if (json) {
-		begin_json(sandbox, session);
+		begin_json(sandbox, issued);
 		return;
 	}
 	crb_output_left(crb_member(session, "expires"), left);
@@ -163,6 +166,7 @@ crb_run_begin(
 		crb_output_text(stderr, sandbox->protected.notices.at[i]);
 		fputc('\n', stderr);
 	}
+	crb_session_notes(issued);
 }
 
 static void

@@ -6,9 +6,12 @@
 #include "broker/cli/command.h"
 #include "broker/cli/sandbox.h"
 
-/* What `run` says of itself, on standard error: lines, or JSON lines. */
+/*
+ * What `run` says of itself, on standard error: lines, or JSON lines.
+ * `issued` is what session.issue answered.
+ */
 void crb_run_begin(
-    const struct crb_sandbox *sandbox, const json_t *session, bool json);
+    const struct crb_sandbox *sandbox, const json_t *issued, bool json);
 
 /*
  * `session` as it ended, `how` in a word, `denied` the last refusal's audit

@@ -244,6 +244,8 @@ add_broker(const struct crb_sandbox_launch *launch, struct crb_args *args)
 	    CRB_SANDBOX_BIN "/credbroker-shim");
 	add3(args, "--symlink", "credbroker-shim",
 	    CRB_SANDBOX_BIN "/git-credential-credbroker");
+	add3(args, "--symlink", "credbroker-shim",
+	    CRB_SANDBOX_BIN "/credbroker-aws");
 }
 
 /* As nohup and background jobs have it; then the command keeps it so. */

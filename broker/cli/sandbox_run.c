@@ -303,11 +303,30 @@ opens_git(const struct crb_sandbox *sandbox)
 	return false;
 }
 
+/* Nothing is mounted there: what names a file of the session names it here. */
+static void
+set_folder(json_t *variables, const char *folder)
+{
+	static const char mounted[] = "/run/credbroker/";
+	const char *key, *text;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(variables, next, key, value)
+	{
+		text = json_string_value(value);
+		if (strncmp(text, mounted, sizeof(mounted) - 1) == 0)
+			(void)json_object_set_new(variables, key,
+			    json_sprintf(
+				"%s/%s", folder, text + sizeof(mounted) - 1));
+	}
+}
+
 static json_t *
 make_variables(const struct crb_sandbox *sandbox, const char *folder,
     const json_t *environment)
 {
-	char programs[CRB_PATH_MAX], token[CRB_PATH_MAX];
+	char programs[CRB_PATH_MAX];
 	struct crb_variables_request request = {
 		.home = sandbox->home,
 		.programs = CRB_SANDBOX_BIN,
@@ -315,17 +334,14 @@ make_variables(const struct crb_sandbox *sandbox, const char *folder,
 		.more = sandbox->request->env,
 	};
 	json_t *variables;
-	struct crb_err err;
 
 	if (sandbox->request->bare) {
 		crb_folder_above(sandbox->shim, programs);
 		request.programs = programs;
 	}
 	variables = crb_variables_make(&request);
-	if (sandbox->request->bare &&
-	    crb_path_join(token, folder, "token", &err) == CRB_OK)
-		(void)json_object_set_new(
-		    variables, "CREDBROKER_TOKEN_FILE", json_string(token));
+	if (sandbox->request->bare)
+		set_folder(variables, folder);
 	/*
 	 * Nothing is written to .git/config there, so git is not to try when
 	 * it need not: a branch without an upstream is pushed by its name.

@@ -14,7 +14,10 @@ struct crb_session_request {
 	const char *profile;
 	struct crb_list labels;
 	int64_t ttl;
+	const char *aws, *mint; /* or NULL */
 };
+
+extern const char *const crb_aws_choices[], *const crb_mint_choices[];
 
 #define CRB_SESSION_OPTIONS(owner, field)                                        \
 	{ .name = "task",                                                        \
@@ -43,17 +46,34 @@ struct crb_session_request {
 		    .offset = offsetof(owner, field.labels),                     \
 		    .value = "KEY=VALUE",                                        \
 		    .help = "a label of the task: repository, ticket, team" },   \
+	    { .name = "ttl",                                                     \
+		    .type = CRB_OPTION_DURATION,                                 \
+		    .offset = offsetof(owner, field.ttl),                        \
+		    .value = "DURATION",                                         \
+		    .preset = "0s",                                              \
+		    .unset = true,                                               \
+		    .help = "how long it lives at most; 0s: the usual time" },   \
+	    { .name = "aws",                                                     \
+		    .type = CRB_OPTION_CHOICE,                                   \
+		    .offset = offsetof(owner, field.aws),                        \
+		    .choices = crb_aws_choices,                                  \
+		    .value = "WAY",                                              \
+		    .help = "how AWS's tools get keys: container, imds, "        \
+			    "process, inject" },                                 \
 	{                                                                        \
-		.name = "ttl", .type = CRB_OPTION_DURATION,                      \
-		.offset = offsetof(owner, field.ttl), .value = "DURATION",       \
-		.preset = "0s", .unset = true,                                   \
-		.help = "how long it lives at most; 0s: the usual time"          \
+		.name = "mint", .type = CRB_OPTION_CHOICE,                       \
+		.offset = offsetof(owner, field.mint),                           \
+		.choices = crb_mint_choices, .value = "WHEN",                    \
+		.help = "when keys are asked for: now (default), or later"       \
 	}
 
 /* The params of session.issue; `pid` 0 when bound to no process. */
 CRB_NODISCARD enum crb_status crb_session_request_json(
     const struct crb_session_request *request, pid_t pid, json_t **out,
     struct crb_err *err);
+
+/* What the broker has to say of the session, on standard error. */
+void crb_session_notes(const json_t *issued);
 
 /*
  * The programs that go into the sandbox are mounted there, at the end of PATH.

@@ -231,7 +231,9 @@ add_settings(struct config *config, const char *name, bool minted, bool process)
 	}
 	if (process)
 		crb_buf_printf(&config->text,
-		    "credential_process = credbroker-aws %s\n", name);
+		    "credential_process = sh -c 'PATH=$PATH:" CRB_ENDPOINT_PROGRAMS
+		    " exec credbroker-aws %s'\n",
+		    name);
 	add_line(config, "endpoint_url",
 	    param(config->session, name, "endpoint-url"));
 }

@@ -6,6 +6,8 @@
 /* What a sandbox is given, besides the broker itself. */
 #define CRB_ENDPOINT_PORT 9169
 #define CRB_ENDPOINT_FOLDER "/run/credbroker"
+/* Where the programs for it are found, at the latest. */
+#define CRB_ENDPOINT_PROGRAMS "/run/credbroker-bin"
 
 /*
  * NAME: value, for the session's grants as they are now; *aws_config is what
