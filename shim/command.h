@@ -50,6 +50,7 @@ int crb_get_run(const struct crb_options *options);
 int crb_status_run(const struct crb_options *options);
 int crb_inventory_run(const struct crb_options *options);
 int crb_git_credential_run(const struct crb_options *options);
+int crb_aws_run(const struct crb_options *options);
 
 /*
  * Fill *options from argv[1] on, which `command` allows.  Gives

@@ -16,7 +16,6 @@
 
 /* A mint may wait for a person's approval; this is longer than any of them. */
 #define ANSWER_MAX_MS (15 * 60 * 1000)
-#define PATH_LEN_MAX 4096
 
 /* Printable ASCII from the root on, without what would end or cut it. */
 static bool
@@ -30,7 +29,7 @@ path_ok(const char *path)
 		if (path[len] <= ' ' || path[len] >= 0x7f || path[len] == '#')
 			return false;
 	}
-	return len <= PATH_LEN_MAX;
+	return len <= CRB_HTTP_PATH_MAX;
 }
 
 static bool
@@ -94,7 +93,7 @@ receive_all(int fd, struct crb_http_exchange *exchange, long long deadline)
 static bool
 send_request(int fd, const struct crb_http_request *request, long long deadline)
 {
-	char head[PATH_LEN_MAX + 512];
+	char head[CRB_HTTP_PATH_MAX + 512];
 	bool native = strncmp(request->path, "/v1/", 4) == 0;
 	int n;
 
@@ -208,4 +207,27 @@ crb_http_exit(const struct crb_http_reply *reply)
 	default:
 		return CRB_EXIT_OTHER;
 	}
+}
+
+int
+crb_http_print(
+    const struct crb_options *options, const char *path, const char *accept)
+{
+	struct crb_http_request request = {
+		.method = "GET",
+		.path = path,
+		.accept = accept,
+	};
+	CRB_AUTO_EXCHANGE struct crb_http_exchange exchange = { 0 };
+	int code = crb_http_ask(options, &request, &exchange);
+
+	if (code == CRB_EXIT_DONE)
+		code = crb_http_exit(&exchange.reply);
+	if (code != CRB_EXIT_DONE)
+		return code;
+	if (!crb_say_bytes(
+		STDOUT_FILENO, exchange.reply.body, exchange.reply.body_len))
+		return crb_say_fail(
+		    CRB_EXIT_OTHER, "standard output takes no more");
+	return CRB_EXIT_DONE;
 }

@@ -4,6 +4,7 @@
 #include "shim/command.h"
 #include "shim/http_reply.h"
 
+#define CRB_HTTP_PATH_MAX 4096
 /* The longest reply that is read, head and body. */
 #define CRB_HTTP_REPLY_MAX (1024 * 1024)
 
@@ -38,5 +39,9 @@ void crb_http_clear(struct crb_http_exchange *exchange);
  * other the body is said on standard error.
  */
 int crb_http_exit(const struct crb_http_reply *reply);
+
+/* GET a path and print what comes: all of it, to the exit status. */
+int crb_http_print(
+    const struct crb_options *options, const char *path, const char *accept);
 
 #endif /* !CRB_SHIM_HTTP_H */

@@ -27,6 +27,8 @@ static const struct crb_command commands[] = {
 	{ "git-credential-credbroker", "get|store|erase",
 	    "git's credential helper", 15000, 1, 1, false, true,
 	    crb_git_credential_run },
+	{ "credbroker-aws", "NAME", "an AWS profile's credential_process",
+	    15000, 1, 1, false, true, crb_aws_run },
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
