@@ -3,14 +3,19 @@ and the clients that people use."""
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import textwrap
 
 import pytest
 
+import aws_relay
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("CRB_BUILD_DIR", ROOT / "build/dev"))
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 AWS = "/usr/bin/aws"            # version 2, Debian's; not another on PATH
 PYTHON = "/usr/bin/python3"     # that has Debian's boto3
@@ -151,3 +156,74 @@ def need_javascript():
     if not (NODE_MODULES / "@aws-sdk/client-s3").is_dir():
         pytest.skip("no AWS SDK for JavaScript in build/js; scripts/setup "
                     "installs it where npm's registry can be reached")
+
+
+class Tools:
+    """A session whose tools run on the host's network, and reach its endpoint
+    through a relay (`wire`) in place of a forwarder."""
+
+    def __init__(self, broker, *grants, task="tools", aws=None, **terms):
+        self.broker = broker
+        self.wire = aws_relay.Relay(
+            lambda: aws_relay.UnixConnection(self.folder / "endpoint.sock"))
+        if aws:
+            terms["aws"] = aws
+        try:
+            issued = broker.call("session.issue", task=task, network="host",
+                          grants=list(grants), port=self.wire.port, **terms)
+        except BaseException:
+            self.wire.close()
+            raise
+        self.session = issued["session"]["id"]
+        self.notes = issued.get("notes", [])
+        self.mounts = issued["mounts"]
+        self.folder = pathlib.Path(
+            next(mount["source"] for mount in self.mounts
+                 if mount["target"] == "/run/credbroker"))
+        self.home = pathlib.Path(tempfile.mkdtemp(dir=broker.folder))
+        self.environment = issued["environment"]
+
+    def in_sandbox(self, command):
+        """The host, but with the mounts that the session asks for."""
+        words = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/run"]
+        for mount in self.mounts:
+            words += ["--ro-bind", mount["source"], mount["target"]]
+        return [*words, "--die-with-parent", "--", *map(str, command)]
+
+    def run(self, *command, check=True, input=None, env=None, timeout=100):
+        done = subprocess.run(
+            self.in_sandbox(command), input=input, text=True,
+            env={"PATH": f"/run/credbroker-bin:{PATH}", "HOME": str(self.home),
+                 **self.environment, **(env or {})},
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True, timeout=timeout, cwd=self.home)
+        assert not check or done.returncode == 0, (
+            f"{command}\n{done.stdout}{done.stderr}\n" +
+            "\n".join(str(e) for e in self.wire.exchanges))
+        return done
+
+    def aws(self, *words, **kwargs):
+        """Debian's is older than AWS_ENDPOINT_URL."""
+        url = self.environment.get("AWS_ENDPOINT_URL")
+        return self.run(AWS, *(["--endpoint-url", url] if url else []),
+                        *words, **kwargs)
+
+    def python(self, script, **kwargs):
+        """Debian's boto3, which is older than that, too: `url` is it."""
+        head = 'import os, sys, boto3\nurl = os.environ["AWS_ENDPOINT_URL"]\n'
+        return self.run(PYTHON, "-c", head + textwrap.dedent(script), **kwargs)
+
+    def javascript(self, script, env=None, **kwargs):
+        """With `s3` (the package) and `providers`."""
+        need_javascript()
+        head = ('const s3 = require("@aws-sdk/client-s3");\n'
+                'const providers = require("@aws-sdk/credential-providers");\n'
+                "(async () => {\n")
+        tail = ("\n})().catch((e) => { console.error(e.name, e.message); "
+                "process.exit(1); });\n")
+        return self.run("node", "-", input=head + script + tail,
+                        env={"NODE_PATH": str(NODE_MODULES), **(env or {})},
+                        **kwargs)
+
+    def close(self):
+        self.wire.close()

@@ -193,6 +193,17 @@ class Broker:
     def json(self, *args, **kwargs):
         return json.loads(self.run(*args, "--json", **kwargs).stdout)
 
+    def call(self, method, **params):
+        """The result of a call at the admin socket."""
+        with admin_connect(self) as client:
+            client.sendall(json.dumps(
+                {"jsonrpc": "2.0", "id": 1, "method": method,
+                 "params": params}).encode() + b"\n")
+            with client.makefile("rb") as lines:
+                answer = json.loads(lines.readline())
+        assert "error" not in answer, answer["error"]
+        return answer["result"]
+
     def log_text(self):
         return self.log.read_text() if self.log.exists() else ""
 
