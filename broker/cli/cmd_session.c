@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "broker/cli/client.h"
 #include "broker/cli/grant_text.h"
+#include "broker/cli/leases.h"
 #include "broker/cli/output.h"
 
 struct session_options {
@@ -131,6 +132,19 @@ print_grants(const json_t *session)
 }
 
 static void
+print_aws(const json_t *session)
+{
+	const json_t *aws = json_object_get(session, "aws");
+	char text[256];
+
+	if (aws == NULL)
+		return;
+	(void)snprintf(text, sizeof(text), "%s  %s", crb_member(aws, "mode"),
+	    crb_member(aws, "credential"));
+	crb_output_pair("aws", text);
+}
+
+static void
 print_session(const json_t *session)
 {
 	char left[CRB_DURATION_TEXT], text[128];
@@ -141,6 +155,8 @@ print_session(const json_t *session)
 	crb_output_pair("state", crb_member(session, "state"));
 	crb_output_pair("profile", crb_member(session, "profile"));
 	print_grants(session);
+	print_aws(session);
+	crb_leases_print(json_object_get(session, "leases"));
 	crb_output_pair("created", crb_member(session, "created"));
 	(void)snprintf(text, sizeof(text), "%s (%s left)",
 	    crb_member(session, "expires"), left);

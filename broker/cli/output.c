@@ -148,15 +148,43 @@ crb_output_json(const json_t *json)
 	putchar('\n');
 }
 
+static bool
+read_time(const char *text, time_t *out)
+{
+	struct tm tm = { .tm_isdst = 0 };
+
+	if (text == NULL || strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) == NULL)
+		return false;
+	*out = timegm(&tm);
+	return true;
+}
+
 void
 crb_output_left(const char *until, char out[CRB_DURATION_TEXT])
 {
-	struct tm tm = { .tm_isdst = 0 };
 	int64_t left = 0;
+	time_t time;
 
-	if (until != NULL && strptime(until, "%Y-%m-%dT%H:%M:%SZ", &tm) != NULL)
-		left = (int64_t)timegm(&tm) - crb_wall_seconds();
+	if (read_time(until, &time))
+		left = (int64_t)time - crb_wall_seconds();
 	crb_duration_text(left > 0 ? left : 0, out);
+}
+
+void
+crb_output_clock(const char *text, char out[CRB_CLOCK_TEXT])
+{
+	struct tm tm, today;
+	time_t time, now = (time_t)crb_wall_seconds();
+
+	out[0] = '\0';
+	if (!read_time(text, &time) || localtime_r(&time, &tm) == NULL ||
+	    localtime_r(&now, &today) == NULL)
+		return;
+	(void)strftime(out, CRB_CLOCK_TEXT,
+	    tm.tm_yday == today.tm_yday && tm.tm_year == today.tm_year
+		? "%H:%M"
+		: "%Y-%m-%d %H:%M",
+	    &tm);
 }
 
 const char *

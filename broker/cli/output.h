@@ -41,6 +41,10 @@ void crb_output_text(FILE *to, const char *text);
 /* "6h12m" until an RFC 3339 time in UTC; "0s" when it is past. */
 void crb_output_left(const char *until, char out[CRB_DURATION_TEXT]);
 
+/* "14:32", or with the day when that is not today, where the user is. */
+#define CRB_CLOCK_TEXT 24
+void crb_output_clock(const char *text, char out[CRB_CLOCK_TEXT]);
+
 /* A member that is text, or NULL. */
 const char *crb_member(const json_t *object, const char *key);
 long long crb_member_number(const json_t *object, const char *key);

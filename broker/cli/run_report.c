@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "broker/cli/leases.h"
 #include "broker/cli/output.h"
 #include "broker/cli/session_request.h"
 
@@ -218,6 +219,11 @@ crb_run_end(const struct crb_run_end *end, bool json, bool quiet)
 	    crb_member_number(end->session, "refused"));
 	print_denied(end->denied);
 	fprintf(stderr, " · credbroker audit show --session %s\n", id);
+	if (crb_leases_remain(stderr, json_object_get(end->session, "leases")))
+		fprintf(stderr,
+		    " (credbroker revoke --print-deny %s: a policy that ends "
+		    "them)\n",
+		    id);
 	if (end->appeared->count > 0) {
 		fputs("look at it before you use it here: ", stderr);
 		print_names(end->appeared);
