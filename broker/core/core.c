@@ -13,6 +13,8 @@
 #include "broker/core/core_link.h"
 #include "broker/core/exchange.h"
 #include "broker/core/keep.h"
+#include "broker/core/lease_mint.h"
+#include "broker/core/lease_record.h"
 #include "broker/core/room.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session_open.h"
@@ -188,6 +190,7 @@ keep_counts(void *ctx)
 	struct crb_err err;
 
 	crb_keep_counts(core);
+	crb_lease_records_keep(core);
 	(void)!crb_timer_set(core->loop, &core->keep, KEEP_MS, &err);
 }
 
@@ -290,6 +293,9 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	core->last_job = (uint64_t)crb_wall_seconds() * JOBS_PER_SECOND;
 	TAILQ_INIT(&core->list);
 	TAILQ_INIT(&core->works);
+	TAILQ_INIT(&core->lease_records);
+	TAILQ_INIT(&core->mints.list);
+	crb_timer_init(&core->mints.timer, crb_mints_start, core);
 	crb_timer_init(&core->poll, NULL, core);
 	crb_timer_init(&core->retry, retry, core);
 	crb_timer_init(&core->keep, keep_counts, core);
@@ -324,6 +330,7 @@ crb_core_free(struct crb_core *core)
 	crb_timer_clear(core->loop, &core->missed);
 	crb_timer_clear(core->loop, &core->streams);
 	crb_keep_counts(core);
+	crb_lease_records_keep(core);
 	crb_lock(core);
 	crb_admin_free(core->admin);
 	crb_vault_free(core->vault);

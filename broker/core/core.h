@@ -22,6 +22,10 @@ struct crb_admin;
 struct crb_users;
 struct crb_unlocking;
 TAILQ_HEAD(crb_session_list, crb_session);
+struct crb_lease_record;
+TAILQ_HEAD(crb_lease_records, crb_lease_record);
+struct crb_mint;
+TAILQ_HEAD(crb_mint_list, crb_mint);
 struct crb_work;
 TAILQ_HEAD(crb_work_list, crb_work);
 
@@ -61,18 +65,25 @@ struct crb_core {
 	bool lock_due;             /* at the end of this turn */
 	struct crb_unlocking *unlocking; /* by passphrase, under way */
 
-	struct crb_map credentials;   /* by name */
-	struct crb_map profiles;      /* by name */
-	struct crb_map grants;        /* by key */
-	struct crb_map sessions;      /* by id */
-	struct crb_session_list list; /* oldest first */
-	struct crb_map exchanges;     /* by the gateway's number */
-	struct crb_map jobs;          /* the same, by the egress's */
-	unsigned issuing;             /* calls of session.issue under way */
-	unsigned testing;             /* calls of credential.test under way */
-	struct crb_timer poll;        /* for processes without a pidfd */
-	struct crb_timer missed;      /* announces sessions once more */
-	struct crb_timer streams;     /* closes those that wait for long */
+	struct crb_map credentials;             /* by name */
+	struct crb_map profiles;                /* by name */
+	struct crb_map grants;                  /* by key */
+	struct crb_map sessions;                /* by id */
+	struct crb_session_list list;           /* oldest first */
+	struct crb_map exchanges;               /* by the gateway's number */
+	struct crb_map jobs;                    /* the same, by the egress's */
+	struct crb_lease_records lease_records; /* of sessions that are gone */
+	struct crb_mints {
+		struct crb_mint_list list;
+		unsigned count, running;
+		struct crb_timer timer; /* starts more of them */
+	} mints;
+	unsigned minting;         /* calls of session.issue that wait */
+	unsigned issuing;         /* calls of session.issue under way */
+	unsigned testing;         /* calls of credential.test under way */
+	struct crb_timer poll;    /* for processes without a pidfd */
+	struct crb_timer missed;  /* announces sessions once more */
+	struct crb_timer streams; /* closes those that wait for long */
 	bool streams_due;
 	unsigned polled;
 	size_t reopening;             /* folders asked for and not there yet */

@@ -29,6 +29,9 @@ message(void *ctx, struct crb_msg *msg)
 	else if (msg->type == CRB_MSG_PROBED)
 		(void)crb_pending_reply(
 		    &core->egress.pending, msg->probed.request, msg);
+	else if (msg->type == CRB_MSG_MINTED)
+		(void)crb_pending_reply(
+		    &core->egress.pending, msg->minted.request, msg);
 	else if (msg->type == CRB_MSG_EGRESS_CONFINED)
 		confined(core, &msg->egress_confined);
 }

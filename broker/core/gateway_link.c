@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "broker/core/core_link.h"
 #include "broker/core/exchange.h"
+#include "broker/core/lease_gateway.h"
 #include "broker/core/query.h"
 #include "broker/core/session_open.h"
 
@@ -20,6 +21,11 @@ dispatch(struct crb_core *core, struct crb_msg *msg)
 	else if (msg->type == CRB_MSG_SESSION_ENDED)
 		(void)crb_pending_reply(
 		    &core->gateway.pending, msg->session_ended.request, msg);
+	else if (msg->type == CRB_MSG_LEASE_DROPPED)
+		(void)crb_pending_reply(
+		    &core->gateway.pending, msg->lease_dropped.request, msg);
+	else if (msg->type == CRB_MSG_LEASE_FETCHED)
+		crb_lease_fetched(core, &msg->lease_fetched);
 	else if (msg->type == CRB_MSG_SESSION_MISSED)
 		crb_session_missed(core, msg->session_missed.session);
 }

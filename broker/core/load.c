@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "broker/core/credential.h"
+#include "broker/core/lease_record.h"
 #include "broker/core/profile.h"
 #include "broker/core/session.h"
 
@@ -61,6 +62,13 @@ load_session(void *ctx, const struct crb_record_id *id,
 	return status;
 }
 
+static enum crb_status
+load_lease(void *ctx, const struct crb_record_id *id,
+    const struct crb_secret *plain, struct crb_err *err)
+{
+	return crb_lease_record_load(ctx, id, plain, err);
+}
+
 static int
 by_age(const void *a, const void *b)
 {
@@ -102,6 +110,7 @@ crb_load_all(struct crb_core *core, struct crb_err *err)
 		{ CRB_KIND_CREDENTIAL, load_credential },
 		{ CRB_KIND_PROFILE, load_profile },
 		{ CRB_KIND_SESSION, load_session },
+		{ CRB_KIND_LEASE, load_lease },
 	};
 	enum crb_status status = CRB_OK;
 
@@ -119,6 +128,7 @@ crb_load_wipe(struct crb_core *core)
 
 	while ((session = TAILQ_FIRST(&core->list)) != NULL)
 		crb_session_free(session);
+	crb_lease_records_clear(&core->lease_records);
 	for (size_t i = 0; i < core->credentials.capacity; i++)
 		crb_credential_free(core->credentials.slot[i].value);
 	for (size_t i = 0; i < core->profiles.capacity; i++)

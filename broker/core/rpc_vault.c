@@ -5,6 +5,7 @@
 #include "broker/core/change.h"
 #include "broker/core/exchange.h"
 #include "broker/core/keep.h"
+#include "broker/core/lease.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session.h"
 #include "broker/core/unlock.h"
@@ -144,13 +145,16 @@ static void
 shut_sessions(struct crb_core *core)
 {
 	struct crb_session *session;
+	struct crb_err why;
 
+	(void)crb_err_set(&why, CRB_ERR_LOCKED, "the broker was locked");
 	json_decref(core->locked_ids);
 	core->locked_ids = json_array();
 	TAILQ_FOREACH(session, &core->list, link)
 	{
 		(void)crb_exchange_cut(
 		    session, 0, NULL, "the broker was locked");
+		crb_leases_end(session, &why);
 		crb_exchange_forget(session);
 		(void)json_array_append_new(
 		    core->locked_ids, json_string(session->id));

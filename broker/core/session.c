@@ -7,6 +7,8 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "broker/core/exchange.h"
+#include "broker/core/lease.h"
+#include "broker/core/lease_record.h"
 
 #define PREFIX_LEAST 3
 #define LABEL_MAX 256
@@ -51,6 +53,8 @@ crb_session_new(struct crb_core *core, const char *task,
 	session->core = core;
 	session->pidfd = session->listener = -1;
 	TAILQ_INIT(&session->exchanges);
+	TAILQ_INIT(&session->leases);
+	TAILQ_INIT(&session->lease_records);
 	crb_timer_init(&session->timer, NULL, session);
 	session->labels = json_object();
 	session->task = strdup(task);
@@ -76,12 +80,24 @@ leave(struct crb_session *session)
 	TAILQ_REMOVE(&core->list, session, link);
 }
 
+static void
+end_leases(struct crb_session *session)
+{
+	struct crb_err why;
+
+	(void)crb_err_set(
+	    &why, CRB_ERR_DENIED, "session %s is gone", session->id);
+	crb_leases_end(session, &why);
+	crb_lease_records_leave(session);
+}
+
 void
 crb_session_free(struct crb_session *session)
 {
 	if (session == NULL)
 		return;
 	crb_exchange_forget(session);
+	end_leases(session);
 	leave(session);
 	crb_timer_clear(session->core->loop, &session->timer);
 	if (session->pidfd != -1) {

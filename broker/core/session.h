@@ -47,6 +47,9 @@ struct crb_session_grant {
 	struct crb_grant *grant;
 };
 
+struct crb_lease;
+TAILQ_HEAD(crb_lease_list, crb_lease);
+
 struct crb_exchange;
 TAILQ_HEAD(crb_exchange_list, crb_exchange);
 
@@ -89,6 +92,9 @@ struct crb_session {
 	unsigned waiting; /* exchanges for which a lease is minted first */
 	uint32_t *idle;   /* streams that can be used again */
 	unsigned idle_count;
+	struct crb_lease_list leases;
+	struct crb_lease_records lease_records;
+	struct crb_rate fetches; /* lines of the audit log about them */
 	int64_t streamed; /* when one came to them last; the loop's clock */
 };
 

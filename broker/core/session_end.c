@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "broker/core/denial.h"
 #include "broker/core/exchange.h"
+#include "broker/core/lease.h"
 
 #define TOMBSTONE_MS (10 * 60 * 1000)
 #define POLL_MS 1000
@@ -130,6 +131,15 @@ bury_later(void *ctx)
 	crb_session_bury(ctx);
 }
 
+static void
+end_leases(struct crb_session *session, const char *detail)
+{
+	struct crb_err why;
+
+	(void)crb_err_set(&why, CRB_ERR_DENIED, "%s", detail);
+	crb_leases_end(session, &why);
+}
+
 unsigned
 crb_session_end(struct crb_session *session, enum crb_session_state state,
     const char *who, struct crb_ending *ending)
@@ -146,6 +156,7 @@ crb_session_end(struct crb_session *session, enum crb_session_state state,
 	unwatch_process(session);
 	crb_denial_ended(&denial, session);
 	crb_session_send_end(session, ending);
+	end_leases(session, denial.detail);
 	cut = crb_exchange_cut(session, 0, NULL, denial.detail);
 	session->idle_count = 0;
 	send_drop(session, ending);

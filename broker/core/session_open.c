@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "broker/core/lease_gateway.h"
 #include "broker/core/session_end.h"
 
 /* Folders asked for at once while sessions are opened again. */
@@ -92,6 +93,8 @@ crb_session_announce(struct crb_session *session, struct crb_err *err)
 	session->announced = true;
 	if (session->state != CRB_SESSION_LIVE)
 		crb_session_send_end(session, NULL);
+	else
+		crb_lease_announce(session);
 	return CRB_OK;
 }
 

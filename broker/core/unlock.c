@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "broker/core/credential.h"
+#include "broker/core/lease_mint.h"
 #include "broker/core/load.h"
 #include "broker/core/session_open.h"
 #include "broker/core/work.h"
@@ -79,6 +80,7 @@ crb_lock(struct crb_core *core)
 	crb_work_finish(core);
 	crb_commit_free(core->commit);
 	core->commit = NULL;
+	crb_mints_lock(core);
 	crb_load_wipe(core);
 	crb_audit_free(core->audit);
 	core->audit = NULL;

@@ -1,0 +1,175 @@
+#include "broker/core/lease_gateway.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "broker/core/lease_impl.h"
+
+/* Lines about fetches: so many of a session at once, and one each so often. */
+#define FETCHES_MOST 20
+#define FETCHES_US 2000000
+
+static bool
+handed_out(const struct crb_lease *lease)
+{
+	const struct crb_session *session = lease->session;
+
+	for (size_t i = 0; i < session->grant_count; i++)
+		if (strcmp(session->grants[i].grant->credential,
+			lease->credential) == 0)
+			return crb_grant_mints(session->grants[i].grant);
+	return false;
+}
+
+/* A gateway that is not there is told when it comes up. */
+void
+crb_lease_tell(struct crb_lease *lease)
+{
+	const struct crb_msg_lease msg = {
+		.session = CRB_SLICE(lease->session->id),
+		.name = CRB_SLICE(lease->credential),
+		.form = CRB_SLICE(lease->form),
+		.expires = (uint64_t)lease->expires,
+		.keys = { crb_secret_bytes(lease->keys),
+		    crb_secret_len(lease->keys) },
+	};
+	struct crb_err err;
+
+	if (!handed_out(lease) || !lease->session->announced)
+		return;
+	if (crb_link_send(&lease->session->core->gateway, CRB_MSG_LEASE, &msg,
+		-1, &err) == CRB_OK)
+		lease->told = true;
+	else
+		crb_log(CRB_LOG_WARN, "lease not told", CRB_LOG_SESSION,
+		    lease->session->id, CRB_LOG_REASON, err.msg, CRB_LOG_END);
+}
+
+void
+crb_lease_tell_drop(struct crb_lease *lease, struct crb_ending *ending)
+{
+	struct crb_msg_lease_drop drop = {
+		.session = CRB_SLICE(lease->session->id),
+		.name = CRB_SLICE(lease->credential),
+	};
+	struct crb_err err;
+
+	lease->told = false;
+	crb_ending_expect(ending);
+	if (crb_link_request(&lease->session->core->gateway, CRB_MSG_LEASE_DROP,
+		&drop, &drop.request, crb_ending_acknowledged, ending,
+		&err) != CRB_OK)
+		crb_ending_settle(ending, NULL);
+}
+
+static const char *
+param(const struct crb_credential *credential, const char *key)
+{
+	const char *text = json_string_value(
+	    json_object_get(credential->params, key));
+
+	return text != NULL ? text : "";
+}
+
+/* "123456789012", of "arn:aws:iam::123456789012:role/name" */
+static struct crb_slice
+account_of(const char *arn)
+{
+	struct crb_slice rest = CRB_SLICE(arn), piece = { arn, 0 };
+
+	for (int i = 0; i < 5; i++)
+		if (!crb_slice_cut(&rest, ':', &piece))
+			return (struct crb_slice){ arn, 0 };
+	return piece.len == 12 ? piece : (struct crb_slice){ arn, 0 };
+}
+
+static void
+tell_imds(const struct crb_session *session)
+{
+	const struct crb_grant *grant = crb_aws_grant(session, true);
+	const struct crb_credential *credential = grant != NULL
+	    ? crb_map_text(&session->core->credentials, grant->credential)
+	    : NULL;
+	struct crb_msg_session_imds msg;
+	struct crb_err err;
+
+	if (credential == NULL)
+		return;
+	msg = (struct crb_msg_session_imds){
+		.session = CRB_SLICE(session->id),
+		.name = CRB_SLICE(grant->credential),
+		.region = CRB_SLICE(param(credential, "region")),
+		.account = account_of(param(credential, "role-arn")),
+	};
+	if (crb_link_send(&session->core->gateway, CRB_MSG_SESSION_IMDS, &msg,
+		-1, &err) != CRB_OK)
+		crb_log(CRB_LOG_WARN, "session without metadata",
+		    CRB_LOG_SESSION, session->id, CRB_LOG_REASON, err.msg,
+		    CRB_LOG_END);
+}
+
+void
+crb_lease_announce(struct crb_session *session)
+{
+	struct crb_lease *lease;
+
+	if (session->aws == CRB_AWS_IMDS)
+		tell_imds(session);
+	TAILQ_FOREACH(lease, &session->leases, link)
+	{
+		lease->told = false;
+		if (lease->keys != NULL)
+			crb_lease_tell(lease);
+	}
+}
+
+static void
+record_fetches(
+    const struct crb_session *session, struct crb_lease_record *record)
+{
+	char count[64];
+	const struct crb_audit_event event = {
+		.event = "lease.fetch",
+		.who = "gateway",
+		.task = session->task,
+		.session = session->id,
+		.credential = record->credential,
+		.decision = "allow",
+		.outcome = "ok",
+		.tier = "session",
+		.detail = count,
+	};
+	struct crb_err err;
+
+	(void)snprintf(count, sizeof(count),
+	    "%" PRIu64 " times, %" PRIu64 " in all", record->unsaid,
+	    record->fetched);
+	if (crb_audit_record(session->core->audit, &event, &err) == CRB_OK)
+		record->unsaid = 0;
+}
+
+void
+crb_lease_fetched(
+    struct crb_core *core, const struct crb_msg_lease_fetched *msg)
+{
+	struct crb_session *session = crb_session_get(core, msg->session);
+	char name[CRB_NAME_MAX + 1];
+	struct crb_lease_record *record;
+	struct crb_lease *lease;
+
+	if (session == NULL || core->audit == NULL || msg->count == 0)
+		return;
+	(void)snprintf(
+	    name, sizeof(name), "%.*s", (int)msg->name.len, msg->name.p);
+	if ((record = crb_lease_record_newest(session, name)) == NULL)
+		return;
+	record->fetched += msg->count;
+	record->unsaid += msg->count;
+	if ((lease = crb_lease_find(session, name)) != NULL)
+		crb_lease_used(lease);
+	if (crb_rate_take(&session->fetches, crb_loop_now(core->loop),
+		FETCHES_US, FETCHES_MOST))
+		record_fetches(session, record);
+}

@@ -1,0 +1,13 @@
+#ifndef CRB_LEASE_GATEWAY_H
+#define CRB_LEASE_GATEWAY_H
+
+#include "broker/core/session.h"
+
+/* What the gateway has to know of a session's leases, after SESSION_OPEN. */
+void crb_lease_announce(struct crb_session *session);
+
+/* The gateway has handed out a lease so often. */
+void crb_lease_fetched(
+    struct crb_core *core, const struct crb_msg_lease_fetched *msg);
+
+#endif /* !CRB_LEASE_GATEWAY_H */
