@@ -34,7 +34,7 @@ struct crb_mints {
 
 	/* What follows is under the mutex, but for what a worker runs. */
 	pthread_mutex_t mutex;
-	pthread_cond_t work; /* queue has grown, or stopped */
+	pthread_cond_t work; /* one may be run, or stopped */
 	pthread_cond_t stop; /* stopped, or a session was dropped */
 	struct crb_minting_list queue;
 	struct crb_minting_list done;
@@ -97,19 +97,46 @@ pause_for(void *ctx, long ms)
 	return go_on;
 }
 
+/* Credentials have names in the core; here they are what they say. */
+static bool
+has_turn(const struct crb_mints *mints, const struct crb_minting *minting)
+{
+	unsigned alike = 0;
+
+	for (size_t i = 0; i < mints->workers; i++) {
+		const struct crb_minting *other = mints->worker[i].minting;
+
+		alike += other != NULL &&
+		    strcmp(other->kind, minting->kind) == 0 &&
+		    strcmp(other->params, minting->params) == 0;
+	}
+	return alike < CRB_MINT_ALIKE_MAX;
+}
+
+static struct crb_minting *
+first(const struct crb_mints *mints)
+{
+	struct crb_minting *at = TAILQ_FIRST(&mints->queue);
+
+	while (at != NULL && !has_turn(mints, at))
+		at = TAILQ_NEXT(at, link);
+	return at;
+}
+
 /* The next one to run, under the mutex; NULL: none, ever. */
 static struct crb_minting *
 next(struct worker *worker)
 {
 	struct crb_mints *mints = worker->mints;
+	struct crb_minting *found = NULL;
 
 	mints->idle++;
-	while (!mints->stopped && mints->queued == 0)
+	while (!mints->stopped && (found = first(mints)) == NULL)
 		pthread_cond_wait(&mints->work, &mints->mutex);
 	mints->idle--;
 	if (mints->stopped)
 		return NULL;
-	worker->minting = TAILQ_FIRST(&mints->queue);
+	worker->minting = found;
 	worker->dropped = false;
 	TAILQ_REMOVE(&mints->queue, worker->minting, link);
 	mints->queued--;

@@ -15,6 +15,11 @@
  * All functions are called in the loop's thread.
  */
 #define CRB_MINT_THREADS 4
+/*
+ * Of one credential, so that an upstream that hangs keeps no other from being
+ * asked.
+ */
+#define CRB_MINT_ALIKE_MAX 3
 #define CRB_MINT_QUEUE_MAX 256 /* that wait for a thread */
 
 /* Less in all than the core waits for an answer. */

@@ -28,6 +28,7 @@ crb_minting_new(const struct crb_msg_mint *msg, struct crb_minting **out,
 	    (minting->ca = crb_slice_dup(msg->ca)) == NULL ||
 	    (minting->proxy = crb_slice_dup(msg->proxy)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "no memory for a mint");
+	minting->since = crb_mint_clock();
 	minting->request = msg->request;
 	copy_text(msg->session, minting->session, sizeof(minting->session));
 	copy_text(msg->backend, minting->kind, sizeof(minting->kind));
@@ -150,9 +151,12 @@ try_all(struct crb_minting *minting, const struct asked *asked,
 		.ca = CRB_SLICE(minting->ca),
 		.proxy = CRB_SLICE(minting->proxy),
 		.connect_ms = limits->connect_ms,
-		.deadline = crb_mint_clock() + limits->whole_ms,
+		.deadline = minting->since + limits->whole_ms,
 	};
 
+	if (crb_mint_clock() >= http.deadline)
+		return crb_err_set(err, CRB_ERR_LIMIT,
+		    "the broker is asked for too many credentials at once");
 	for (size_t i = 0;; i++) {
 		if (try_once(minting, asked, &http, err) == CRB_OK)
 			return CRB_OK;

@@ -15,6 +15,7 @@
  */
 struct crb_minting {
 	TAILQ_ENTRY(crb_minting) link;
+	int64_t since; /* crb_mint_clock(): when it came */
 	uint32_t request;
 	char session[CRB_SESSION_ID_MAX + 1];
 	char kind[33];
@@ -30,7 +31,8 @@ TAILQ_HEAD(crb_minting_list, crb_minting);
 
 struct crb_mint_limits {
 	long connect_ms;
-	long whole_ms; /* of all tries and what is between them */
+	/* Of waiting, of all tries and of what is between them. */
+	long whole_ms;
 	long pause_ms[CRB_MINT_TRIES - 1];
 };
 

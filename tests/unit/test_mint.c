@@ -266,13 +266,15 @@ start(struct world *world, uint32_t request, const char *session,
     const char *what)
 {
 	char params[64], order[64];
+	/* A session has a credential of its own. */
 	const struct crb_msg_mint msg = {
 		.request = request,
 		.session = CRB_SLICE(session),
 		.backend = CRB_SLICE("fake"),
 		.params = { params,
-		    (size_t)snprintf(params, sizeof(params), "{\"port\":%u}",
-			http_server_port(world->server)) },
+		    (size_t)snprintf(params, sizeof(params),
+			"{\"port\":%u,\"name\":\"%s\"}",
+			http_server_port(world->server), session) },
 		.secret = CRB_SLICE(SECRET),
 		.order = { order,
 		    (size_t)snprintf(
@@ -456,10 +458,10 @@ test_so_many_at_once_and_so_many_wait(void **state)
 	const uint32_t most = CRB_MINT_THREADS + CRB_MINT_QUEUE_MAX;
 
 	for (uint32_t i = 0; i < CRB_MINT_THREADS; i++)
-		start(world, i, "s1", "hold");
+		start(world, i, i % 2 ? "s1" : "s2", "hold");
 	await_calls(CRB_MINT_THREADS);
 	for (uint32_t i = CRB_MINT_THREADS; i < most; i++)
-		start(world, i, "s1", "hold");
+		start(world, i, i % 2 ? "s1" : "s2", "hold");
 	assert_int_equal(world->count, 0);
 	start(world, most, "s1", "hold");
 	assert_int_equal(world->count, 1);
@@ -476,13 +478,31 @@ test_one_that_takes_long_keeps_nobody_waiting(void **state)
 {
 	struct world *world = *state;
 
-	start(world, 1, "s1", "hold");
-	await_calls(1);
-	for (uint32_t i = 2; i < 20; i++)
-		start(world, i, "s2", "keys");
-	await(world, 18);
-	for (size_t i = 0; i < 18; i++)
+	for (uint32_t i = 0; i < 2 * CRB_MINT_THREADS; i++)
+		start(world, i, "s1", "hold");
+	for (uint32_t i = 0; i < 20; i++)
+		start(world, 100 + i, "s2", "keys");
+	await(world, 20);
+	for (size_t i = 0; i < 20; i++) {
+		assert_int_equal(world->answer[i].request, 100 + i);
 		assert_string_equal(world->answer[i].outcome, "ok");
+	}
+	await_calls(20 + CRB_MINT_ALIKE_MAX);
+	assert_int_equal(calls_so_far(), 20 + CRB_MINT_ALIKE_MAX);
+	hold_all(false);
+	await(world, 20 + 2 * CRB_MINT_THREADS);
+}
+
+static void
+test_waiting_takes_of_the_time(void **state)
+{
+	struct world *world = *state;
+	const struct answer *answer;
+
+	world->limits.whole_ms = 0;
+	answer = mint_one(world, "keys");
+	assert_string_equal(answer->outcome, "limit");
+	assert_int_equal(calls_so_far(), 0);
 }
 
 static void
@@ -491,7 +511,7 @@ test_nothing_is_minted_for_a_dropped_session(void **state)
 	struct world *world = *state;
 
 	for (uint32_t i = 0; i < CRB_MINT_THREADS; i++)
-		start(world, i, "s1", "hold");
+		start(world, i, i % 2 ? "s1" : "s3", "hold");
 	await_calls(CRB_MINT_THREADS);
 	start(world, 10, "s1", "keys");
 	start(world, 11, "s2", "keys");
@@ -562,6 +582,7 @@ main(void)
 		TEST(test_what_no_backend_mints),
 		TEST(test_so_many_at_once_and_so_many_wait),
 		TEST(test_one_that_takes_long_keeps_nobody_waiting),
+		TEST(test_waiting_takes_of_the_time),
 		TEST(test_nothing_is_minted_for_a_dropped_session),
 		TEST(test_a_dropped_session_is_not_tried_again),
 		TEST(test_a_stop_waits_for_no_upstream),
