@@ -17,10 +17,13 @@ CRB_NODISCARD enum crb_status crb_aws_order_make(
     size_t count, const struct crb_mint_terms *terms, json_t **out,
     struct crb_err *err);
 
+/* Which call it is for.  One that nobody here has is an error. */
+CRB_NODISCARD enum crb_status crb_aws_order_call(
+    const json_t *order, enum crb_aws_call *out, struct crb_err *err);
+
 /*
- * The form of a request for it: "Action=AssumeRole&Version=...",
- * percent-encoded (STS API reference, "Query API").  An order that nobody here
- * made is refused.
+ * The form of a request for it, appended to `out`:
+ * "Action=AssumeRole&Version=...", percent-encoded (STS API reference).
  */
 CRB_NODISCARD enum crb_status crb_aws_order_form(const json_t *order,
     int64_t duration, struct crb_buf *out, struct crb_err *err);

@@ -4,6 +4,7 @@
 
 #include "backends/aws_hosts.h"
 #include "backends/aws_keys.h"
+#include "backends/aws_mint.h"
 #include "backends/aws_order.h"
 #include "backends/aws_params.h"
 #include "backends/aws_scope.h"
@@ -56,6 +57,21 @@ aws_check_scope(
 	status = aws_order(json, &scope, 1, &terms, &order, err);
 	json_decref(order);
 	return status;
+}
+
+static enum crb_status
+aws_mint(const struct crb_mint_world *world, const json_t *json,
+    const struct crb_secret *secret, const json_t *order,
+    struct crb_minted *out, struct crb_err *err)
+{
+	CRB_AUTO_AWS_PARAMS struct crb_aws_params params = { 0 };
+	CRB_AUTO_AWS_KEYS struct crb_aws_keys keys = { 0 };
+	enum crb_status status;
+
+	if ((status = crb_aws_params_read(json, &params, err)) != CRB_OK ||
+	    (status = crb_aws_keys_parse(secret, &keys, err)) != CRB_OK)
+		return status;
+	return crb_aws_mint(world, &params, &keys, order, out, err);
 }
 
 static bool
@@ -122,6 +138,7 @@ const struct crb_backend_ops crb_backend_aws_sts = {
 	.secret = crb_aws_keys_given,
 	.check_scope = aws_check_scope,
 	.order = aws_order,
+	.mint = aws_mint,
 	.upstream = aws_upstream,
 	.sign = aws_sign,
 };
