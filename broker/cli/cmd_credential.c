@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "broker/cli/client.h"
 #include "broker/cli/credential_ask.h"
+#include "broker/cli/credential_aws.h"
 #include "broker/cli/output.h"
 #include "broker/cli/params.h"
 #include "broker/cli/secret_input.h"
@@ -87,14 +88,26 @@ find_preset(
 	    crb_buf_text(&known));
 }
 
+static bool
+is_prompted(const struct crb_secret_source *source)
+{
+	return source->file == NULL && source->fd == -1 && crb_can_ask();
+}
+
+/* `backend` may be NULL: then it is one line. */
 static enum crb_status
 add_secret(const struct crb_secret_source *source, const char *what,
-    json_t *params, struct crb_err *err)
+    const struct crb_backend_ops *backend, json_t *params, struct crb_err *err)
 {
 	CRB_AUTO_SECRET struct crb_secret *secret = NULL;
+	enum crb_status status;
 
-	if (crb_secret_input(source, what, false, &secret, err) != CRB_OK)
-		return err->status;
+	if (backend != NULL && crb_aws_is(backend) && is_prompted(source))
+		status = crb_aws_ask_keys(&secret, err);
+	else
+		status = crb_secret_input(source, what, false, &secret, err);
+	if (status != CRB_OK)
+		return status;
 	if (json_object_set_new(params, "secret",
 		json_stringn(
 		    crb_secret_bytes(secret), crb_secret_len(secret))) == -1)
@@ -131,8 +144,13 @@ print_stored(const json_t *credential, const char *verb)
 	size_t i;
 	json_t *host;
 
-	printf("%s %s: %s, ", verb, name, crb_member(credential, "backend"));
-	printf("only ever injected on the way out");
+	printf("%s %s: ", verb, name);
+	if (strcmp(crb_member(credential, "form"), "aws-keys") == 0) {
+		crb_aws_print_stored(name, params);
+		return;
+	}
+	printf("%s, only ever injected on the way out",
+	    crb_member(credential, "backend"));
 	if (json_is_string(hosts))
 		printf(" to %s", json_string_value(hosts));
 	json_array_foreach(hosts, i, host)
@@ -156,6 +174,7 @@ struct addition {
 	const char *name;
 	const struct crb_preset *preset;
 	const char *kind;
+	const struct crb_backend_ops *backend;
 	struct crb_buf answer; /* the name, when it was asked for */
 	bool ask;
 };
@@ -191,12 +210,13 @@ ask_missing(const struct crb_cli *cli, const struct credential_options *options,
 	addition->ask = terminal && options->preset == NULL &&
 	    !has_hosts(&options->params);
 	if (addition->ask && options->backend == NULL &&
-	    crb_ask_preset(&addition->preset, err) != CRB_OK)
+	    crb_ask_service(&addition->preset, &addition->kind, err) != CRB_OK)
 		return err->status;
 	if (addition->name != NULL)
 		return CRB_OK;
 	if (crb_ask("Name",
-		addition->preset != NULL ? addition->preset->name : NULL,
+		addition->preset != NULL ? addition->preset->name
+					 : addition->kind,
 		&addition->answer, err) != CRB_OK)
 		return err->status;
 	addition->name = crb_buf_text(&addition->answer);
@@ -214,12 +234,25 @@ prepare(const struct crb_cli *cli, const struct credential_options *options,
 		return err->status;
 	if (ask_missing(cli, options, addition, err) != CRB_OK)
 		return err->status;
-	addition->kind = options->backend;
+	if (options->backend != NULL)
+		addition->kind = options->backend;
 	if (addition->kind == NULL)
 		addition->kind = addition->preset != NULL
 		    ? addition->preset->kind
 		    : "static";
+	if (crb_backend_find(addition->kind, &addition->backend, err) != CRB_OK)
+		return err->status;
 	return check_name(addition->name, err);
+}
+
+static enum crb_status
+ask_params(const struct addition *addition, json_t *params, struct crb_err *err)
+{
+	if (!addition->ask || addition->preset != NULL)
+		return CRB_OK;
+	if (crb_aws_is(addition->backend))
+		return crb_aws_ask_params(params, err);
+	return crb_ask_params(addition->backend, params, err);
 }
 
 /* The preset's parameters, with --param over them, checked by the backend. */
@@ -230,7 +263,6 @@ gather_params(const struct credential_options *options,
 	const struct crb_preset *preset = addition->preset;
 	CRB_AUTO_JSON json_t *base = NULL;
 	CRB_AUTO_JSON json_t *given = json_object();
-	const struct crb_backend_ops *backend;
 
 	if (preset == NULL)
 		base = json_object();
@@ -243,12 +275,8 @@ gather_params(const struct credential_options *options,
 		return err->status;
 	if (json_object_update(base, given) == -1)
 		return crb_err_set(err, CRB_ERR_NOMEM, "parameters");
-	if (crb_backend_find(addition->kind, &backend, err) != CRB_OK)
-		return err->status;
-	if (addition->ask && preset == NULL &&
-	    crb_ask_params(backend, base, err) != CRB_OK)
-		return err->status;
-	if (backend->check(base, err) != CRB_OK)
+	if (ask_params(addition, base, err) != CRB_OK ||
+	    addition->backend->check(base, err) != CRB_OK)
 		return err->status;
 	*out = CRB_STEAL(base);
 	return CRB_OK;
@@ -277,7 +305,7 @@ add_run(struct crb_cli *cli, const void *opaque,
 	if (add_secret(&options->secret,
 		addition.preset != NULL ? addition.preset->secret
 					: "Secret (not shown)",
-		request, err) != CRB_OK ||
+		addition.backend, request, err) != CRB_OK ||
 	    crb_cli_call(cli, "credential.add", json_incref(request), &result,
 		err) != CRB_OK)
 		return err->status;
@@ -288,6 +316,21 @@ add_run(struct crb_cli *cli, const void *opaque,
 	return CRB_OK;
 }
 
+/* Of what is stored: how to ask for its secret. */
+static enum crb_status
+find_backend(struct crb_cli *cli, const char *name,
+    const struct crb_backend_ops **out, struct crb_err *err)
+{
+	CRB_AUTO_JSON json_t *shown = NULL;
+
+	if (crb_cli_call(cli, "credential.show",
+		json_pack("{s:s}", "name", name), &shown, err) != CRB_OK)
+		return err->status;
+	return crb_backend_find(
+	    crb_member(json_object_get(shown, "credential"), "backend"), out,
+	    err);
+}
+
 static enum crb_status
 set_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
@@ -296,6 +339,7 @@ set_run(struct crb_cli *cli, const void *opaque,
 	CRB_AUTO_JSON json_t *request = json_pack(
 	    "{s:s}", "name", operands->at[0]);
 	CRB_AUTO_JSON json_t *result = NULL;
+	const struct crb_backend_ops *backend = NULL;
 	json_t *params;
 
 	if (request == NULL)
@@ -308,8 +352,10 @@ set_run(struct crb_cli *cli, const void *opaque,
 			return err->status;
 	}
 	if (!options->params_only &&
-	    add_secret(&options->secret, "New secret (not shown)", request,
-		err) != CRB_OK)
+	    ((is_prompted(&options->secret) &&
+		 find_backend(cli, operands->at[0], &backend, err) != CRB_OK) ||
+		add_secret(&options->secret, "New secret (not shown)", backend,
+		    request, err) != CRB_OK))
 		return err->status;
 	if (crb_cli_call(cli, "credential.set", json_incref(request), &result,
 		err) != CRB_OK)
@@ -321,6 +367,22 @@ set_run(struct crb_cli *cli, const void *opaque,
 		       "request.\n",
 		    operands->at[0]);
 	return CRB_OK;
+}
+
+static void
+join_delivery(const json_t *credential, char out[64])
+{
+	size_t i, len = 0;
+	json_t *way;
+
+	out[0] = '\0';
+	json_array_foreach(json_object_get(credential, "delivery"), i, way)
+	{
+		int n = snprintf(out + len, 64 - len, "%s%s",
+		    i > 0 ? " or " : "", json_string_value(way));
+
+		len = n > 0 && len + (size_t)n < 64 ? len + (size_t)n : 63;
+	}
 }
 
 static enum crb_status
@@ -346,11 +408,13 @@ list_run(struct crb_cli *cli, const void *opaque,
 	json_array_foreach(
 	    json_object_get(result, "credentials"), i, credential)
 	{
+		char delivery[64];
 		const char *const cells[] = { crb_member(credential, "name"),
-			crb_member(credential, "backend"), "inject",
+			crb_member(credential, "backend"), delivery,
 			crb_member(credential, "created"),
 			crb_member(credential, "changed") };
 
+		join_delivery(credential, delivery);
 		crb_output_row(output, cells);
 	}
 	crb_output_end(output);
@@ -381,6 +445,7 @@ show_run(struct crb_cli *cli, const void *opaque,
 {
 	CRB_AUTO_JSON json_t *result = NULL;
 	const json_t *credential;
+	char delivery[64];
 
 	(void)opaque;
 	if (crb_cli_call(cli, "credential.show",
@@ -395,6 +460,8 @@ show_run(struct crb_cli *cli, const void *opaque,
 	crb_output_pair("name", crb_member(credential, "name"));
 	crb_output_pair("backend", crb_member(credential, "backend"));
 	crb_output_pair("form", crb_member(credential, "form"));
+	join_delivery(credential, delivery);
+	crb_output_pair("delivery", delivery);
 	print_params(json_object_get(credential, "params"));
 	crb_output_pair("secret", "stored; never shown");
 	crb_output_pair("created", crb_member(credential, "created"));
@@ -441,6 +508,9 @@ CREDENTIAL_COMMAND(add, "NAME", true, "store a credential",
     "and how the secret goes to them; and the name.\n"
     "\n"
     "  credbroker credential add github --preset github\n"
+    "  credbroker credential add aws-dev --backend aws-sts \\\n"
+    "      -p role-arn=arn:aws:iam::123456789012:role/agent \\\n"
+    "      -p region=eu-west-1 < accessKeys.csv\n"
     "  credbroker credential add forge -p hosts=git.example.com \\\n"
     "      -p auth=basic -p username=robot -p ca=@/etc/ssl/own-ca.pem "
     "< password\n",

@@ -9,7 +9,7 @@
 #include "base/units.h"
 #include "broker/cli/looks_secret.h"
 
-#define ANSWER_MAX 1024
+#define ANSWER_MAX 2100
 #define TRIES 3
 
 bool
@@ -18,9 +18,9 @@ crb_can_ask(void)
 	return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
 }
 
-enum crb_status
-crb_ask(const char *question, const char *preset, struct crb_buf *answer,
-    struct crb_err *err)
+static enum crb_status
+ask(const char *question, const char *preset, bool secret,
+    struct crb_buf *answer, struct crb_err *err)
 {
 	char line[ANSWER_MAX];
 	const struct crb_wipe wipe CRB_AUTO_WIPE = { line, sizeof(line) };
@@ -32,7 +32,7 @@ crb_ask(const char *question, const char *preset, struct crb_buf *answer,
 		return crb_err_set(
 		    err, CRB_ERR_USAGE, "no answer; nothing was stored");
 	line[strcspn(line, "\r\n")] = '\0';
-	if (crb_looks_secret(line))
+	if (!secret && crb_looks_secret(line))
 		return crb_err_set(err, CRB_ERR_USAGE,
 		    "that looks like a secret (not shown), which is asked for "
 		    "later, without echo; nothing was stored");
@@ -40,52 +40,82 @@ crb_ask(const char *question, const char *preset, struct crb_buf *answer,
 	return CRB_OK;
 }
 
-static void
-list_presets(void)
+enum crb_status
+crb_ask(const char *question, const char *preset, struct crb_buf *answer,
+    struct crb_err *err)
 {
-	unsigned number = 1;
+	return ask(question, preset, false, answer, err);
+}
 
-	puts("For which service?");
-	for (const struct crb_preset *p = crb_presets; p->name != NULL; p++)
-		printf("  %u  %-12s %s\n", number++, p->name, p->summary);
-	printf("  %u  %-12s any other host\n", number, "other");
+enum crb_status
+crb_ask_shown(const char *question, const char *preset, struct crb_buf *answer,
+    struct crb_err *err)
+{
+	return ask(question, preset, true, answer, err);
+}
+
+/* Presets, then backends that mint, then the rest; `at` counts from 0. */
+struct service {
+	const struct crb_preset *preset;
+	const char *name, *summary, *kind;
+};
+
+static bool
+service_at(size_t at, struct service *out)
+{
+	const struct crb_preset *preset = crb_presets;
+
+	for (; preset->name != NULL; preset++)
+		if (at-- == 0) {
+			*out = (struct service){ preset, preset->name,
+				preset->summary, NULL };
+			return true;
+		}
+	for (size_t i = 0; crb_backends[i] != NULL; i++)
+		if (crb_backends[i]->mints && at-- == 0) {
+			*out = (struct service){ NULL, crb_backends[i]->kind,
+				crb_backends[i]->summary,
+				crb_backends[i]->kind };
+			return true;
+		}
+	*out = (struct service){ NULL, "other", "any other host", NULL };
+	return at == 0;
 }
 
 /* By number or by name. */
 static bool
-pick_preset(const char *answer, const struct crb_preset **out)
+pick_service(const char *answer, struct service *out)
 {
-	const struct crb_preset *p = crb_presets;
 	struct crb_err ignored;
 	uint64_t number = 0;
 
 	(void)!crb_number_parse(
 	    answer, strlen(answer), 1000, &number, &ignored);
-	for (uint64_t i = 1; p->name != NULL; p++, i++) {
-		if (i == number || strcmp(answer, p->name) == 0) {
-			*out = p;
+	for (size_t i = 0; service_at(i, out); i++)
+		if (i + 1 == number || strcmp(answer, out->name) == 0)
 			return true;
-		}
-		if (p[1].name == NULL && number == i + 1) {
-			*out = NULL;
-			return true;
-		}
-	}
-	*out = NULL;
-	return strcmp(answer, "other") == 0;
+	return false;
 }
 
 enum crb_status
-crb_ask_preset(const struct crb_preset **out, struct crb_err *err)
+crb_ask_service(
+    const struct crb_preset **preset, const char **kind, struct crb_err *err)
 {
 	CRB_AUTO_BUF struct crb_buf answer = CRB_BUF_INIT(ANSWER_MAX);
+	struct service service;
 
-	list_presets();
+	puts("For which service?");
+	for (size_t i = 0; service_at(i, &service); i++)
+		printf(
+		    "  %zu  %-12s %s\n", i + 1, service.name, service.summary);
 	for (int i = 0; i < TRIES; i++) {
 		if (crb_ask("Service", "other", &answer, err) != CRB_OK)
 			return err->status;
-		if (pick_preset(crb_buf_text(&answer), out))
+		if (pick_service(crb_buf_text(&answer), &service)) {
+			*preset = service.preset;
+			*kind = service.kind;
 			return CRB_OK;
+		}
 		puts("A number or a name of the list, please.");
 	}
 	return crb_err_set(err, CRB_ERR_USAGE, "no such service");

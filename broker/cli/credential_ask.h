@@ -16,9 +16,16 @@ bool crb_can_ask(void);
 CRB_NODISCARD enum crb_status crb_ask(const char *question, const char *preset,
     struct crb_buf *answer, struct crb_err *err);
 
-/* Which service; *out is NULL for one that has no preset. */
-CRB_NODISCARD enum crb_status crb_ask_preset(
-    const struct crb_preset **out, struct crb_err *err);
+/* The same for what may look like one. */
+CRB_NODISCARD enum crb_status crb_ask_shown(const char *question,
+    const char *preset, struct crb_buf *answer, struct crb_err *err);
+
+/*
+ * Which service: a preset, or (NULL then) the kind of a backend that mints, or
+ * neither.
+ */
+CRB_NODISCARD enum crb_status crb_ask_service(
+    const struct crb_preset **preset, const char **kind, struct crb_err *err);
 
 /*
  * Ask for what `params` lacks of the backend's parameters: those that are

@@ -231,10 +231,12 @@ crb_credential_shown(const struct crb_credential *credential)
 {
 	json_t *shown;
 
-	shown = json_pack("{s:s, s:s, s:s, s:o, s:[s]}", "name",
-	    credential->name, "backend", credential->backend->kind, "form",
+	shown = json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", credential->name,
+	    "backend", credential->backend->kind, "form",
 	    credential->backend->form, "params", shown_params(credential),
-	    "delivery", credential->backend->mints ? "mint" : "inject");
+	    "delivery",
+	    credential->backend->mints ? json_pack("[s, s]", "mint", "inject")
+				       : json_pack("[s]", "inject"));
 	if (shown == NULL)
 		return NULL;
 	set_time(shown, "created", credential->created);
