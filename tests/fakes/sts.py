@@ -21,8 +21,6 @@ import secrets
 import socket
 import socketserver
 import ssl
-import subprocess
-import tempfile
 import threading
 import urllib.parse
 import uuid
@@ -413,7 +411,7 @@ class Server(socketserver.ThreadingTCPServer):
 class Sts:
     def __init__(self, keys, tls=None):
         """`keys` is {access key id: secret, or (secret, session token)};
-        `tls` a folder with right.pem and right.key (see certificates())."""
+        `tls` a folder with right.pem and right.key, for localhost."""
         self.keys = {}
         for key, value in keys.items():
             secret, token = value if isinstance(value, tuple) else (value, None)
@@ -425,6 +423,7 @@ class Sts:
         self.ended = threading.Event()
         self.fault, self.faults = None, []
         self.requests, self.problems, self.issued = [], [], []
+        self.last_id = None    # of the last answer
         self.server = None
 
     def __enter__(self):
@@ -486,6 +485,7 @@ class Sts:
             if fault not in ERRORS and fault != "echo":
                 self.problems.append(f"{refused.code}: {refused.message}")
         with self.lock:
+            self.last_id = request_id
             self.requests.append(Request(
                 action, parameters, key, headers.get("x-amz-security-token"),
                 head, status))
@@ -510,25 +510,3 @@ class Sts:
                                 re.search("<Credentials>.*</Credentials>", text,
                                           re.S).group())
         return text
-
-
-@contextlib.contextmanager
-def certificates():
-    """A folder with a private CA (ca.pem) and, signed by it, a certificate for
-    localhost (right.pem, right.key)."""
-    with tempfile.TemporaryDirectory(prefix="crb-sts-") as folder:
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-               "-nodes", "-days", "2")
-
-        def openssl(*args):
-            subprocess.run(["openssl", *args], cwd=folder, check=True,
-                           capture_output=True)
-        openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem",
-                "-subj", "/CN=Test ca")
-        openssl("req", *key, "-keyout", "right.key", "-out", "right.csr",
-                "-subj", "/CN=localhost", "-addext",
-                "subjectAltName=DNS:localhost")
-        openssl("x509", "-req", "-in", "right.csr", "-CA", "ca.pem", "-CAkey",
-                "ca.key", "-CAcreateserial", "-days", "2", "-copy_extensions",
-                "copy", "-out", "right.pem")
-        yield folder
