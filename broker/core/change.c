@@ -9,23 +9,43 @@ struct settling {
 	json_t *result;
 	crb_change_fn *settle;
 	void *ctx;
+	struct crb_ending *ending; /* or NULL */
+	bool failed;
+	struct crb_err why;
 };
 
 static void
-settled(void *ctx, const struct crb_err *why)
+answer(void *ctx, const struct crb_err *why)
 {
 	CRB_AUTO_FREE struct settling *settling = ctx;
-	struct crb_core *core = settling->call->core;
 
-	crb_core_committed(core, why);
-	if (settling->settle != NULL)
-		settling->settle(settling->ctx, why == NULL);
+	if (settling->failed)
+		why = &settling->why;
 	if (why == NULL) {
 		crb_call_reply(settling->call, settling->result);
 		return;
 	}
 	json_decref(settling->result);
 	crb_call_fail(settling->call, why);
+}
+
+static void
+settled(void *ctx, const struct crb_err *why)
+{
+	struct settling *settling = ctx;
+
+	crb_core_committed(settling->call->core, why);
+	if (settling->settle != NULL)
+		settling->settle(settling->ctx, why == NULL);
+	settling->failed = why != NULL;
+	if (why != NULL)
+		settling->why = *why;
+	if (settling->ending == NULL) {
+		answer(settling, NULL);
+		return;
+	}
+	crb_ending_then(settling->ending, answer, settling);
+	crb_ending_ready(settling->ending);
 }
 
 static enum crb_status
@@ -71,8 +91,11 @@ try(const struct crb_change *change, struct crb_err *err)
 
 	if (settling == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	*settling = (struct settling){ change->call, change->result,
-		change->settle, change->ctx };
+	*settling = (struct settling){ .call = change->call,
+		.result = change->result,
+		.settle = change->settle,
+		.ctx = change->ctx,
+		.ending = change->ending };
 	if ((status = collect(change, settling, err)) != CRB_OK)
 		free(settling);
 	return status;
@@ -90,6 +113,8 @@ crb_change_commit(const struct crb_change *change)
 		return;
 	if (change->settle != NULL)
 		change->settle(change->ctx, false);
+	if (change->ending != NULL)
+		crb_ending_ready(change->ending);
 	json_decref(change->result);
 	crb_call_fail(change->call, &err);
 }

@@ -2,6 +2,7 @@
 #define CRB_CHANGE_H
 
 #include "broker/core/admin.h"
+#include "broker/core/ending.h"
 
 /*
  * A change by an admin: made in memory, collected together with its audit
@@ -19,6 +20,9 @@ struct crb_change {
 	json_t *result;        /* taken; the answer */
 	crb_change_fn *settle; /* keep or undo; once; or NULL */
 	void *ctx;
+	/* Taken: what has to have ended before the answer, to which settle()
+	 * may still add.  NULL: nothing. */
+	struct crb_ending *ending;
 };
 void crb_change_commit(const struct crb_change *change);
 

@@ -102,6 +102,11 @@ ended_detail(struct crb_denial *out, const struct crb_session *session)
 		    "session %s of task %s ended at %s with the process that it was bound to",
 		    session->id, session->task, when);
 		break;
+	case CRB_SESSION_FAILED:
+		detail(out,
+		    "session %s of task %s was not opened: its leases could not be minted",
+		    session->id, session->task);
+		break;
 	case CRB_SESSION_OPENING:
 	case CRB_SESSION_LIVE:
 	case CRB_SESSION_STATE_COUNT:
@@ -255,10 +260,10 @@ crb_denial_git(struct crb_denial *out, const struct crb_session *session,
 	    session->id, credential, repository, operation);
 }
 
-char *
-crb_denial_json(const struct crb_denial *denial)
+static json_t *
+problem_of(const struct crb_denial *denial)
 {
-	CRB_AUTO_JSON json_t *problem = NULL;
+	json_t *problem;
 
 	problem = json_pack("{s:o, s:s, s:i, s:s, s:[]}", "type",
 	    json_sprintf("urn:credbroker:error:%s", denial->code), "title",
@@ -276,6 +281,28 @@ crb_denial_json(const struct crb_denial *denial)
 		(void)json_array_append_new(
 		    json_object_get(problem, "next_steps"),
 		    json_string(denial->next));
+	return problem;
+}
+
+char *
+crb_denial_json(const struct crb_denial *denial)
+{
+	CRB_AUTO_JSON json_t *problem = problem_of(denial);
+
+	return problem != NULL ? crb_json_text(problem) : NULL;
+}
+
+char *
+crb_denial_aws(const struct crb_denial *denial)
+{
+	CRB_AUTO_JSON json_t *problem = problem_of(denial);
+
+	if (problem == NULL ||
+	    json_object_set_new(problem, "Code", json_string(denial->code)) !=
+		0 ||
+	    json_object_set_new(
+		problem, "Message", json_string(denial->detail)) != 0)
+		return NULL;
 	return crb_json_text(problem);
 }
 

@@ -43,6 +43,8 @@ void crb_scope_words(const struct crb_scope *scope, struct crb_buf *out);
 
 /* application/problem+json (RFC 9457), or the same as text; NULL on failure. */
 char *crb_denial_json(const struct crb_denial *denial);
+/* The same with the members that tools of AWS show: Code and Message. */
+char *crb_denial_aws(const struct crb_denial *denial);
 void crb_denial_plain(const struct crb_denial *denial, struct crb_buf *out);
 
 #endif /* !CRB_DENIAL_H */

@@ -324,6 +324,14 @@ crb_lease_keys(struct crb_session *session, const char *credential)
 	return lease->keys;
 }
 
+int64_t
+crb_lease_expires(const struct crb_session *session, const char *credential)
+{
+	const struct crb_lease *lease = crb_lease_find(session, credential);
+
+	return lease != NULL && lease->keys != NULL ? lease->expires : 0;
+}
+
 unsigned
 crb_lease_rest(const struct crb_session *session, const char *credential)
 {
@@ -435,4 +443,15 @@ crb_leases_shown(const struct crb_session *session)
 	if (crb_lease_record_works(at, now))
 		(void)json_array_append_new(list, crb_lease_record_shown(at));
 	return list;
+}
+
+json_t *
+crb_leases_session_shown(const struct crb_session *session)
+{
+	json_t *shown = crb_session_shown(session);
+
+	if (shown != NULL)
+		(void)json_object_set_new(
+		    shown, "leases", crb_leases_shown(session));
+	return shown;
 }

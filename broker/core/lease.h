@@ -35,6 +35,10 @@ CRB_NODISCARD enum crb_status crb_lease_want(struct crb_session *session,
 const struct crb_secret *crb_lease_keys(
     struct crb_session *session, const char *credential);
 
+/* Until when they work, in wall seconds; 0: there are none. */
+int64_t crb_lease_expires(
+    const struct crb_session *session, const char *credential);
+
 /*
  * In how many seconds the upstream is asked again, when it failed in a way
  * that passes by itself; 0: it did not.
@@ -60,6 +64,9 @@ void crb_leases_end(struct crb_session *session, const struct crb_err *why);
 
 /* What `session show` says of them: until when issued keys work.  An array. */
 json_t *crb_leases_shown(const struct crb_session *session);
+
+/* The session as crb_session_shown() has it, with its leases. */
+json_t *crb_leases_session_shown(const struct crb_session *session);
 
 /*
  * What would be asked of the upstream, now: for `pending` with the grants that

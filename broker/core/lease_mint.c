@@ -281,8 +281,12 @@ take_failure(struct crb_mint *mint, const struct crb_msg_minted *msg)
 	    code, sizeof(code), "%.*s", (int)msg->outcome.len, msg->outcome.p);
 	status = crb_status_from_code(code);
 	crb_text_escape(&detail, msg->detail.p, msg->detail.len, 512);
-	(void)crb_err_set(&mint->why, status, "%s", crb_buf_text(&detail));
 	mint->passes = may_pass(status, msg->status);
+	/* Whatever the service says is not what this broker's policy says. */
+	(void)crb_err_set(&mint->why,
+	    msg->status != 0 && status != CRB_ERR_TIMEOUT ? CRB_ERR_UPSTREAM
+							  : status,
+	    "%s", crb_buf_text(&detail));
 	conclude(
 	    mint, not_minted(status, msg->status), msg->status, mint->why.msg);
 }

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "broker/core/change.h"
 #include "broker/core/exchange.h"
+#include "broker/core/lease.h"
 #include "broker/core/profile.h"
 #include "broker/core/rpc.h"
 
@@ -11,6 +12,7 @@
 struct edit {
 	struct crb_core *core;
 	struct crb_credential *now, *before;
+	struct crb_ending *ending; /* of leases, at the gateway; or NULL */
 };
 
 static enum crb_status
@@ -38,6 +40,10 @@ settle(void *ctx, bool durable)
 
 	if (stays != NULL)
 		stays->busy = false;
+	/* Minted meanwhile, of what it is not to be or is no more. */
+	if (edit->before != NULL)
+		crb_lease_drop_each(
+		    edit->core, edit->before->name, edit->ending);
 	if (!durable && edit->now != NULL)
 		take(edit->core, edit->now);
 	crb_credential_free(gone);
@@ -54,18 +60,27 @@ edit_new(struct crb_core *core, struct crb_credential *now,
     struct crb_credential *before, struct edit **out, struct crb_err *err)
 {
 	struct edit *edit = calloc(1, sizeof(*edit));
+	struct crb_err other;
 
 	if (edit == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	*edit = (struct edit){ core, now, before };
+	*edit = (struct edit){ .core = core, .now = now, .before = before };
+	if (before != NULL && crb_ending_new(NULL, NULL, &edit->ending, err)) {
+		free(edit);
+		return err->status;
+	}
 	if (before != NULL)
 		take(core, before);
 	if (now != NULL && put(core, now, err) != CRB_OK) {
 		if (before != NULL)
-			(void)!put(core, before, err);
+			(void)!put(core, before, &other);
+		if (edit->ending != NULL)
+			crb_ending_ready(edit->ending);
 		free(edit);
 		return err->status;
 	}
+	if (before != NULL)
+		crb_lease_drop_each(core, before->name, edit->ending);
 	if (now != NULL)
 		now->busy = true;
 	*out = edit;
@@ -95,6 +110,7 @@ commit(struct crb_call *call, struct edit *edit)
 					: NULL,
 	    .settle = settle,
 	    .ctx = edit,
+	    .ending = edit->ending,
 	});
 }
 

@@ -8,12 +8,14 @@
 #include "broker/core/aws_environment.h"
 #include "broker/core/change.h"
 #include "broker/core/exchange.h"
+#include "broker/core/lease.h"
 #include "broker/core/rpc.h"
+#include "broker/core/rpc_session.h"
 #include "broker/core/session_end.h"
 
-/* The session that the member `session` names. */
-static enum crb_status
-find(const struct crb_call *call, struct crb_session **out, struct crb_err *err)
+enum crb_status
+crb_rpc_session_find(
+    const struct crb_call *call, struct crb_session **out, struct crb_err *err)
 {
 	enum crb_status status;
 	const char *id;
@@ -24,9 +26,9 @@ find(const struct crb_call *call, struct crb_session **out, struct crb_err *err)
 	return status;
 }
 
-static enum crb_status
-check_own(const struct crb_call *call, const struct crb_session *session,
-    struct crb_err *err)
+enum crb_status
+crb_rpc_session_own(const struct crb_call *call,
+    const struct crb_session *session, struct crb_err *err)
 {
 	if (crb_call_owns(call, session))
 		return CRB_OK;
@@ -41,11 +43,12 @@ crb_rpc_session_show(struct crb_call *call)
 	struct crb_session *session;
 	struct crb_err err;
 
-	if (find(call, &session, &err) != CRB_OK)
+	if (crb_rpc_session_find(call, &session, &err) != CRB_OK)
 		crb_call_fail(call, &err);
 	else
 		crb_call_reply(call,
-		    json_pack("{s:o}", "session", crb_session_shown(session)));
+		    json_pack(
+			"{s:o}", "session", crb_leases_session_shown(session)));
 }
 
 static bool
@@ -88,8 +91,9 @@ crb_rpc_session_list(struct crb_call *call)
 struct edit {
 	struct crb_core *core;
 	char id[CRB_SESSION_ID_MAX + 1];
-	unsigned added;  /* number of a grant to take back; 0: none */
-	int64_t expires; /* as it was; 0: not changed */
+	unsigned added;            /* number of a grant to take back; 0: none */
+	struct crb_ending *ending; /* of leases, at the gateway; or NULL */
+	int64_t expires;           /* as it was; 0: not changed */
 };
 
 static void
@@ -133,6 +137,18 @@ send_renew(struct crb_session *session)
 	    &session->core->gateway, CRB_MSG_SESSION_RENEW, &renew, -1, &err);
 }
 
+/* What was minted is narrower than what is granted now. */
+static void
+drop_lease(struct crb_session *session, const struct edit *edit)
+{
+	for (size_t i = 0; i < session->grant_count; i++)
+		if (session->grants[i].number == edit->added) {
+			crb_lease_drop(session,
+			    session->grants[i].grant->credential, edit->ending);
+			return;
+		}
+}
+
 static void
 settle(void *ctx, bool durable)
 {
@@ -148,6 +164,8 @@ settle(void *ctx, bool durable)
 		session->grants[i].pending = false;
 	if (!durable)
 		take_back(session, edit);
+	else if (edit->added != 0)
+		drop_lease(session, edit);
 	else if (edit->expires != 0 && session->state == CRB_SESSION_LIVE)
 		send_renew(session);
 }
@@ -156,10 +174,10 @@ static enum crb_status
 find_live(struct crb_call *call, struct crb_session **out, struct edit **edit,
     struct crb_err *err)
 {
-	enum crb_status status = find(call, out, err);
+	enum crb_status status = crb_rpc_session_find(call, out, err);
 
 	if (status == CRB_OK)
-		status = check_own(call, *out, err);
+		status = crb_rpc_session_own(call, *out, err);
 	if (status != CRB_OK)
 		return status;
 	if ((*out)->state != CRB_SESSION_LIVE)
@@ -201,6 +219,7 @@ commit(struct crb_call *call, struct crb_session *session, struct edit *edit,
 	    .result = json_pack("{s:o}", "session", crb_session_shown(session)),
 	    .settle = settle,
 	    .ctx = edit,
+	    .ending = edit->ending,
 	});
 }
 
@@ -221,8 +240,13 @@ add_grant(struct crb_call *call, struct crb_session *session,
 		return status;
 	status = crb_session_add_grant(
 	    session, session->last_grant + 1, grant, err);
-	if (status != CRB_OK)
+	if (status != CRB_OK) {
 		crb_grant_release(grant);
+		return status;
+	}
+	session->grants[session->grant_count - 1].pending = true;
+	if ((status = crb_lease_check(session, NULL, err)) != CRB_OK)
+		drop_grant(session, session->grant_count - 1);
 	else
 		*out = grant;
 	return status;
@@ -242,7 +266,11 @@ crb_rpc_session_grant(struct crb_call *call)
 		return;
 	}
 	edit->added = session->last_grant;
-	session->grants[session->grant_count - 1].pending = true;
+	if (crb_ending_new(NULL, NULL, &edit->ending, &err) != CRB_OK) {
+		drop_grant(session, session->grant_count - 1);
+		crb_call_fail(call, &err);
+		return;
+	}
 	commit(call, session, CRB_STEAL(edit), grant->credential,
 	    grant->scope_text, NULL);
 }
@@ -259,13 +287,16 @@ is_meant(const struct crb_session_grant *at, const char *name)
 }
 
 static unsigned
-drop_meant(struct crb_session *session, const char *name)
+drop_meant(
+    struct crb_session *session, const char *name, struct crb_ending *ending)
 {
 	unsigned dropped = 0;
 	size_t i = 0;
 
 	while (i < session->grant_count) {
 		if (is_meant(&session->grants[i], name)) {
+			crb_lease_drop(session,
+			    session->grants[i].grant->credential, ending);
 			drop_grant(session, i);
 			dropped++;
 		} else
@@ -305,11 +336,13 @@ crb_rpc_session_drop(struct crb_call *call)
 	char name[128];
 
 	if (find_live(call, &session, &edit, &err) != CRB_OK ||
-	    grant_name(call, name, sizeof(name), &err) != CRB_OK) {
+	    grant_name(call, name, sizeof(name), &err) != CRB_OK ||
+	    crb_ending_new(NULL, NULL, &edit->ending, &err) != CRB_OK) {
 		crb_call_fail(call, &err);
 		return;
 	}
-	if (drop_meant(session, name) == 0) {
+	if (drop_meant(session, name, edit->ending) == 0) {
+		crb_ending_ready(edit->ending);
 		(void)crb_err_set(&err, CRB_ERR_NOT_FOUND,
 		    "session %s has no such grant (see: credbroker session show %s)",
 		    session->id, session->id);
@@ -366,106 +399,4 @@ crb_rpc_session_extend(struct crb_call *call)
 	}
 	crb_text_time(expires, until);
 	commit(call, session, CRB_STEAL(edit), NULL, NULL, until);
-}
-
-struct revoking {
-	struct crb_call *call;
-	json_t *revoked;
-	unsigned cancelled;
-};
-
-static void
-revoked(void *ctx, const struct crb_err *why)
-{
-	CRB_AUTO_FREE struct revoking *revoking = ctx;
-
-	if (why != NULL) {
-		json_decref(revoking->revoked);
-		crb_call_fail(revoking->call, why);
-		return;
-	}
-	crb_call_reply(revoking->call,
-	    json_pack("{s:o, s:i}", "revoked", revoking->revoked, "cancelled",
-		(int)revoking->cancelled));
-}
-
-struct target {
-	const struct crb_session *session;
-	const char *task;
-	bool all;
-};
-
-static enum crb_status
-read_target(struct crb_call *call, struct target *target, struct crb_err *err)
-{
-	struct crb_session *session = NULL;
-	enum crb_status status;
-
-	if ((status = crb_call_text(call, "task", &target->task, err)) ||
-	    (status = crb_call_flag(call, "all", &target->all, err)))
-		return status;
-	if (json_object_get(call->params, "session") != NULL &&
-	    ((status = find(call, &session, err)) != CRB_OK ||
-		(status = check_own(call, session, err)) != CRB_OK))
-		return status;
-	target->session = session;
-	if ((session != NULL) + (target->task != NULL) + target->all != 1)
-		return crb_err_set(err, CRB_ERR_INVALID,
-		    "revoke: give one of session, task and all");
-	if (session != NULL && session->state != CRB_SESSION_LIVE)
-		return crb_err_set(err, CRB_ERR_NOT_FOUND,
-		    "session %s has ended already: %s", session->id,
-		    crb_session_state_info(session->state)->name);
-	return CRB_OK;
-}
-
-/* Of all, and of a task's, who is no admin means his own. */
-static bool
-hits(const struct crb_call *call, const struct target *target,
-    const struct crb_session *session)
-{
-	if (session->state != CRB_SESSION_LIVE || !crb_call_owns(call, session))
-		return false;
-	return target->all || session == target->session ||
-	    (target->task != NULL && strcmp(session->task, target->task) == 0);
-}
-
-static void
-revoke_hits(struct revoking *revoking, const struct target *target,
-    struct crb_ending *ending)
-{
-	struct crb_call *call = revoking->call;
-	struct crb_session *session;
-
-	TAILQ_FOREACH(session, &call->core->list, link)
-	{
-		if (!hits(call, target, session))
-			continue;
-		(void)json_array_append_new(
-		    revoking->revoked, json_string(session->id));
-		revoking->cancelled += crb_session_end(
-		    session, CRB_SESSION_REVOKED, call->who, ending);
-	}
-}
-
-void
-crb_rpc_revoke(struct crb_call *call)
-{
-	struct revoking *revoking = calloc(1, sizeof(*revoking));
-	struct target target = { 0 };
-	struct crb_ending *ending;
-	struct crb_err err;
-
-	if (revoking == NULL)
-		(void)crb_err_set(&err, CRB_ERR_NOMEM, "out of memory");
-	if (revoking == NULL || read_target(call, &target, &err) != CRB_OK ||
-	    crb_ending_new(revoked, revoking, &ending, &err) != CRB_OK) {
-		free(revoking);
-		crb_call_fail(call, &err);
-		return;
-	}
-	revoking->call = call;
-	revoking->revoked = json_array();
-	revoke_hits(revoking, &target, ending);
-	crb_ending_ready(ending);
 }

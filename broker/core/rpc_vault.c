@@ -180,7 +180,7 @@ crb_rpc_lock(struct crb_call *call)
 	struct crb_core *core = call->core;
 	struct crb_err err;
 
-	if (core->issuing > 0 || core->reopening > 0) {
+	if (core->issuing > 0 || core->minting > 0 || core->reopening > 0) {
 		(void)crb_err_set(&err, CRB_ERR_LIMIT,
 		    "a session is being opened; try again");
 		crb_call_fail(call, &err);

@@ -23,6 +23,8 @@ static const struct crb_session_state_info infos[CRB_SESSION_STATE_COUNT] = {
 	    "Session revoked", "revoke" },
 	[CRB_SESSION_PROCESS_ENDED] = { "process ended", "session_ended",
 	    "Session ended with its process", "session.end" },
+	[CRB_SESSION_FAILED] = { "failed", "session_failed",
+	    "Session could not be opened", "session.fail" },
 };
 
 const struct crb_session_state_info *

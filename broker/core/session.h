@@ -24,6 +24,7 @@ enum crb_session_state {
 	CRB_SESSION_EXPIRED,
 	CRB_SESSION_REVOKED,
 	CRB_SESSION_PROCESS_ENDED,
+	CRB_SESSION_FAILED, /* its leases could not be minted at its issue */
 	CRB_SESSION_STATE_COUNT
 };
 

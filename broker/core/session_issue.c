@@ -8,9 +8,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "broker/core/environment.h"
+#include "broker/core/lease.h"
 #include "broker/core/room.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session_end.h"
+#include "broker/core/session_mint.h"
 #include "broker/core/session_open.h"
 #include "broker/core/session_terms.h"
 
@@ -18,8 +20,9 @@
 
 /*
  * session.issue, in steps: everything is checked, the supervisor makes folder
- * and token, the record is made durable, the gateway is told, the caller is
- * answered.  After a failure nothing is left.
+ * and token, the record is made durable, the gateway is told, leases are
+ * minted, the caller is answered.  After a failure nothing is left, or, if it
+ * was recorded by then, an ended session.
  */
 struct issue {
 	struct crb_core *core;
@@ -30,12 +33,17 @@ struct issue {
 	char *aws_config;       /* what goes into that file; or NULL */
 	json_t *profile_mounts; /* or NULL */
 	bool folder;            /* asked for: may be there */
+	bool mint_later;
+	bool minting; /* recorded, and waiting for leases */
 };
 
 static void
 issue_end(struct issue *issue)
 {
-	issue->core->issuing--;
+	if (issue->minting)
+		issue->core->minting--;
+	else
+		issue->core->issuing--;
 	json_decref(issue->environment);
 	json_decref(issue->mounts);
 	json_decref(issue->notes);
@@ -78,10 +86,40 @@ issue_reply(struct issue *issue)
 	json_t *result;
 
 	result = json_pack("{s:o, s:O, s:O, s:O}", "session",
-	    crb_session_shown(issue->session), "environment",
+	    crb_leases_session_shown(issue->session), "environment",
 	    issue->environment, "mounts", issue->mounts, "notes", issue->notes);
 	issue_end(issue);
 	crb_call_reply(call, result);
+}
+
+/* After a failure the session has ended, and says so for a while. */
+static void
+on_minted(void *ctx, const struct crb_err *why)
+{
+	struct issue *issue = ctx;
+
+	if (why == NULL) {
+		issue_reply(issue);
+		return;
+	}
+	issue->session = NULL;
+	issue_fail(issue, why);
+}
+
+static void
+mint(struct issue *issue)
+{
+	struct crb_session *session = issue->session;
+	struct crb_err err;
+
+	/* A commit does not wait for what waits for an upstream. */
+	issue->minting = true;
+	issue->core->issuing--;
+	issue->core->minting++;
+	if (crb_session_mint(session, on_minted, issue, &err) == CRB_OK)
+		return;
+	(void)crb_session_end(session, CRB_SESSION_FAILED, "broker", NULL);
+	on_minted(issue, &err);
 }
 
 /* Recorded: from here on the session is there, whatever else happens. */
@@ -104,7 +142,10 @@ on_recorded(void *ctx, const struct crb_err *why)
 		    session->id, CRB_LOG_REASON, err.msg, CRB_LOG_END);
 	crb_log(CRB_LOG_INFO, "session opened", CRB_LOG_SESSION, session->id,
 	    CRB_LOG_TASK, session->task, CRB_LOG_END);
-	issue_reply(issue);
+	if (issue->mint_later)
+		issue_reply(issue);
+	else
+		mint(issue);
 }
 
 /* The scopes of all grants, for the log: "github:..., other:...". */
@@ -272,8 +313,10 @@ check(struct issue *issue, struct crb_err *err)
 		return status;
 	issue->session = terms.session;
 	issue->profile_mounts = terms.mounts;
+	issue->mint_later = terms.mint_later;
 	issue->notes = terms.notes;
-	if ((status = crb_environment(issue->session, &issue->environment,
+	if ((status = crb_lease_check(issue->session, issue->notes, err)) ||
+	    (status = crb_environment(issue->session, &issue->environment,
 		 &issue->aws_config, err)) ||
 	    (status = crb_mounts(
 		 issue->session, issue->profile_mounts, &issue->mounts, err)))
