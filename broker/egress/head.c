@@ -86,7 +86,8 @@ take_framing(
 		head->chunked = true;
 	}
 	/* Nobody asked for one, and what is packed cannot be searched. */
-	if (crb_slice_is_nocase(header->name, "content-encoding") &&
+	if (!head->packed_ok &&
+	    crb_slice_is_nocase(header->name, "content-encoding") &&
 	    !crb_slice_is_nocase(header->value, "identity"))
 		return refuse(head,
 		    "sent a Content-Encoding that was not asked for", err);

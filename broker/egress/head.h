@@ -19,6 +19,7 @@ struct crb_head {
 	bool final;       /* the final one has ended */
 	bool has_length;
 	bool chunked;
+	bool packed_ok; /* a Content-Encoding may be: it is never undone */
 	uint64_t length;
 	size_t bytes; /* of all heads and trailers so far */
 	size_t count; /* of this head's headers */

@@ -11,9 +11,10 @@
 #define END_MS 10000
 
 enum phase {
-	WAITING,  /* for REQUEST_HEAD */
-	RUNNING,  /* libcurl is at it */
-	ANSWERED, /* all that is left is to pass the answer on */
+	WAITING,    /* for REQUEST_HEAD */
+	COLLECTING, /* a body that is signed before it is sent */
+	RUNNING,    /* libcurl is at it */
+	ANSWERED,   /* all that is left is to pass the answer on */
 };
 
 struct crb_job {
@@ -48,6 +49,8 @@ deadline(const struct crb_job *job)
 	switch (job->phase) {
 	case WAITING:
 		return job->transfer.active + limits->head * 1000;
+	case COLLECTING:
+		return idle;
 	case RUNNING:
 		return job->transfer.head_since != 0 && head < idle ? head
 								    : idle;
@@ -150,7 +153,7 @@ wanted(const struct crb_job *job)
 	    !job->transfer.upload.ended;
 	unsigned want = 0;
 
-	if (job->phase == WAITING || job->transfer.upload.paused || end_due)
+	if (job->phase <= COLLECTING || job->transfer.upload.paused || end_due)
 		want |= CRB_READABLE;
 	if (job->transfer.download.blocked)
 		want |= CRB_WRITABLE;
@@ -225,10 +228,34 @@ crb_job_tick(struct crb_job *job)
 }
 
 static enum crb_status
+start(struct crb_job *job, struct crb_err *err)
+{
+	if (crb_client_add(
+		job->options.client, job->transfer.request.easy, err) != CRB_OK)
+		return err->status;
+	job->phase = RUNNING;
+	crb_transfer_moved(&job->transfer);
+	/* A request without a body has its end right behind. */
+	if (crb_upload_passed(&job->transfer.upload))
+		return crb_upload_finish(&job->transfer.upload, err);
+	return CRB_OK;
+}
+
+static enum crb_status
+collect(struct crb_job *job, struct crb_err *err)
+{
+	bool ready;
+
+	if (crb_transfer_collect(&job->transfer, &ready, err) != CRB_OK)
+		return err->status;
+	return ready ? start(job, err) : CRB_OK;
+}
+
+static enum crb_status
 take_head(struct crb_job *job, struct crb_err *err)
 {
 	struct crb_msg msg;
-	bool closed;
+	bool closed, ready;
 
 	if (crb_stream_receive(job->options.fd, CRB_ROLE_GATEWAY,
 		CRB_ROLE_EGRESS, job->options.world->spare, &msg, &closed,
@@ -242,17 +269,13 @@ take_head(struct crb_job *job, struct crb_err *err)
 	if (msg.type != CRB_MSG_REQUEST_HEAD || msg.request_head.job != job->id)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "the stream is not at the head of this job's request");
-	if (crb_request_headers(&job->transfer.request,
-		msg.request_head.headers, err) != CRB_OK ||
-	    crb_client_add(
-		job->options.client, job->transfer.request.easy, err) != CRB_OK)
+	if (crb_transfer_head(&job->transfer, msg.request_head.headers, &ready,
+		err) != CRB_OK)
 		return err->status;
-	job->phase = RUNNING;
-	crb_transfer_moved(&job->transfer);
-	/* A request without a body has its end right behind. */
-	if (crb_upload_passed(&job->transfer.upload))
-		return crb_upload_finish(&job->transfer.upload, err);
-	return CRB_OK;
+	if (ready)
+		return start(job, err);
+	job->phase = COLLECTING;
+	return collect(job, err);
 }
 
 static enum crb_status
@@ -263,6 +286,8 @@ take_events(struct crb_job *job, unsigned events, struct crb_err *err)
 		    err, CRB_ERR_INVALID, "the client went away");
 	if ((events & CRB_READABLE) != 0 && job->phase == WAITING)
 		return take_head(job, err);
+	if ((events & CRB_READABLE) != 0 && job->phase == COLLECTING)
+		return collect(job, err);
 	if ((events & CRB_READABLE) != 0 &&
 	    crb_transfer_readable(&job->transfer, err) != CRB_OK)
 		return err->status;

@@ -5,6 +5,10 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/process.h"
+
+/* The client's headers, a session token, and a list of all their names. */
+#define SIGNED_MAX (64u << 10)
 
 void
 crb_transfer_moved(struct crb_transfer *transfer)
@@ -190,13 +194,119 @@ use_secret(struct crb_transfer *transfer, const struct crb_msg_job *msg,
 	    options->trust, &options->limits, err);
 }
 
+/*
+ * Of keys ("ID\nSECRET[\nTOKEN]") the id is no secret; the others are looked
+ * for in what comes back.
+ */
+static enum crb_status
+scrub_keys(
+    struct crb_transfer *transfer, struct crb_slice keys, struct crb_err *err)
+{
+	struct crb_slice rest = keys, id, secret;
+
+	if (!crb_slice_cut(&rest, '\n', &id) || rest.p == NULL)
+		return crb_err_set(err, CRB_ERR_INVALID, "job: keys");
+	(void)crb_slice_cut(&rest, '\n', &secret);
+	return crb_scrub_new(
+	    secret, rest.p != NULL ? rest : secret, &transfer->scrub, err);
+}
+
+static enum crb_status
+use_keys(struct crb_transfer *transfer, const struct crb_msg_job *msg,
+    const struct crb_transfer_options *options, struct crb_err *err)
+{
+	if (crb_signing_init(&transfer->signing, msg, err) != CRB_OK ||
+	    scrub_keys(transfer, msg->secret, err) != CRB_OK)
+		return err->status;
+	return crb_request_init_own(
+	    &transfer->request, msg, options->trust, &options->limits, err);
+}
+
+/* libcurl sends these headers, and a body of this length. */
+static enum crb_status
+sign(struct crb_transfer *transfer, struct crb_slice body, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf block = CRB_BUF_INIT_WIPED(SIGNED_MAX);
+
+	if (crb_signing_finish(&transfer->signing, transfer->request.host, body,
+		crb_wall_seconds(), &block, err) != CRB_OK)
+		return err->status;
+	return crb_request_headers_own(&transfer->request,
+	    (struct crb_slice){ block.data, block.len }, err);
+}
+
+static enum crb_status
+set_length(struct crb_transfer *transfer, uint64_t length, struct crb_err *err)
+{
+	if (curl_easy_setopt(transfer->request.easy, CURLOPT_INFILESIZE_LARGE,
+		(curl_off_t)length) != CURLE_OK)
+		return crb_err_set(
+		    err, CRB_ERR_SYSTEM, "libcurl does not take its options");
+	return CRB_OK;
+}
+
+/*
+ * A body of nothing has no last byte that could wait until all of it was
+ * found right, so it is seen to its end first, too.
+ */
+static enum crb_status
+prepare_body(struct crb_transfer *transfer, bool *ready, struct crb_err *err)
+{
+	struct crb_signing *signing = &transfer->signing;
+
+	*ready = signing->payload[0] != '\0';
+	if (!signing->chunked)
+		return CRB_OK;
+	*ready = signing->length > 0;
+	if (crb_aws_chunked_new(signing->length, signing->trailer,
+		&transfer->upload.decoder, err) != CRB_OK)
+		return err->status;
+	return set_length(transfer, signing->length, err);
+}
+
+enum crb_status
+crb_transfer_head(struct crb_transfer *transfer, struct crb_slice block,
+    bool *ready, struct crb_err *err)
+{
+	static const struct crb_slice none = { "", 0 };
+
+	*ready = true;
+	if (transfer->signing.backend == NULL)
+		return crb_request_headers(&transfer->request, block, err);
+	if (crb_signing_head(&transfer->signing, block, err) != CRB_OK ||
+	    prepare_body(transfer, ready, err) != CRB_OK)
+		return err->status;
+	return *ready ? sign(transfer, none, err) : CRB_OK;
+}
+
+enum crb_status
+crb_transfer_collect(
+    struct crb_transfer *transfer, bool *ready, struct crb_err *err)
+{
+	struct crb_upload *upload = &transfer->upload;
+
+	crb_transfer_moved(transfer);
+	if (crb_upload_collect(upload, CRB_SIGNING_COLLECT_MAX, ready, err) !=
+	    CRB_OK)
+		return err->status;
+	if (!*ready)
+		return CRB_OK;
+	if (set_length(transfer, upload->body.len, err) != CRB_OK)
+		return err->status;
+	return sign(transfer,
+	    (struct crb_slice){ upload->body.data, upload->body.len }, err);
+}
+
 enum crb_status
 crb_transfer_init(struct crb_transfer *transfer, const struct crb_msg_job *msg,
     const struct crb_transfer_options *options, struct crb_err *err)
 {
+	bool signs = msg->route == CRB_ROUTE_HTTP && msg->service.len > 0;
+
 	*transfer = (struct crb_transfer){ .loop = options->loop };
 	crb_transfer_moved(transfer);
-	if (use_secret(transfer, msg, options, err) != CRB_OK ||
+	if ((signs ? use_keys(transfer, msg, options, err)
+		   : use_secret(transfer, msg, options, err)) != CRB_OK ||
 	    crb_upload_init(&transfer->upload, options->fd,
 		(enum crb_body)msg->body, msg->length, options->spare,
 		err) != CRB_OK)
@@ -204,6 +314,8 @@ crb_transfer_init(struct crb_transfer *transfer, const struct crb_msg_job *msg,
 	crb_download_init(&transfer->download, options->fd, msg->job,
 	    transfer->request.host, (enum crb_route_kind)msg->route,
 	    transfer->scrub);
+	/* What signs is not in the request: nothing there can echo it. */
+	transfer->download.head.packed_ok = signs;
 	return set_callbacks(transfer, err);
 }
 
@@ -211,6 +323,7 @@ void
 crb_transfer_clear(struct crb_transfer *transfer)
 {
 	crb_request_clear(&transfer->request);
+	crb_signing_clear(&transfer->signing);
 	crb_upload_clear(&transfer->upload);
 	crb_download_clear(&transfer->download);
 	crb_scrub_free(transfer->scrub);

@@ -10,6 +10,7 @@
 #include "broker/egress/download.h"
 #include "broker/egress/request.h"
 #include "broker/egress/scrub.h"
+#include "broker/egress/signing.h"
 #include "broker/egress/trust.h"
 #include "broker/egress/upload.h"
 
@@ -21,6 +22,7 @@ struct crb_transfer {
 	struct crb_loop *loop; /* for its clock, borrowed */
 	struct crb_scrub *scrub;
 	struct crb_request request;
+	struct crb_signing signing;
 	struct crb_upload upload;
 	struct crb_download download;
 
@@ -44,6 +46,15 @@ CRB_NODISCARD enum crb_status crb_transfer_init(struct crb_transfer *transfer,
     const struct crb_msg_job *msg, const struct crb_transfer_options *options,
     struct crb_err *err);
 void crb_transfer_clear(struct crb_transfer *transfer);
+
+/*
+ * The client's headers: *ready when libcurl may begin.  Otherwise the body has
+ * to come first: call crb_transfer_collect() as it does.
+ */
+CRB_NODISCARD enum crb_status crb_transfer_head(struct crb_transfer *transfer,
+    struct crb_slice block, bool *ready, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_transfer_collect(
+    struct crb_transfer *transfer, bool *ready, struct crb_err *err);
 
 /* A byte has moved, for the time-outs. */
 void crb_transfer_moved(struct crb_transfer *transfer);

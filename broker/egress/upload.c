@@ -12,7 +12,8 @@ crb_upload_init(struct crb_upload *upload, int fd, enum crb_body kind,
 	*upload = (struct crb_upload){ .fd = fd,
 		.kind = kind,
 		.left = kind == CRB_BODY_LENGTH ? length : 0,
-		.spare = spare };
+		.spare = spare,
+		.body = CRB_BUF_INIT_WIPED(0) };
 	if (kind != CRB_BODY_NONE &&
 	    (upload->packet = malloc(CRB_STREAM_PACKET_MAX)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "no memory for a body");
@@ -24,6 +25,9 @@ crb_upload_clear(struct crb_upload *upload)
 {
 	free(upload->packet);
 	upload->packet = NULL;
+	crb_aws_chunked_free(upload->decoder);
+	upload->decoder = NULL;
+	crb_buf_clear(&upload->body);
 }
 
 static enum crb_status
@@ -87,12 +91,48 @@ next_packet(struct crb_upload *upload, struct crb_err *err)
 	    crb_msg_name(msg.type));
 }
 
-enum crb_status
-crb_upload_read(struct crb_upload *upload, char *to, size_t size, size_t *len,
+static enum crb_status
+fetch(struct crb_upload *upload, struct crb_err *err)
+{
+	if (upload->in_hand > 0 || upload->ended || crb_upload_passed(upload))
+		return CRB_OK;
+	return next_packet(upload, err);
+}
+
+/*
+ * The decoder gives the last byte when all has come and was right.  What only
+ * said how long a chunk is gives nothing: then there may be more to read.
+ */
+static enum crb_status
+read_decoded(struct crb_upload *upload, char *to, size_t size, size_t *len,
     struct crb_err *err)
 {
-	if (upload->in_hand == 0 && !upload->ended &&
-	    !crb_upload_passed(upload) && next_packet(upload, err) != CRB_OK)
+	struct crb_slice in;
+	bool last;
+
+	for (*len = 0; *len == 0 && size > 0;) {
+		if (fetch(upload, err) != CRB_OK)
+			return err->status;
+		if (upload->paused)
+			return CRB_OK;
+		last = crb_upload_passed(upload);
+		in = (struct crb_slice){ upload->at, upload->in_hand };
+		if (crb_aws_chunked_feed(
+			upload->decoder, &in, to, size, len, err) != CRB_OK)
+			return err->status;
+		upload->at = in.p;
+		upload->in_hand = in.len;
+		if (*len == 0 && last)
+			return crb_aws_chunked_finish(upload->decoder, err);
+	}
+	return CRB_OK;
+}
+
+static enum crb_status
+read_plain(struct crb_upload *upload, char *to, size_t size, size_t *len,
+    struct crb_err *err)
+{
+	if (fetch(upload, err) != CRB_OK)
 		return err->status;
 	*len = upload->in_hand < size ? upload->in_hand : size;
 	if (*len == 0)
@@ -100,7 +140,58 @@ crb_upload_read(struct crb_upload *upload, char *to, size_t size, size_t *len,
 	memcpy(to, upload->at, *len);
 	upload->at += *len;
 	upload->in_hand -= *len;
-	upload->passed += *len;
+	return CRB_OK;
+}
+
+enum crb_status
+crb_upload_read(struct crb_upload *upload, char *to, size_t size, size_t *len,
+    struct crb_err *err)
+{
+	enum crb_status status = upload->decoder != NULL
+	    ? read_decoded(upload, to, size, len, err)
+	    : read_plain(upload, to, size, len, err);
+
+	if (status == CRB_OK)
+		upload->passed += *len;
+	return status;
+}
+
+/* From here on it is as if it had just come. */
+static void
+put_back(struct crb_upload *upload)
+{
+	crb_aws_chunked_free(upload->decoder);
+	upload->decoder = NULL;
+	upload->at = upload->body.data;
+	upload->in_hand = upload->body.len;
+	upload->passed = 0;
+}
+
+enum crb_status
+crb_upload_collect(
+    struct crb_upload *upload, size_t most, bool *whole, struct crb_err *err)
+{
+	size_t len;
+
+	upload->body.max = most;
+	upload->paused = false;
+	for (*whole = false; !*whole;) {
+		char piece[4096];
+
+		if (crb_upload_read(upload, piece, sizeof(piece), &len, err) !=
+		    CRB_OK)
+			return err->status;
+		if (upload->paused)
+			return CRB_OK;
+		crb_buf_add(&upload->body, piece, len);
+		if (upload->body.failed)
+			return crb_err_set(err, CRB_ERR_TOO_LARGE,
+			    "a body that is signed before it is sent may have "
+			    "%zu bytes",
+			    most);
+		*whole = len == 0;
+	}
+	put_back(upload);
 	return CRB_OK;
 }
 

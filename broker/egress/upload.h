@@ -4,14 +4,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "broker/bus/messages.h"
+#include "broker/egress/aws_chunked.h"
 
 /*
  * The request's body on its way from a stream to libcurl.  Nothing is read
  * from the stream before libcurl asks, which is the back-pressure, and nothing
  * is kept: a body is never sent twice, since nobody knows what the first time
  * did.  Every request ends with REQUEST_END, one without a body too.
+ *
+ * A body that must be known before it is sent is collected first; one in
+ * aws-chunked is decoded on its way.
  */
 struct crb_upload {
 	int fd; /* of the stream, borrowed */
@@ -22,8 +27,10 @@ struct crb_upload {
 	uint8_t *spare;  /* CRB_STREAM_PACKET_MAX, borrowed, shared */
 	const char *at;
 	size_t in_hand;
-	bool paused; /* libcurl waits for more */
-	bool ended;  /* REQUEST_END came */
+	bool paused;                     /* libcurl waits for more */
+	bool ended;                      /* REQUEST_END came */
+	struct crb_aws_chunked *decoder; /* owned; or NULL */
+	struct crb_buf body;             /* collected */
 };
 
 CRB_NODISCARD enum crb_status crb_upload_init(struct crb_upload *upload, int fd,
@@ -35,6 +42,13 @@ void crb_upload_clear(struct crb_upload *upload);
  */
 CRB_NODISCARD enum crb_status crb_upload_read(struct crb_upload *upload,
     char *to, size_t size, size_t *len, struct crb_err *err);
+
+/*
+ * Read what there is of the body without sending it, at most `most` bytes;
+ * *whole when that was all.  Then crb_upload_read() gives it again.
+ */
+CRB_NODISCARD enum crb_status crb_upload_collect(
+    struct crb_upload *upload, size_t most, bool *whole, struct crb_err *err);
 
 /* The whole body was passed on, so that only REQUEST_END may come. */
 bool crb_upload_passed(const struct crb_upload *upload);
