@@ -13,6 +13,12 @@
 #define CRB_TOKEN_PREFIX "crbs_"
 #define CRB_TOKEN_LEN (5 + 43 + 6)
 #define CRB_TOKEN_HASH_BYTES 32
+/*
+ * For tools that read a token from their environment and not from a file: no
+ * secret, and worth what the header Credbroker-Session is.  A browser sends
+ * neither unasked.
+ */
+#define CRB_TOKEN_NONE "Credbroker-Session"
 
 /* Writes CRB_TOKEN_LEN characters and a NUL. */
 void crb_token_make(char out[CRB_TOKEN_LEN + 1]);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/token.h"
 #include "broker/core/credential.h"
 #include "broker/core/environment.h"
 
@@ -320,6 +321,9 @@ set_mode(const struct crb_session *session, const struct config *config,
 		{ "AWS_CONTAINER_CREDENTIALS_FULL_URI", uri },
 		{ "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 		    *uri != '\0' ? CRB_ENDPOINT_FOLDER "/token" : "" },
+		/* Debian 12's clients know no file. */
+		{ "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+		    *uri != '\0' ? CRB_TOKEN_NONE : "" },
 		{ "AWS_EC2_METADATA_SERVICE_ENDPOINT", service },
 		{ "AWS_EC2_METADATA_V1_DISABLED", imds ? "true" : "" },
 		{ "AWS_EC2_METADATA_DISABLED", imds ? "" : "true" },

