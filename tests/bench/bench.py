@@ -15,6 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import leases  # noqa: E402
 import measures  # noqa: E402
 import world as w  # noqa: E402
 
@@ -22,11 +23,13 @@ PAGE = w.ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- figures: scripts/bench --write -->", "<!-- end of figures -->"
 HEAD = ("what", "ours", "peer or floor", "ratio (spread)", "goal", "met")
 
+MEASURES = {**leases.MEASURES, **measures.MEASURES}
+
 
 def parse(words):
     parser = argparse.ArgumentParser(
         prog="bench", description=__doc__,
-        epilog=f"NAME is one of: {', '.join(measures.MEASURES)}")
+        epilog=f"NAME is one of: {', '.join(MEASURES)}")
     parser.add_argument("--quick", action="store_true",
                         help="less of everything: does it run at all?")
     parser.add_argument("--only", metavar="NAME[,NAME]", default="",
@@ -41,7 +44,7 @@ def parse(words):
     options = parser.parse_args(words)
     options.only = [n for n in options.only.split(",") if n]
     for name in options.only:
-        if name not in measures.MEASURES:
+        if name not in MEASURES:
             parser.error(f"no measurement is called {name}")
     return options
 
@@ -163,10 +166,10 @@ def measure(options):
     warn(facts)
     rows, failed = [], []
     try:
-        for name in options.only or measures.MEASURES:
+        for name in options.only or MEASURES:
             say(f"{name} ...")
             try:
-                rows += list(measures.MEASURES[name](made))
+                rows += list(MEASURES[name](made))
             except (RuntimeError, AssertionError, OSError,
                     subprocess.SubprocessError) as error:
                 say(f"{name} failed: {error}")

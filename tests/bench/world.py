@@ -3,6 +3,7 @@ folder, nginx as upstream and as peer, and numbers from /proc."""
 
 import base64
 import contextlib
+import http.client
 import importlib.util
 import json
 import os
@@ -161,6 +162,20 @@ def connects(at):
         except OSError:
             return False
     return True
+
+
+def get(at, target, headers):
+    """The headers of an answer of a socket, which has to be a good one."""
+    lines = "".join(f"{header}\r\n" for header in headers)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(at))
+        client.sendall(f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode())
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        body = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"{target}: {answer.status}: {body!r}")
+    return {k.lower(): v for k, v in answer.getheaders()}
 
 
 UPSTREAM = """
@@ -346,7 +361,8 @@ class World:
     def close(self):
         self.stack.close()
 
-    def _once(self, name, make):
+    def once(self, name, make):
+        """What is made when it is first asked for."""
         if name not in self.made:
             self.made[name] = make()
             stop = getattr(self.made[name], "stop", None)
@@ -376,11 +392,11 @@ class World:
             folder = self.folder / "services"
             folder.mkdir()
             return Services(folder, self.body)
-        return self._once("services", make)
+        return self.once("services", make)
 
     @property
     def broker(self):
-        return self._once("broker", lambda: self.new_broker("broker"))
+        return self.once("broker", lambda: self.new_broker("broker"))
 
     @property
     def forge(self):
@@ -394,18 +410,18 @@ class World:
                 "-p", f"ca=@{services.folder}/ca.pem",
                 input=services.password + "\n")
             return self.broker
-        return self._once("forge", make)
+        return self.once("forge", make)
 
     @property
     def endpoint(self):
         """Of a session that may fetch and push."""
-        return self._once("endpoint", lambda: issue(
+        return self.once("endpoint", lambda: issue(
             self.forge, "forge:repository=acme/*,git=fetch+push"))
 
     @property
     def plain_endpoint(self):
         """Of a session that goes nowhere."""
-        return self._once("plain_endpoint", lambda: issue(self.broker))
+        return self.once("plain_endpoint", lambda: issue(self.broker))
 
 
 NOWHERE = "nowhere:repository=acme/*"
