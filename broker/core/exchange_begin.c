@@ -6,21 +6,52 @@
 #include "base/log.h"
 #include "broker/bus/stream.h"
 #include "broker/core/exchange.h"
+#include "broker/core/exchange_wait.h"
 #include "broker/core/judge.h"
+#include "broker/core/lease.h"
 
 #define REQUEST_TEXT_MAX 2048
+/* A key of an object is all that tells it from others. */
+#define OBJECT_TEXT_MAX 1100
 /* Refusals of a session in the log: so many at once, and one each so often. */
 #define REFUSALS_MOST 100
 #define REFUSAL_US 200000
 
+/* "GET s3.eu-west-1.amazonaws.com/alpha/key?versionId=1 (s3 eu-west-1)" */
+static void
+http_text(const struct crb_msg_exchange *msg,
+    const struct crb_judgement *judgement, struct crb_buf *out)
+{
+	const struct crb_aws_request *request = &judgement->aws;
+	struct crb_slice path = request->path;
+
+	if (judgement->origin != NULL)
+		crb_origin_authority(judgement->origin, out);
+	else
+		path = msg->target; /* it may not even have been understood */
+	crb_text_escape(out, path.p, path.len, OBJECT_TEXT_MAX);
+	if (msg->has_query != 0) {
+		crb_buf_char(out, '?');
+		crb_text_escape(out, msg->query.p, msg->query.len, 256);
+	}
+	if (request->service[0] != '\0')
+		crb_buf_printf(
+		    out, " (%s %s)", request->service, request->region);
+}
+
 /* "GET github.com/acme/api.git/info/refs?service=git-upload-pack" */
 static void
-request_text(const struct crb_msg_exchange *msg, struct crb_buf *out)
+request_text(const struct crb_msg_exchange *msg,
+    const struct crb_judgement *judgement, struct crb_buf *out)
 {
 	size_t most = REQUEST_TEXT_MAX - 64;
 
 	crb_text_escape(out, msg->method.p, msg->method.len, 16);
 	crb_buf_char(out, ' ');
+	if (msg->route == CRB_ROUTE_HTTP) {
+		http_text(msg, judgement, out);
+		return;
+	}
 	crb_text_escape(out, msg->target.p, msg->target.len, most / 4);
 	if (msg->has_query == 0)
 		return;
@@ -63,7 +94,7 @@ record_judgement(struct crb_core *core, const struct crb_msg_exchange *msg,
 		(void)snprintf(detail, sizeof(detail),
 		    "%.900s (and %" PRIu64 " refusals before it)",
 		    judgement->denial.detail, what->more);
-	request_text(msg, &request);
+	request_text(msg, judgement, &request);
 	event.request = crb_buf_text(&request);
 	if (session != NULL) {
 		(void)snprintf(who, sizeof(who), "session %s", session->id);
@@ -196,22 +227,23 @@ send_job(const struct crb_exchange *exchange,
 		    crb_git_operation_type(judgement->request.operation)),
 		.backend = CRB_SLICE(credential->backend->kind),
 		.params = CRB_SLICE(credential->job_params),
-		.secret = { crb_secret_bytes(credential->secret),
-		    crb_secret_len(credential->secret) },
+		.secret = { crb_secret_bytes(judgement->secret),
+		    crb_secret_len(judgement->secret) },
 		.network = (uint8_t)credential->route.network,
 		.ca = CRB_SLICE(ca != NULL ? ca : ""),
 		.proxy = CRB_SLICE(proxy != NULL ? proxy : ""),
 		.body = msg->body,
 		.length = msg->length,
 		.route = msg->route,
-		.service = CRB_SLICE(""),
-		.region = CRB_SLICE(""),
+		.service = CRB_SLICE(judgement->aws.service),
+		.region = CRB_SLICE(judgement->aws.region),
 	};
 	enum crb_status status;
 
-	if (msg->route != CRB_ROUTE_GIT)
-		return crb_err_set(err, CRB_ERR_INVALID, "no such route");
-	crb_git_request_target(&judgement->request, &target);
+	if (msg->route == CRB_ROUTE_HTTP)
+		crb_aws_request_target(&judgement->aws, &target);
+	else
+		crb_git_request_target(&judgement->request, &target);
 	if ((status = crb_buf_check(&target, "target", err)) != CRB_OK)
 		return status;
 	job.target = (struct crb_slice){ target.data, target.len };
@@ -289,18 +321,65 @@ begin(struct crb_core *core, const struct crb_msg_exchange *msg,
 	return CRB_OK;
 }
 
+static void
+refuse_error(struct crb_core *core, const struct crb_msg_exchange *msg,
+    struct crb_judgement *judgement, const struct crb_err *why)
+{
+	crb_denial_error(&judgement->denial, why);
+	refuse(core, msg, judgement);
+}
+
+/* The credential's own, or what was minted for the session of it, if it was.
+ */
+static bool
+has_secret(const struct crb_msg_exchange *msg, struct crb_judgement *judgement)
+{
+	const struct crb_credential *credential = judgement->credential;
+
+	judgement->secret = msg->route == CRB_ROUTE_HTTP
+	    ? crb_lease_keys(judgement->session, credential->name)
+	    : credential->secret;
+	return judgement->secret != NULL;
+}
+
+/* Its lease is there, or will not be: much may have changed meanwhile. */
+static void
+resume(struct crb_core *core, const struct crb_msg_exchange *msg,
+    const struct crb_err *why)
+{
+	struct crb_judgement judgement;
+	struct crb_err err;
+
+	if (!crb_judge_again(core, msg, &judgement)) {
+		refuse(core, msg, &judgement);
+		return;
+	}
+	if (why != NULL)
+		err = *why;
+	else if (!has_secret(msg, &judgement))
+		(void)crb_err_set(&err, CRB_ERR_LIMIT,
+		    "the lease of %s has just ended; try again",
+		    judgement.credential->name);
+	else if (begin(core, msg, &judgement, &err) == CRB_OK)
+		return;
+	refuse_error(core, msg, &judgement, &err);
+}
+
 void
 crb_exchange_judge(struct crb_core *core, const struct crb_msg_exchange *msg)
 {
 	struct crb_judgement judgement;
+	enum crb_status status;
 	struct crb_err err;
 
 	if (!crb_judge(core, msg, &judgement)) {
 		refuse(core, msg, &judgement);
 		return;
 	}
-	if (begin(core, msg, &judgement, &err) != CRB_OK) {
-		crb_denial_error(&judgement.denial, &err);
-		refuse(core, msg, &judgement);
-	}
+	status = has_secret(msg, &judgement)
+	    ? begin(core, msg, &judgement, &err)
+	    : crb_exchange_wait(judgement.session, judgement.credential->name,
+		  msg, resume, &err);
+	if (status != CRB_OK)
+		refuse_error(core, msg, &judgement, &err);
 }

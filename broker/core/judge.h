@@ -19,8 +19,9 @@ struct crb_judgement {
 	struct crb_credential *credential;
 	const struct crb_origin *origin;
 	const struct crb_session_grant *grant;
-	char rule[CRB_RULE_ID_MAX]; /* "grant 2" */
-	struct crb_denial denial;   /* when refused */
+	char rule[CRB_RULE_ID_MAX];      /* "grant 2" */
+	const struct crb_secret *secret; /* for the loop's turn; or NULL */
+	struct crb_denial denial;        /* when refused */
 };
 
 /*
