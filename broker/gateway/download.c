@@ -274,12 +274,41 @@ read_body(void *ctx, uint64_t position, char *buffer, size_t room)
 	return 0;
 }
 
-/* Ours says no-store. */
+/* Ours says no-store; of an object it is a part of what is known of it. */
 static bool
 is_passed(const struct crb_exchange *exchange, struct crb_slice name)
 {
 	return crb_header_response_ok(exchange->route, name) &&
-	    !crb_slice_is(name, "cache-control");
+	    (exchange->route == CRB_ROUTE_HTTP ||
+		!crb_slice_is(name, "cache-control"));
+}
+
+/*
+ * Of an API it is rewritten where a client follows it; elsewhere it is the name
+ * of something.
+ */
+static void
+add_location(const struct crb_exchange *exchange, struct crb_slice value,
+    struct crb_buf *out)
+{
+	CRB_AUTO_BUF struct crb_buf prefix = CRB_BUF_INIT(256);
+	struct crb_slice origin = CRB_SLICE(exchange->origin);
+	struct crb_slice rest = { exchange->match.rest,
+		exchange->match.rest_len };
+	struct crb_slice name;
+
+	if (exchange->route == CRB_ROUTE_GIT) {
+		crb_location_rewrite(out, value, origin);
+		return;
+	}
+	(void)crb_slice_cut(&rest, '/', &name);
+	crb_buf_str(&prefix, "/http/");
+	crb_buf_add(&prefix, name.p, name.len);
+	if (exchange->reply.status >= 300 && exchange->reply.status < 400)
+		crb_location_rewrite_to(
+		    out, value, origin, CRB_SLICE(crb_buf_text(&prefix)));
+	else
+		crb_buf_add(out, value.p, value.len);
 }
 
 static bool
@@ -294,10 +323,12 @@ add_header(struct crb_exchange *exchange, struct MHD_Response *response,
 	memcpy(name, header->name.p, header->name.len);
 	name[header->name.len] = '\0';
 	if (crb_slice_is(header->name, "location"))
-		crb_location_rewrite(
-		    &value, header->value, CRB_SLICE(exchange->origin));
+		add_location(exchange, header->value, &value);
 	else
 		crb_buf_add(&value, header->value.p, header->value.len);
+	if (crb_slice_is(header->name, "cache-control"))
+		(void)MHD_del_response_header(
+		    response, "Cache-Control", "no-store");
 	return !value.failed &&
 	    MHD_add_response_header(response, name, crb_buf_text(&value)) ==
 	    MHD_YES;
@@ -350,7 +381,8 @@ judge_framing(struct crb_exchange *exchange)
 		    (reply->status == 200 &&
 			crb_slice_is(header.name, "content-type") &&
 			is_framed(header.value));
-	if (reply->framed || reply->length == 0)
+	if (reply->framed ||
+	    (reply->length == 0 && exchange->route == CRB_ROUTE_GIT))
 		reply->has_length = false;
 }
 
@@ -368,6 +400,39 @@ new_response(struct crb_exchange *exchange)
 	return NULL;
 }
 
+/* libmicrohttpd does not ask for a body that is none: its length is known. */
+static bool
+is_bodiless(const struct crb_exchange *exchange)
+{
+	return exchange->route == CRB_ROUTE_HTTP &&
+	    (strcmp(exchange->method, "HEAD") == 0 ||
+		(exchange->reply.has_length && exchange->reply.length == 0));
+}
+
+/* So its end, behind which the stream can be used again, is seen first. */
+static enum MHD_Result
+await_end(struct crb_exchange *exchange, const char *data, size_t *size)
+{
+	struct crb_reply *reply = &exchange->reply;
+	struct crb_refusal refusal;
+
+	if (reply->packet == NULL)
+		reply->packet = malloc(CRB_STREAM_PACKET_MAX);
+	while (reply->packet != NULL && !reply->ended && !reply->cut &&
+	    reply->pending.len == 0) {
+		if (!pull(exchange)) {
+			crb_exchange_park(exchange, CRB_READABLE);
+			return MHD_YES;
+		}
+	}
+	if (reply->ended)
+		return crb_exchange_again(exchange, data, size);
+	lost(&refusal);
+	crb_exchange_end_flow(exchange, false);
+	crb_exchange_refuse(exchange, &refusal);
+	return crb_exchange_again(exchange, data, size);
+}
+
 static enum MHD_Result
 queue(struct crb_exchange *exchange, const char *data, size_t *size)
 {
@@ -375,11 +440,14 @@ queue(struct crb_exchange *exchange, const char *data, size_t *size)
 	struct MHD_Response *response = NULL;
 	struct crb_refusal refusal;
 
+	if (is_bodiless(exchange) && !reply->ended)
+		return await_end(exchange, data, size);
 	judge_framing(exchange);
 	/* Without memory for it, a cut pads the line that is under way. */
 	if (reply->framed)
 		(void)crb_gather_open(&reply->gather);
-	reply->packet = malloc(CRB_STREAM_PACKET_MAX);
+	if (reply->packet == NULL)
+		reply->packet = malloc(CRB_STREAM_PACKET_MAX);
 	if (reply->packet != NULL)
 		response = new_response(exchange);
 	if (response != NULL)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "broker/gateway/aws_scope.h"
 #include "broker/gateway/connection.h"
 #include "broker/gateway/download.h"
 #include "broker/gateway/fetch.h"
@@ -121,6 +122,8 @@ check_permission(struct crb_exchange *exchange, struct crb_refusal *refusal)
 
 	if (!exchange->match.route->needs_session)
 		return true;
+	if (crb_aws_scope_applies(exchange))
+		return crb_aws_scope_take(exchange, refusal);
 	if (facts->authorization.p != NULL &&
 	    !crb_session_accepts(exchange->session, facts->authorization,
 		exchange->match.route->bare_token)) {
@@ -141,6 +144,7 @@ check_body(const struct crb_exchange *exchange, struct crb_refusal *refusal)
 	const struct crb_route *route = exchange->match.route;
 
 	if (route->action == CRB_ACTION_GIT ||
+	    route->action == CRB_ACTION_HTTP ||
 	    (exchange->facts.length <= route->body_max &&
 		(exchange->facts.body != CRB_BODY_CHUNKED ||
 		    route->body_max > 0)))
@@ -187,6 +191,7 @@ look_at_target(struct crb_exchange *exchange)
 	exchange->facts.authorization = (struct crb_slice){ NULL, 0 };
 	exchange->facts.imds_token = (struct crb_slice){ NULL, 0 };
 	exchange->facts.imds_ttl = (struct crb_slice){ NULL, 0 };
+	exchange->facts.aws_payload = (struct crb_slice){ NULL, 0 };
 	if (crb_route_plain(exchange->target))
 		exchange->facts.plain = true;
 	if (crb_route_git(exchange->target))
@@ -208,6 +213,7 @@ begin(struct crb_exchange *exchange, const char *method, const char *version)
 		[CRB_ACTION_QUERY] = crb_query_begin,
 		[CRB_ACTION_NOTHING] = crb_query_begin,
 		[CRB_ACTION_GIT] = crb_upload_begin,
+		[CRB_ACTION_HTTP] = crb_upload_begin,
 		[CRB_ACTION_LEASE] = crb_fetch_lease_begin,
 		[CRB_ACTION_IMDS] = crb_fetch_imds_begin,
 		[CRB_ACTION_IMDS_TOKEN] = crb_fetch_token_begin,

@@ -72,7 +72,10 @@ struct crb_exchange {
 	const char *method; /* libmicrohttpd's, while mhd is there */
 	struct crb_request_facts facts; /* without what points to headers */
 	struct crb_route_match match;
-	enum crb_route_kind route;         /* of one that goes upstream */
+	enum crb_route_kind route; /* of one that goes upstream */
+	/* What its client has signed for; empty: it has not. */
+	char aws_service[CRB_SERVICE_MAX + 1];
+	char aws_region[CRB_REGION_MAX + 1];
 	enum crb_git_operation operation;  /* as it looks; for errors */
 	struct crb_git_commands *commands; /* of a push */
 	struct crb_refusal *refusal;

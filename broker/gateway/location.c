@@ -55,25 +55,55 @@ same_origin(const struct origin *a, const struct origin *b)
 	    same(without_port(a), without_port(b));
 }
 
+/* False when it leads elsewhere; otherwise `to` is what is behind the origin.
+ */
+static bool
+stays(struct crb_slice location, struct crb_slice origin, struct origin *from,
+    struct origin *to)
+{
+	bool absolute = split(location, to);
+
+	if (!absolute && crb_slice_starts(location, "/") &&
+	    !crb_slice_starts(location, "//"))
+		*to = (struct origin){ .rest = location };
+	else if (!absolute)
+		return false;
+	return split(origin, from) && (!absolute || same_origin(from, to));
+}
+
+static void
+add_rest(struct crb_buf *out, struct crb_slice rest)
+{
+	if (!crb_slice_starts(rest, "/"))
+		crb_buf_char(out, '/');
+	crb_buf_add(out, rest.p, rest.len);
+}
+
 void
 crb_location_rewrite(
     struct crb_buf *out, struct crb_slice location, struct crb_slice origin)
 {
 	struct origin from, to;
-	bool absolute = split(location, &to);
 
-	if (!absolute && crb_slice_starts(location, "/") &&
-	    !crb_slice_starts(location, "//"))
-		to = (struct origin){ .rest = location };
-	else if (!absolute)
-		origin.len = 0;
-	if (!split(origin, &from) || (absolute && !same_origin(&from, &to))) {
+	if (!stays(location, origin, &from, &to)) {
 		crb_buf_add(out, location.p, location.len);
 		return;
 	}
 	crb_buf_str(out, "/git/");
 	crb_buf_add(out, from.authority.p, from.authority.len);
-	if (!crb_slice_starts(to.rest, "/"))
-		crb_buf_char(out, '/');
-	crb_buf_add(out, to.rest.p, to.rest.len);
+	add_rest(out, to.rest);
+}
+
+void
+crb_location_rewrite_to(struct crb_buf *out, struct crb_slice location,
+    struct crb_slice origin, struct crb_slice prefix)
+{
+	struct origin from, to;
+
+	if (!stays(location, origin, &from, &to)) {
+		crb_buf_add(out, location.p, location.len);
+		return;
+	}
+	crb_buf_add(out, prefix.p, prefix.len);
+	add_rest(out, to.rest);
 }

@@ -11,5 +11,8 @@
  */
 void crb_location_rewrite(
     struct crb_buf *out, struct crb_slice location, struct crb_slice origin);
+/* The same, coming back as PREFIX/... */
+void crb_location_rewrite_to(struct crb_buf *out, struct crb_slice location,
+    struct crb_slice origin, struct crb_slice prefix);
 
 #endif /* !CRB_LOCATION_H */

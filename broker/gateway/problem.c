@@ -56,6 +56,9 @@ static const struct {
 	    "say how many seconds the token is to last" },
 	[CRB_PROBLEM_NOT_FOUND] = { 404, "not_found", "Not found",
 	    "GET /v1/session says what this session may use" },
+	[CRB_PROBLEM_SIGNING] = { 400, "not_supported", "Not supported",
+	    "sign with AWS4-HMAC-SHA256 in the Authorization header, for one "
+	    "region; any keys will do" },
 	[CRB_PROBLEM_SESSION] = { 403, "session_ended", "The session has ended",
 	    "ask for a new session on the host: credbroker issue" },
 	[CRB_PROBLEM_EXPIRED] = { 403, "session_expired",

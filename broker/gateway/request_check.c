@@ -22,6 +22,9 @@ enum seen {
 	SEEN_CONTENT_TYPE,
 	SEEN_CONTENT_ENCODING,
 	SEEN_GIT_PROTOCOL,
+	SEEN_AWS_PAYLOAD,
+	SEEN_AWS_LENGTH,
+	SEEN_AWS_TRAILER,
 	SEEN_IMDS_TOKEN,
 	SEEN_IMDS_TTL,
 	SEEN_COUNT
@@ -39,6 +42,9 @@ static const char *const single[SEEN_COUNT] = {
 	[SEEN_CONTENT_TYPE] = "Content-Type",
 	[SEEN_CONTENT_ENCODING] = "Content-Encoding",
 	[SEEN_GIT_PROTOCOL] = "Git-Protocol",
+	[SEEN_AWS_PAYLOAD] = "X-Amz-Content-SHA256",
+	[SEEN_AWS_LENGTH] = "X-Amz-Decoded-Content-Length",
+	[SEEN_AWS_TRAILER] = "X-Amz-Trailer",
 	[SEEN_IMDS_TOKEN] = "X-aws-ec2-metadata-token",
 	[SEEN_IMDS_TTL] = "X-aws-ec2-metadata-token-ttl-seconds",
 };
@@ -181,11 +187,22 @@ refuse_name(
 	return false;
 }
 
+/* What users say of their objects is only said, and may be called anything. */
+static bool
+is_metadata(struct crb_slice name)
+{
+	static const char prefix[] = "x-amz-meta-";
+
+	return name.len >= sizeof(prefix) &&
+	    strncasecmp(name.p, prefix, sizeof(prefix) - 1) == 0;
+}
+
 /* An underscore is a hyphen to some servers: none is taken for the other. */
 static bool
 check_name(struct check *check, struct crb_slice name)
 {
-	if (!is_token(name) || memchr(name.p, '_', name.len) != NULL)
+	if (!is_token(name) ||
+	    (memchr(name.p, '_', name.len) != NULL && !is_metadata(name)))
 		return REFUSE(
 		    check, CRB_PROBLEM_MALFORMED, "a header name is malformed");
 	for (size_t i = 0; i < COUNT(refused); i++) {
@@ -205,6 +222,39 @@ note(struct check *check, const struct crb_header *header)
 			return REFUSE(check, CRB_PROBLEM_MALFORMED,
 			    "the header %s is there more than once", single[i]);
 		check->seen[i] = header;
+	}
+	return true;
+}
+
+static struct crb_slice
+without_blanks(struct crb_slice text)
+{
+	while (text.len > 0 && (*text.p == ' ' || *text.p == '\t'))
+		text.p++, text.len--;
+	while (text.len > 0 &&
+	    (text.p[text.len - 1] == ' ' || text.p[text.len - 1] == '\t'))
+		text.len--;
+	return text;
+}
+
+/*
+ * RFC 9110, 7.6.1: what it names is for us alone.  Who names a header that is
+ * passed on would have it end here.
+ */
+static bool
+check_connection(struct check *check, const struct crb_header *header)
+{
+	struct crb_slice rest = header->value, token;
+
+	if (!crb_slice_is_nocase(header->name, "Connection"))
+		return true;
+	while (rest.p != NULL && crb_slice_cut(&rest, ',', &token)) {
+		token = without_blanks(token);
+		if (crb_header_request_ok(CRB_ROUTE_GIT, token) ||
+		    crb_header_request_ok(CRB_ROUTE_HTTP, token))
+			return REFUSE(check, CRB_PROBLEM_MALFORMED,
+			    "the Connection header names one that is passed "
+			    "on");
 	}
 	return true;
 }
@@ -233,7 +283,7 @@ check_headers(struct check *check)
 			return REFUSE(check, CRB_PROBLEM_MALFORMED,
 			    "the header %.*s has a byte that is not allowed",
 			    (int)header->name.len, header->name.p);
-		if (!note(check, header))
+		if (!check_connection(check, header) || !note(check, header))
 			return false;
 	}
 	return true;
@@ -338,17 +388,6 @@ check_offers(struct check *check)
 	return true;
 }
 
-static struct crb_slice
-without_blanks(struct crb_slice text)
-{
-	while (text.len > 0 && (*text.p == ' ' || *text.p == '\t'))
-		text.p++, text.len--;
-	while (text.len > 0 &&
-	    (text.p[text.len - 1] == ' ' || text.p[text.len - 1] == '\t'))
-		text.len--;
-	return text;
-}
-
 static bool
 wants_plain(struct crb_slice accept)
 {
@@ -370,6 +409,8 @@ take_facts(struct check *check)
 
 	if (check->seen[SEEN_ACCEPT] != NULL)
 		facts->plain = wants_plain(check->seen[SEEN_ACCEPT]->value);
+	if (check->seen[SEEN_AWS_PAYLOAD] != NULL)
+		facts->aws_payload = check->seen[SEEN_AWS_PAYLOAD]->value;
 	if (check->seen[SEEN_AUTHORIZATION] != NULL)
 		facts->authorization = check->seen[SEEN_AUTHORIZATION]->value;
 	if (check->seen[SEEN_IMDS_TOKEN] != NULL)

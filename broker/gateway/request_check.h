@@ -36,7 +36,8 @@ struct crb_request_facts {
 	struct crb_slice authorization; /* .p NULL: none */
 	struct crb_slice imds_token;    /* the same */
 	struct crb_slice imds_ttl;
-	bool close; /* HTTP/1.0: one answer, then close */
+	struct crb_slice aws_payload; /* x-amz-content-sha256 */
+	bool close;                   /* HTTP/1.0: one answer, then close */
 };
 
 /* False when it is refused; *refusal says how. */

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/slab.h"
+#include "broker/gateway/aws_scope.h"
 #include "broker/gateway/git_reply.h"
 
 /* A report-status with every name that was kept, and more than any text. */
@@ -121,8 +122,14 @@ write_body(const struct crb_exchange *exchange, struct crb_buf *body)
 	if (crb_route_git(exchange->target))
 		return crb_git_reply(
 		    refusal, exchange->operation, exchange->commands, body);
+	if (crb_aws_scope_is_s3(exchange)) {
+		reply.type = "application/xml";
+		crb_aws_scope_xml(refusal, body);
+		return reply;
+	}
 	if (!exchange->facts.plain) {
-		if (crb_route_aws(exchange->target))
+		if (crb_route_aws(exchange->target) ||
+		    crb_aws_scope_is_other(exchange))
 			crb_problem_aws(refusal, body);
 		else
 			crb_problem_json(refusal, body);

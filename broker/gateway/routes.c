@@ -5,77 +5,92 @@
 
 #define BODY_MAX 65536
 
+#define PATH(text) .path = (text), .path_len = sizeof(text) - 1
+
 /* clang-format off */
 static const struct crb_route routes[] = {
-	{ .method = "GET", .path = "/v1/session", .action = CRB_ACTION_QUERY,
+	{ .method = "GET", PATH("/v1/session"), .action = CRB_ACTION_QUERY,
 	    .needs_session = true, .query = CRB_QUERY_SESSION },
-	{ .method = "GET", .path = "/v1/credentials",
+	{ .method = "GET", PATH("/v1/credentials"),
 	    .action = CRB_ACTION_QUERY, .needs_session = true,
 	    .query = CRB_QUERY_CREDENTIALS },
-	{ .method = "GET", .path = "/v1/credentials/",
+	{ .method = "GET", PATH("/v1/credentials/"),
 	    .action = CRB_ACTION_QUERY, .needs_session = true,
 	    .query = CRB_QUERY_CREDENTIAL },
-	{ .method = "GET", .path = "/v1/aws/", .action = CRB_ACTION_LEASE,
+	{ .method = "GET", PATH("/v1/aws/"), .action = CRB_ACTION_LEASE,
 	    .needs_session = true, .bare_token = true, .head = true,
 	    .query = CRB_QUERY_LEASE, .format = CRB_LEASE_CONTAINER },
-	{ .method = "GET", .path = "/v1/helper/aws/",
+	{ .method = "GET", PATH("/v1/helper/aws/"),
 	    .action = CRB_ACTION_LEASE, .needs_session = true, .plain = true,
 	    .query = CRB_QUERY_LEASE, .format = CRB_LEASE_PROCESS },
-	{ .method = "POST", .path = "/v1/helper/git/get",
+	{ .method = "POST", PATH("/v1/helper/git/get"),
 	    .action = CRB_ACTION_QUERY, .needs_session = true, .plain = true,
 	    .query = CRB_QUERY_GIT_GET, .body_max = BODY_MAX },
-	{ .method = "POST", .path = "/v1/helper/git/erase",
+	{ .method = "POST", PATH("/v1/helper/git/erase"),
 	    .action = CRB_ACTION_QUERY, .needs_session = true, .plain = true,
 	    .query = CRB_QUERY_GIT_ERASE, .body_max = BODY_MAX },
-	{ .method = "POST", .path = "/v1/helper/git/store",
+	{ .method = "POST", PATH("/v1/helper/git/store"),
 	    .action = CRB_ACTION_NOTHING, .needs_session = true,
 	    .plain = true, .body_max = BODY_MAX },
-	{ .method = "PUT", .path = "/latest/api/token",
+	{ .method = "PUT", PATH("/latest/api/token"),
 	    .action = CRB_ACTION_IMDS_TOKEN, .plain = true },
-	{ .method = "GET", .path = "/latest", .action = CRB_ACTION_IMDS,
+	{ .method = "GET", PATH("/latest"), .action = CRB_ACTION_IMDS,
 	    .plain = true, .head = true, .query = CRB_QUERY_LEASE,
 	    .format = CRB_LEASE_IMDS },
-	{ .method = "GET", .path = "/latest/", .action = CRB_ACTION_IMDS,
+	{ .method = "GET", PATH("/latest/"), .action = CRB_ACTION_IMDS,
 	    .plain = true, .head = true, .empty = true,
 	    .query = CRB_QUERY_LEASE, .format = CRB_LEASE_IMDS },
-	{ .method = "GET", .path = "/git/", .action = CRB_ACTION_GIT,
+	{ .method = "GET", PATH("/git/"), .action = CRB_ACTION_GIT,
 	    .plain = true },
-	{ .method = "POST", .path = "/git/", .action = CRB_ACTION_GIT,
+	{ .method = "POST", PATH("/git/"), .action = CRB_ACTION_GIT,
 	    .plain = true },
+	/* A signature of AWS's is as good as the session's header. */
+	{ .method = "GET", PATH("/http/"), .action = CRB_ACTION_HTTP,
+	    .needs_session = true, .head = true },
+	{ .method = "PUT", PATH("/http/"), .action = CRB_ACTION_HTTP,
+	    .needs_session = true },
+	{ .method = "POST", PATH("/http/"), .action = CRB_ACTION_HTTP,
+	    .needs_session = true },
+	{ .method = "DELETE", PATH("/http/"), .action = CRB_ACTION_HTTP,
+	    .needs_session = true },
+	{ .method = "PATCH", PATH("/http/"), .action = CRB_ACTION_HTTP,
+	    .needs_session = true },
 };
 /* clang-format on */
 
 #define ROUTE_COUNT (sizeof(routes) / sizeof(routes[0]))
 
-static size_t
-path_len(const char *target)
+static struct crb_slice
+path_of(const char *target)
 {
-	return strcspn(target, "?");
+	return (struct crb_slice){ target,
+		(size_t)(strchrnul(target, '?') - target) };
 }
 
 static bool
 is_prefix(const struct crb_route *route)
 {
-	return route->path[strlen(route->path) - 1] == '/';
+	return route->path[route->path_len - 1] == '/';
 }
 
 static bool
-matches(const struct crb_route *route, const char *target)
+matches(const struct crb_route *route, struct crb_slice path)
 {
-	size_t len = strlen(route->path);
-	size_t target_len = path_len(target);
+	size_t len = route->path_len;
 
-	if (target_len < len || memcmp(route->path, target, len) != 0)
+	/* What differs between routes is seen at their ends. */
+	if (path.len < len || path.p[len - 1] != route->path[len - 1] ||
+	    memcmp(route->path, path.p, len) != 0)
 		return false;
-	return target_len == len ? !is_prefix(route) || route->empty
-				 : is_prefix(route);
+	return path.len == len ? !is_prefix(route) || route->empty
+			       : is_prefix(route);
 }
 
 static bool
-has_own_row(const char *target)
+has_own_row(struct crb_slice path)
 {
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
-		if (!is_prefix(&routes[i]) && matches(&routes[i], target))
+		if (matches(&routes[i], path) && !is_prefix(&routes[i]))
 			return true;
 	}
 	return false;
@@ -112,18 +127,15 @@ names_ok(const struct crb_route_match *match)
 
 static void
 fill(struct crb_route_match *match, const struct crb_route *route,
-    const char *target)
+    struct crb_slice path)
 {
-	size_t len = strlen(route->path);
-	size_t target_len = path_len(target);
-
 	*match = (struct crb_route_match){ .route = route };
 	if (is_prefix(route)) {
-		match->rest = target + len;
-		match->rest_len = target_len - len;
+		match->rest = path.p + route->path_len;
+		match->rest_len = path.len - route->path_len;
 	}
-	if (target[target_len] == '?')
-		match->query = target + target_len + 1;
+	if (path.p[path.len] == '?')
+		match->query = path.p + path.len + 1;
 }
 
 static bool
@@ -142,19 +154,23 @@ refuse_unknown(struct crb_refusal *refusal)
 }
 
 static bool
-find_row(const char *method, const char *target, struct crb_route_match *match)
+find_row(
+    const char *method, struct crb_slice path, struct crb_route_match *match)
 {
-	bool own = has_own_row(target);
+	const struct crb_route *found = NULL;
 
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
-		if (!takes(&routes[i], method) ||
-		    !matches(&routes[i], target) ||
-		    (own && is_prefix(&routes[i])))
+		const struct crb_route *route = &routes[i];
+
+		if (!matches(route, path) || !takes(route, method))
 			continue;
-		fill(match, &routes[i], target);
-		return true;
+		if (found == NULL || is_prefix(found))
+			found = route;
 	}
-	return false;
+	if (found == NULL || (is_prefix(found) && has_own_row(path)))
+		return false;
+	fill(match, found, path);
+	return true;
 }
 
 bool
@@ -163,7 +179,7 @@ crb_route_find(const char *method, const char *target,
 {
 	char allow[CRB_ALLOW_TEXT];
 
-	if (find_row(method, target, match)) {
+	if (find_row(method, path_of(target), match)) {
 		if (!names_ok(match))
 			return refuse_unknown(refusal);
 		if (match->query == NULL || !has_no_query(match->route))
@@ -191,11 +207,12 @@ add_method(char out[CRB_ALLOW_TEXT], const char *method)
 bool
 crb_route_allow(const char *target, char out[CRB_ALLOW_TEXT])
 {
-	bool own = has_own_row(target);
+	struct crb_slice path = path_of(target);
+	bool own = has_own_row(path);
 
 	out[0] = '\0';
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
-		if (!matches(&routes[i], target) ||
+		if (!matches(&routes[i], path) ||
 		    (own && is_prefix(&routes[i])))
 			continue;
 		add_method(out, routes[i].method);
@@ -215,6 +232,12 @@ bool
 crb_route_aws(const char *target)
 {
 	return strncmp(target, "/v1/aws/", 8) == 0;
+}
+
+bool
+crb_route_http(const char *target)
+{
+	return strncmp(target, "/http/", 6) == 0;
 }
 
 bool

@@ -10,6 +10,7 @@ enum crb_action {
 	CRB_ACTION_QUERY,      /* asked of the core, which answers itself */
 	CRB_ACTION_NOTHING,    /* accepted and dropped */
 	CRB_ACTION_GIT,        /* sent upstream by way of egress */
+	CRB_ACTION_HTTP,       /* likewise, a request of an API */
 	CRB_ACTION_LEASE,      /* a live lease is handed out */
 	CRB_ACTION_IMDS,       /* EC2 metadata, for a token */
 	CRB_ACTION_IMDS_TOKEN, /* the token */
@@ -23,6 +24,7 @@ enum crb_action {
 struct crb_route {
 	const char *method; /* "GET" */
 	const char *path;   /* ends in '/': a prefix, with more behind it */
+	size_t path_len;
 	enum crb_action action;
 	bool needs_session; /* the header or the token */
 	bool bare_token;    /* the token may stand there without "Bearer " */
@@ -54,5 +56,6 @@ bool crb_route_plain(const char *target);
 bool crb_route_git(const char *target);
 bool crb_route_aws(const char *target);
 bool crb_route_imds(const char *target);
+bool crb_route_http(const char *target);
 
 #endif /* !CRB_ROUTES_H */

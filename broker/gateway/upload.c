@@ -18,7 +18,9 @@ crb_upload_begin(struct crb_exchange *exchange)
 	const char *query = match->query != NULL ? match->query : "";
 	struct crb_msg_exchange ask;
 
-	exchange->route = CRB_ROUTE_GIT;
+	exchange->route = match->route->action == CRB_ACTION_HTTP
+	    ? CRB_ROUTE_HTTP
+	    : CRB_ROUTE_GIT;
 	ask = (struct crb_msg_exchange){
 		.exchange = exchange->id,
 		.session = CRB_SLICE(exchange->session->id),
@@ -29,8 +31,8 @@ crb_upload_begin(struct crb_exchange *exchange)
 		.has_query = match->query != NULL,
 		.body = (uint8_t)exchange->facts.body,
 		.length = exchange->facts.length,
-		.service = CRB_SLICE(""),
-		.region = CRB_SLICE(""),
+		.service = CRB_SLICE(exchange->aws_service),
+		.region = CRB_SLICE(exchange->aws_region),
 	};
 
 	crb_exchange_ask(exchange, CRB_MSG_EXCHANGE, &ask);
