@@ -88,6 +88,24 @@ check_secret(const struct crb_credential *credential,
 	return status;
 }
 
+enum crb_status
+crb_credential_secret(
+    const char *backend, struct crb_secret **secret, struct crb_err *err)
+{
+	const struct crb_backend_ops *ops;
+	struct crb_secret *stored;
+	enum crb_status status;
+
+	if ((status = crb_backend_find(backend, &ops, err)) != CRB_OK ||
+	    ops->secret == NULL)
+		return status;
+	if ((status = ops->secret(*secret, &stored, err)) != CRB_OK)
+		return status;
+	crb_secret_free(*secret);
+	*secret = stored;
+	return CRB_OK;
+}
+
 /* A backend of this kind, its parameters checked, and nothing else. */
 static enum crb_status
 make(const char *kind, json_t *params, struct crb_credential **out,

@@ -30,6 +30,10 @@ struct crb_credential {
 	bool busy;                        /* a change is being committed */
 };
 
+/* What was typed or piped in becomes what is stored: *secret is replaced. */
+CRB_NODISCARD enum crb_status crb_credential_secret(
+    const char *backend, struct crb_secret **secret, struct crb_err *err);
+
 /*
  * Name, parameters and secret are checked.  `params` (NULL: none) is
  * borrowed; *secret is taken on success.

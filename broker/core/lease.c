@@ -341,7 +341,7 @@ crb_lease_rest(const struct crb_session *session, const char *credential)
 	if (lease == NULL || !lease->passes || !resting(lease))
 		return 0;
 	ms = lease->again - crb_loop_now(session->core->loop);
-	return (unsigned)(ms / 1000 + 1);
+	return (unsigned)((ms + 999) / 1000);
 }
 
 static int64_t

@@ -13,10 +13,12 @@
 /* The egress bounds one itself, at 30 s. */
 #define MINT_MS 40000
 /* Under way at once: in all, of one session, of one credential; and waiting. */
-#define RUNNING_MOST 32
-#define SESSION_MOST 8
-#define CREDENTIAL_MOST 16
+#define RUNNING_MOST 6
+#define SESSION_MOST 3
+#define CREDENTIAL_MOST 3
 #define WAITING_MOST 1024
+/* For its turn, since those before it wait for an upstream. */
+#define TURN_MS 30000
 /* No upstream makes keys that last longer. */
 #define LONGEST_S (37 * 60 * 60)
 #define SCOPES_MAX 8192
@@ -37,6 +39,7 @@ struct crb_mint {
 	struct crb_lease *lease;         /* NULL: it is gone */
 	struct crb_lease_record *record; /* NULL: not in memory */
 	struct crb_record_id id;         /* of the record */
+	struct crb_timer turn;           /* the end of its patience */
 	char session[CRB_SESSION_ID_MAX + 1];
 	char credential[CRB_NAME_MAX + 1];
 
@@ -52,6 +55,7 @@ leave(struct crb_mint *mint)
 {
 	struct crb_mints *mints = &mint->core->mints;
 
+	crb_timer_clear(mint->core->loop, &mint->turn);
 	TAILQ_REMOVE(&mints->list, mint, link);
 	mints->count--;
 	if (mint->step != MINT_WAITING)
@@ -111,6 +115,20 @@ crb_mint_unrecord(struct crb_mint *mint)
 	mint->record = NULL;
 }
 
+static void
+waited(void *ctx)
+{
+	struct crb_mint *mint = ctx;
+	struct crb_err why;
+
+	(void)crb_err_set(&why, CRB_ERR_TIMEOUT,
+	    "minting of %s: other requests wait for the service before this "
+	    "one; try again",
+	    mint->credential);
+	mint->passes = true;
+	fail(mint, &why);
+}
+
 enum crb_status
 crb_mint_begin(struct crb_lease *lease, struct crb_err *err)
 {
@@ -123,6 +141,11 @@ crb_mint_begin(struct crb_lease *lease, struct crb_err *err)
 		    WAITING_MOST);
 	if ((mint = calloc(1, sizeof(*mint))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	crb_timer_init(&mint->turn, waited, mint);
+	if (crb_timer_set(core->loop, &mint->turn, TURN_MS, err) != CRB_OK) {
+		free(mint);
+		return err->status;
+	}
 	mint->core = core;
 	mint->lease = lease;
 	lease->mint = mint;
@@ -464,6 +487,7 @@ start(struct crb_mint *mint)
 {
 	struct crb_err err;
 
+	crb_timer_clear(mint->core->loop, &mint->turn);
 	mint->step = MINT_RECORDING;
 	mint->core->mints.running++;
 	if (mint->lease == NULL) {

@@ -102,16 +102,22 @@ note(const struct crb_session *session, const char *credential,
 {
 	int64_t seconds = json_integer_value(
 	    json_object_get(order, "duration"));
+	const json_t *told = json_object_get(order, "notes"), *text;
 	char lasts[CRB_DURATION_TEXT], rest[CRB_DURATION_TEXT];
+	size_t i;
 
-	if (notes == NULL || seconds <= rest_of(session) + SLACK_S)
+	if (notes == NULL)
+		return;
+	json_array_foreach(told, i, text)(void) json_array_append_new(notes,
+	    json_sprintf(
+		"credential %s: %s", credential, json_string_value(text)));
+	if (json_array_size(told) > 0 || seconds <= rest_of(session) + SLACK_S)
 		return;
 	crb_duration_text(seconds, lasts);
 	crb_duration_text(rest_of(session), rest);
 	(void)json_array_append_new(notes,
-	    json_sprintf("keys of %s work for %s, which is longer than the "
-			 "session (%s): no shorter ones can be had, and issued "
-			 "keys cannot be taken back",
+	    json_sprintf("credential %s: the keys work for %s, and the session "
+			 "ends in %s",
 		credential, lasts, rest));
 }
 

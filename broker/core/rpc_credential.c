@@ -141,8 +141,10 @@ add(struct crb_call *call, struct edit **out, struct crb_err *err)
 	if (secret == NULL)
 		return crb_err_set(
 		    err, CRB_ERR_INVALID, "the secret is missing");
-	status = crb_credential_new(
-	    name, backend, params, &secret, &credential, err);
+	status = crb_credential_secret(backend, &secret, err);
+	if (status == CRB_OK)
+		status = crb_credential_new(
+		    name, backend, params, &secret, &credential, err);
 	if (status == CRB_OK)
 		status = check_free(call->core, name, err);
 	if (status == CRB_OK)
@@ -217,7 +219,10 @@ set(struct crb_call *call, struct edit **out, struct crb_err *err)
 	if (secret == NULL && params == NULL)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "nothing to change: give params or secret");
-	if (params != NULL)
+	if (secret != NULL)
+		status = crb_credential_secret(
+		    before->backend->kind, &secret, err);
+	if (status == CRB_OK && params != NULL)
 		status = merge_params(before, params, &merged, err);
 	if (status == CRB_OK && secret == NULL)
 		status = crb_secret_copy(crb_secret_bytes(before->secret),

@@ -179,6 +179,11 @@ play_gateway(struct world *world)
 				.request = end->request,
 				.session = end->session },
 			    -1);
+		if (heard->msg.type == CRB_MSG_LEASE_DROP && !world->hold_acks)
+			send_packet(world->gateway, CRB_MSG_LEASE_DROPPED,
+			    &(struct crb_msg_lease_dropped){
+				.request = heard->msg.lease_drop.request },
+			    -1);
 		keep(world, heard);
 	}
 }
@@ -492,26 +497,38 @@ world_read_line(struct world *world)
 	return crb_buf_steal(&line);
 }
 
-json_t *
-world_ask(struct world *world, const char *method, json_t *params)
+void
+world_send(struct world *world, const char *method, json_t *params)
 {
 	CRB_AUTO_JSON json_t *request = json_pack("{s:s, s:i, s:s, s:o}",
 	    "jsonrpc", "2.0", "id", 7, "method", method, "params",
 	    params != NULL ? params : json_object());
 	char *text = crb_json_text(request);
-	struct crb_err err;
-	json_t *answer;
-	char *line;
 
 	world_write(world, text, strlen(text));
 	world_write(world, "\n", 1);
 	crb_json_text_free(text);
-	line = world_read_line(world);
+}
+
+json_t *
+world_receive(struct world *world)
+{
+	char *line = world_read_line(world);
+	struct crb_err err;
+	json_t *answer;
+
 	assert_non_null(line);
 	assert_ok(crb_json_parse(line, strlen(line), "answer", &answer, &err));
 	free(line);
 	assert_int_equal(json_integer_value(json_object_get(answer, "id")), 7);
 	return answer;
+}
+
+json_t *
+world_ask(struct world *world, const char *method, json_t *params)
+{
+	world_send(world, method, params);
+	return world_receive(world);
 }
 
 json_t *

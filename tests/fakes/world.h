@@ -48,6 +48,9 @@ void world_turn(struct world *world);
 /* Call a method; `params` is taken.  The whole answer, which is the caller's.
  */
 json_t *world_ask(struct world *world, const char *method, json_t *params);
+/* The two halves of it. */
+void world_send(struct world *world, const char *method, json_t *params);
+json_t *world_receive(struct world *world);
 /* Its result; the test fails when it is an error. */
 json_t *world_call(struct world *world, const char *method, json_t *params);
 /* Its error's data.code; the test fails when it succeeds. */
