@@ -51,6 +51,12 @@ void crb_timer_init(struct crb_timer *timer, crb_timer_fn *fn, void *ctx);
 CRB_NODISCARD enum crb_status crb_timer_set(struct crb_loop *loop,
     struct crb_timer *timer, int64_t ms_from_now, struct crb_err *err);
 void crb_timer_clear(struct crb_loop *loop, struct crb_timer *timer);
+/* It is set, and for then or earlier; in milliseconds of the loop's clock. */
+static inline bool
+crb_timer_fires_by(const struct crb_timer *timer, int64_t when)
+{
+	return timer->slot != 0 && timer->due <= when;
+}
 
 /* Blocks these signals in the process and reports them from the loop. */
 CRB_NODISCARD enum crb_status crb_loop_signals(struct crb_loop *loop,

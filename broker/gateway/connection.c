@@ -94,13 +94,25 @@ watch(struct crb_connection *connection, unsigned events)
 	connection->watched = true;
 }
 
+/*
+ * One that is busy has no deadline of ours, and one that asks in a row moves
+ * its own with each answer: the timer stays set, and is asked when it fires.
+ */
 static void
 timer_event(void *ctx)
 {
 	struct crb_connection *connection = ctx;
+	int64_t left = connection->quiet_until -
+	    crb_loop_now(connection->gateway->loop);
 
+	if (connection->state == CRB_CONNECTION_BUSY)
+		return;
 	if (connection->state != CRB_CONNECTION_QUIET) {
 		crb_connection_shut(connection);
+		return;
+	}
+	if (left > 0) {
+		set_timer(connection, left);
 		return;
 	}
 	set_state(connection, CRB_CONNECTION_IDLE);
@@ -241,7 +253,6 @@ crb_connection_busy(struct crb_connection *connection)
 {
 	if (connection->state == CRB_CONNECTION_IDLE)
 		unwatch(connection);
-	crb_timer_clear(connection->gateway->loop, &connection->timer);
 	set_state(connection, CRB_CONNECTION_BUSY);
 	connection->requests++;
 }
@@ -249,9 +260,14 @@ crb_connection_busy(struct crb_connection *connection)
 void
 crb_connection_quiet(struct crb_connection *connection)
 {
+	const int64_t until = crb_loop_now(connection->gateway->loop) +
+	    QUIET_MS;
+
 	connection->exchange = NULL;
 	set_state(connection, CRB_CONNECTION_QUIET);
-	set_timer(connection, QUIET_MS);
+	connection->quiet_until = until;
+	if (!crb_timer_fires_by(&connection->timer, until))
+		set_timer(connection, QUIET_MS);
 }
 
 void

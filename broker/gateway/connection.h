@@ -33,6 +33,7 @@ struct crb_connection {
 	int fd;
 	enum crb_connection_state state;
 	struct crb_timer timer;
+	int64_t quiet_until; /* on the loop's clock */
 	unsigned requests;
 	bool watched;
 	struct crb_connection *next, *prev;  /* of the session */

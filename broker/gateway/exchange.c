@@ -21,6 +21,8 @@
 #define DROP_MAX (1ull << 30)
 /* What a session may have on its way to the core: four of the largest. */
 #define ASKING_MAX (4u * 65536)
+/* Large, and looked at only as far as it is filled: left as it is. */
+#define UNCLEARED __attribute__((uninitialized))
 /* The rest of a pkt-line, and a message. */
 #define TAIL_MAX (2 * CRB_PKTLINE_MAX)
 
@@ -159,7 +161,7 @@ static bool
 check_head(struct crb_exchange *exchange, const char *version,
     struct crb_refusal *refusal)
 {
-	struct headers headers = { .count = 0 };
+	UNCLEARED struct headers headers;
 	struct crb_request_view view = {
 		.method = exchange->method,
 		.version = version,
@@ -168,6 +170,7 @@ check_head(struct crb_exchange *exchange, const char *version,
 		.port = exchange->session != NULL ? exchange->session->port : 0,
 	};
 
+	headers.count = 0;
 	(void)MHD_get_connection_values_n(
 	    exchange->mhd, MHD_HEADER_KIND, add_header, &headers);
 	view.header_count = headers.count;
@@ -218,7 +221,7 @@ begin(struct crb_exchange *exchange, const char *method, const char *version)
 		[CRB_ACTION_IMDS] = crb_fetch_imds_begin,
 		[CRB_ACTION_IMDS_TOKEN] = crb_fetch_token_begin,
 	};
-	struct crb_refusal refusal;
+	UNCLEARED struct crb_refusal refusal;
 	bool understood, accepted;
 
 	crb_connection_busy(exchange->connection);

@@ -166,6 +166,17 @@ ask(struct crb_exchange *exchange)
 	crb_exchange_ask(exchange, CRB_MSG_QUERY, &query);
 }
 
+/* What the core has sent does not last either. */
+static void
+refuse(struct crb_exchange *exchange)
+{
+	struct crb_refusal refusal;
+
+	crb_refusal_make(&refusal, CRB_PROBLEM_BUSY,
+	    "there are no keys that last long enough");
+	crb_exchange_refuse(exchange, &refusal);
+}
+
 /* The response stays the lease's, unless it must say more than others. */
 static enum MHD_Result
 serve(struct crb_exchange *exchange, struct crb_lease *lease)
@@ -191,17 +202,13 @@ crb_fetch_reply(struct crb_exchange *exchange, const char *data, size_t *size)
 	struct crb_lease *lease = crb_lease_find(exchange->session,
 	    exchange->name, crb_wall_seconds(),
 	    least[exchange->match.route->format]);
-	struct crb_refusal refusal;
 
 	if (lease != NULL)
 		return serve(exchange, lease);
-	if (!exchange->lease_asked) {
+	if (exchange->lease_asked)
+		refuse(exchange);
+	else
 		ask(exchange);
-	} else {
-		crb_refusal_make(&refusal, CRB_PROBLEM_BUSY,
-		    "there are no keys that last long enough");
-		crb_exchange_refuse(exchange, &refusal);
-	}
 	return crb_exchange_again(exchange, data, size);
 }
 

@@ -1,6 +1,5 @@
 #include "broker/gateway/request_check.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -30,23 +29,30 @@ enum seen {
 	SEEN_COUNT
 };
 
-static const char *const single[SEEN_COUNT] = {
-	[SEEN_HOST] = "Host",
-	[SEEN_LENGTH] = "Content-Length",
-	[SEEN_ENCODING] = "Transfer-Encoding",
-	[SEEN_EXPECT] = "Expect",
-	[SEEN_UPGRADE] = "Upgrade",
-	[SEEN_SESSION] = "Credbroker-Session",
-	[SEEN_AUTHORIZATION] = "Authorization",
-	[SEEN_ACCEPT] = "Accept",
-	[SEEN_CONTENT_TYPE] = "Content-Type",
-	[SEEN_CONTENT_ENCODING] = "Content-Encoding",
-	[SEEN_GIT_PROTOCOL] = "Git-Protocol",
-	[SEEN_AWS_PAYLOAD] = "X-Amz-Content-SHA256",
-	[SEEN_AWS_LENGTH] = "X-Amz-Decoded-Content-Length",
-	[SEEN_AWS_TRAILER] = "X-Amz-Trailer",
-	[SEEN_IMDS_TOKEN] = "X-aws-ec2-metadata-token",
-	[SEEN_IMDS_TTL] = "X-aws-ec2-metadata-token-ttl-seconds",
+/* Their lengths are looked at first: most names are none of these. */
+struct listed {
+	const char *name;
+	size_t len;
+};
+#define LISTED(text)                   \
+	{                              \
+		text, sizeof(text) - 1 \
+	}
+
+static const struct listed single[SEEN_COUNT] = {
+	[SEEN_HOST] = LISTED("Host"),
+	[SEEN_LENGTH] = LISTED("Content-Length"),
+	[SEEN_ENCODING] = LISTED("Transfer-Encoding"),
+	[SEEN_EXPECT] = LISTED("Expect"),
+	[SEEN_UPGRADE] = LISTED("Upgrade"),
+	[SEEN_SESSION] = LISTED("Credbroker-Session"),
+	[SEEN_AUTHORIZATION] = LISTED("Authorization"),
+	[SEEN_ACCEPT] = LISTED("Accept"),
+	[SEEN_CONTENT_TYPE] = LISTED("Content-Type"),
+	[SEEN_CONTENT_ENCODING] = LISTED("Content-Encoding"),
+	[SEEN_GIT_PROTOCOL] = LISTED("Git-Protocol"),
+	[SEEN_IMDS_TOKEN] = LISTED("X-aws-ec2-metadata-token"),
+	[SEEN_IMDS_TTL] = LISTED("X-aws-ec2-metadata-token-ttl-seconds"),
 };
 
 /*
@@ -54,23 +60,23 @@ static const char *const single[SEEN_COUNT] = {
  * for all that start with it.
  */
 static const struct {
-	const char *name;
+	struct listed name;
 	enum crb_problem problem;
 } refused[] = {
-	{ "Origin", CRB_PROBLEM_BROWSER },
-	{ "Referer", CRB_PROBLEM_BROWSER },
-	{ "Sec-", CRB_PROBLEM_BROWSER },
-	{ "Forwarded", CRB_PROBLEM_FORWARDED },
-	{ "X-Forwarded-", CRB_PROBLEM_FORWARDED },
-	{ "X-Forwarded", CRB_PROBLEM_FORWARDED },
-	{ "X-Real-IP", CRB_PROBLEM_FORWARDED },
-	{ "X-Original-", CRB_PROBLEM_FORWARDED },
-	{ "X-Rewrite-", CRB_PROBLEM_FORWARDED },
-	{ "Via", CRB_PROBLEM_FORWARDED },
-	{ "X-HTTP-Method-Override", CRB_PROBLEM_MALFORMED },
-	{ "X-HTTP-Method", CRB_PROBLEM_MALFORMED },
-	{ "X-Method-Override", CRB_PROBLEM_MALFORMED },
-	{ "Trailer", CRB_PROBLEM_MALFORMED },
+	{ LISTED("Origin"), CRB_PROBLEM_BROWSER },
+	{ LISTED("Referer"), CRB_PROBLEM_BROWSER },
+	{ LISTED("Sec-"), CRB_PROBLEM_BROWSER },
+	{ LISTED("Forwarded"), CRB_PROBLEM_FORWARDED },
+	{ LISTED("X-Forwarded-"), CRB_PROBLEM_FORWARDED },
+	{ LISTED("X-Forwarded"), CRB_PROBLEM_FORWARDED },
+	{ LISTED("X-Real-IP"), CRB_PROBLEM_FORWARDED },
+	{ LISTED("X-Original-"), CRB_PROBLEM_FORWARDED },
+	{ LISTED("X-Rewrite-"), CRB_PROBLEM_FORWARDED },
+	{ LISTED("Via"), CRB_PROBLEM_FORWARDED },
+	{ LISTED("X-HTTP-Method-Override"), CRB_PROBLEM_MALFORMED },
+	{ LISTED("X-HTTP-Method"), CRB_PROBLEM_MALFORMED },
+	{ LISTED("X-Method-Override"), CRB_PROBLEM_MALFORMED },
+	{ LISTED("Trailer"), CRB_PROBLEM_MALFORMED },
 };
 
 /*
@@ -78,7 +84,8 @@ static const struct {
  * one and the session's.
  */
 #define ENDPOINT_PORT 9169
-static const char *const hosts[] = { "127.0.0.1", "localhost", "[::1]" };
+static const struct listed hosts[] = { LISTED("127.0.0.1"), LISTED("localhost"),
+	LISTED("[::1]") };
 /* Where instance metadata is by default, and only that. */
 #define IMDS_HOST "169.254.169.254"
 
@@ -94,6 +101,12 @@ struct check {
 #define REFUSE(check, problem, ...) \
 	(crb_refusal_make((check)->refusal, problem, __VA_ARGS__), false)
 
+static bool
+is_letter(unsigned char c)
+{
+	return (unsigned char)((c | 0x20) - 'a') < 26;
+}
+
 /* RFC 9110, 5.6.2 */
 static bool
 is_token(struct crb_slice text)
@@ -101,6 +114,8 @@ is_token(struct crb_slice text)
 	for (size_t i = 0; i < text.len; i++) {
 		unsigned char c = (unsigned char)text.p[i];
 
+		if (is_letter(c) || c == '-')
+			continue;
 		if (c <= 0x20 || c >= 0x7f ||
 		    strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
 			return false;
@@ -163,13 +178,20 @@ check_target(struct check *check)
 }
 
 static bool
-is_refused(struct crb_slice name, const char *listed)
+is_listed(struct crb_slice name, const struct listed *listed)
 {
-	size_t len = strlen(listed);
+	return name.len == listed->len &&
+	    ((name.p[0] ^ listed->name[0]) & 0xdf) == 0 &&
+	    strncasecmp(name.p, listed->name, name.len) == 0;
+}
 
-	if (listed[len - 1] == '-')
-		return name.len >= len && strncasecmp(name.p, listed, len) == 0;
-	return crb_slice_is_nocase(name, listed);
+static bool
+is_refused(struct crb_slice name, const struct listed *listed)
+{
+	if (listed->name[listed->len - 1] != '-')
+		return is_listed(name, listed);
+	return name.len >= listed->len &&
+	    is_listed((struct crb_slice){ name.p, listed->len }, listed);
 }
 
 /*
@@ -206,7 +228,7 @@ check_name(struct check *check, struct crb_slice name)
 		return REFUSE(
 		    check, CRB_PROBLEM_MALFORMED, "a header name is malformed");
 	for (size_t i = 0; i < COUNT(refused); i++) {
-		if (is_refused(name, refused[i].name))
+		if (is_refused(name, &refused[i].name))
 			return refuse_name(check, refused[i].problem, name);
 	}
 	return true;
@@ -216,11 +238,12 @@ static bool
 note(struct check *check, const struct crb_header *header)
 {
 	for (size_t i = 0; i < COUNT(single); i++) {
-		if (!crb_slice_is_nocase(header->name, single[i]))
+		if (!is_listed(header->name, &single[i]))
 			continue;
 		if (check->seen[i] != NULL)
 			return REFUSE(check, CRB_PROBLEM_MALFORMED,
-			    "the header %s is there more than once", single[i]);
+			    "the header %s is there more than once",
+			    single[i].name);
 		check->seen[i] = header;
 	}
 	return true;
@@ -289,16 +312,37 @@ check_headers(struct check *check)
 	return true;
 }
 
-/* "HOST", or "HOST:PORT" as we write a port. */
+/* As we write it: no sign, no zero in front. */
 static bool
-is_host(struct crb_slice value, const char *host, uint16_t port)
+is_port(struct crb_slice text, uint16_t port)
 {
-	char text[32];
+	unsigned number = 0;
 
-	if (crb_slice_is(value, host))
+	if (text.len == 0 || text.len > 5 || text.p[0] == '0')
+		return false;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.p[i] < '0' || text.p[i] > '9')
+			return false;
+		number = number * 10 + (unsigned)(text.p[i] - '0');
+	}
+	return number == port;
+}
+
+/* "HOST", or "HOST:PORT". */
+static bool
+is_host(struct crb_slice value, const struct listed *host, uint16_t port)
+{
+	struct crb_slice rest;
+
+	if (value.len < host->len ||
+	    memcmp(value.p, host->name, host->len) != 0)
+		return false;
+	if (value.len == host->len)
 		return true;
-	(void)snprintf(text, sizeof(text), "%s:%u", host, (unsigned)port);
-	return port != 0 && crb_slice_is(value, text);
+	rest = (struct crb_slice){ value.p + host->len + 1,
+		value.len - host->len - 1 };
+	return value.p[host->len] == ':' &&
+	    (is_port(rest, ENDPOINT_PORT) || is_port(rest, port));
 }
 
 static bool
@@ -310,8 +354,7 @@ check_host(struct check *check)
 		return REFUSE(
 		    check, CRB_PROBLEM_MALFORMED, "there is no Host header");
 	for (size_t i = 0; i < COUNT(hosts); i++) {
-		if (is_host(host->value, hosts[i], ENDPOINT_PORT) ||
-		    is_host(host->value, hosts[i], check->view->port))
+		if (is_host(host->value, &hosts[i], check->view->port))
 			return true;
 	}
 	if (crb_route_imds(check->view->target) &&

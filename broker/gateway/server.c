@@ -17,11 +17,13 @@
 #include "broker/gateway/gateway.h"
 
 /*
- * A connection's memory: the largest head that is accepted, that of its answer,
- * and room for a body.  libmicrohttpd clears all of it behind each request, so
- * that more of it costs a small request time, and an idle connection memory.
+ * A connection's memory: the largest head that is accepted, with a word for
+ * each of its lines, and that of its answer; a body gets what is left.
+ * libmicrohttpd clears all of it behind each request, and its reading half once
+ * more, so that more of it costs a small request time, and an idle connection
+ * memory.
  */
-#define POOL_BYTES (64u << 10)
+#define POOL_BYTES (40u << 10)
 /* A transfer in which nothing moves for so long is over. */
 #define STALL_SECONDS 120
 /* At most this many rounds a turn, so that the bus gets its share. */
