@@ -51,6 +51,9 @@ static const struct listed single[SEEN_COUNT] = {
 	[SEEN_CONTENT_TYPE] = LISTED("Content-Type"),
 	[SEEN_CONTENT_ENCODING] = LISTED("Content-Encoding"),
 	[SEEN_GIT_PROTOCOL] = LISTED("Git-Protocol"),
+	[SEEN_AWS_PAYLOAD] = LISTED("X-Amz-Content-SHA256"),
+	[SEEN_AWS_LENGTH] = LISTED("X-Amz-Decoded-Content-Length"),
+	[SEEN_AWS_TRAILER] = LISTED("X-Amz-Trailer"),
 	[SEEN_IMDS_TOKEN] = LISTED("X-aws-ec2-metadata-token"),
 	[SEEN_IMDS_TTL] = LISTED("X-aws-ec2-metadata-token-ttl-seconds"),
 };
