@@ -110,7 +110,7 @@ path_twice(struct crb_slice path, struct crb_buf *out, struct crb_err *err)
 	return CRB_OK;
 }
 
-/* In a query a "+" is a space; what has no "=" has an empty value. */
+/* Encoded once, but for its first "="; in a query a "+" is a space. */
 static void
 query_piece(struct crb_slice piece, struct crb_buf *out)
 {
@@ -131,8 +131,6 @@ query_piece(struct crb_slice piece, struct crb_buf *out)
 			c = decode_one(piece, &at);
 		crb_text_percent_encode(out, &c, 1);
 	}
-	if (!named)
-		crb_buf_char(out, '=');
 }
 
 /* By name, then by value: "a=" comes before "a-b=", unlike as a text. */
@@ -158,6 +156,7 @@ compare_parameters(const void *a, const void *b)
 	return order != 0 ? order : compare_slices(one->value, other->value);
 }
 
+/* What has no "=" has an empty value. */
 static void
 sort_query(const struct crb_buf *encoded, struct parameter *table, size_t count,
     struct crb_buf *out)
@@ -332,9 +331,9 @@ compare_headers(const void *a, const void *b)
 	const struct header *one = a, *other = b;
 	int order = compare_slices(one->name, other->name);
 
-	return order != 0
-	    ? order
-	    : (one->order > other->order) - (one->order < other->order);
+	if (order != 0)
+		return order;
+	return one->order < other->order ? -1 : 1;
 }
 
 /* Trimmed already; runs of blanks inside become one space. */

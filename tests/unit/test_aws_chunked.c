@@ -227,6 +227,8 @@ malformed_bodies_are_refused_and_never_complete(void **state)
 		{ BODY CRC32 ":y/Q5Jg==\r\n", CRC32, 9, "before its end" },
 		{ BODY CRC32 ":y/Q5Jg=\r\n\r\n", CRC32, 9, "the checksum" },
 		{ BODY CRC32 ":y/Q5Jh==\r\n\r\n", CRC32, 9, "the checksum" },
+		{ BODY CRC32 ":y/Q5Jw==\r\n\r\n", CRC32, 9, "the checksum" },
+		{ BODY CRC32 ":z/Q5Jg==\r\n\r\n", CRC32, 9, "the checksum" },
 		{ BODY CRC32 ":y/Q5Jg==,y/Q5Jg==\r\n\r\n", CRC32, 9,
 		    "the checksum" },
 		{ BODY CRC32 ":y/Q5JgA=\r\n\r\n", CRC32, 9, "the checksum" },
