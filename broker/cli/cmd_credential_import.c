@@ -82,6 +82,24 @@ is_read(const struct crb_import *import, const char *path)
 	return false;
 }
 
+static enum crb_status read_file(struct crb_import *import,
+    const struct crb_source *source, const char *path, struct crb_err *err);
+
+static enum crb_status
+read_beside(struct crb_import *import, const struct crb_source *source,
+    const char *path, struct crb_err *err)
+{
+	char beside[CRB_PATH_MAX];
+
+	if (source->beside == NULL)
+		return CRB_OK;
+	if (crb_source_beside(source, path, getenv, beside, err) == CRB_OK &&
+	    read_file(import, source->beside, beside, err) != CRB_OK &&
+	    err->status != CRB_ERR_NOT_FOUND)
+		note_problem(import, err->msg);
+	return CRB_OK;
+}
+
 static enum crb_status
 read_file(struct crb_import *import, const struct crb_source *source,
     const char *path, struct crb_err *err)
@@ -98,7 +116,7 @@ read_file(struct crb_import *import, const struct crb_source *source,
 		&import->found, err) != CRB_OK)
 		return err->status;
 	import->file_count++;
-	return CRB_OK;
+	return read_beside(import, source, path, err);
 }
 
 static enum crb_status

@@ -87,6 +87,15 @@ crb_aws_ask_keys(struct crb_secret **out, struct crb_err *err)
 }
 
 void
+crb_aws_print_try(const char *name)
+{
+	printf("Try: credbroker run --task hello --grant "
+	       "'%s:actions=s3:ListBucket,resources=arn:aws:s3:::BUCKET' \\\n"
+	       "    -- aws s3 ls s3://BUCKET\n",
+	    name);
+}
+
+void
 crb_aws_print_stored(const char *name, const json_t *params)
 {
 	const char *role = crb_member(params, "role-arn");
@@ -105,8 +114,5 @@ crb_aws_print_stored(const char *name, const json_t *params)
 		puts(
 		    "Keys of call=session-token cannot be narrowed: they can do all that "
 		    "the stored ones can.");
-	printf("Try: credbroker run --task hello --grant "
-	       "'%s:actions=s3:ListBucket,resources=arn:aws:s3:::BUCKET' \\\n"
-	       "    -- aws s3 ls s3://BUCKET\n",
-	    name);
+	crb_aws_print_try(name);
 }

@@ -19,4 +19,7 @@ CRB_NODISCARD enum crb_status crb_aws_ask_keys(
 /* What the broker will do with them, and a command to try. */
 void crb_aws_print_stored(const char *name, const json_t *params);
 
+/* A command to try. */
+void crb_aws_print_try(const char *name);
+
 #endif /* !CRB_CLI_CREDENTIAL_AWS_H */

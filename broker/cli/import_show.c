@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "broker/cli/credential_aws.h"
 #include "broker/cli/import/shell_files.h"
 #include "broker/cli/import_run.h"
 #include "broker/cli/output.h"
@@ -166,7 +167,7 @@ say_left(const struct crb_import *import)
 void
 crb_import_summary(const struct crb_import *import)
 {
-	const char *example = NULL;
+	const struct crb_found *example = NULL;
 	size_t stored = 0;
 
 	for (size_t i = 0; i < import->found.count; i++) {
@@ -174,15 +175,17 @@ crb_import_summary(const struct crb_import *import)
 
 		stored += import->fate[i].stored;
 		if (import->fate[i].stored && !found->later && example == NULL)
-			example = found->name;
+			example = found;
 	}
 	if (stored == 0)
 		return;
 	say_left(import);
 	puts("Until now every program of yours could read them: where you can, "
 	     "make new ones and store these (credbroker credential set NAME).");
-	if (example != NULL)
+	if (example != NULL && strcmp(example->backend, "static") != 0)
+		crb_aws_print_try(example->name);
+	else if (example != NULL)
 		printf("Try: credbroker run --task hello --grant "
 		       "%s:repository=OWNER/REPO -- git ls-remote URL\n",
-		    example);
+		    example->name);
 }

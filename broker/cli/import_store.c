@@ -36,13 +36,14 @@ request_for(const struct crb_import *import, const struct crb_found *found,
 		return NULL;
 	}
 	return json_pack("{s:s, s:s*, s:o, s:o}", "name", found->name,
-	    "backend", with_backend ? "static" : NULL, "params", params,
+	    "backend", with_backend ? found->backend : NULL, "params", params,
 	    "secret", secret);
 }
 
 /* A parameter of the old one that the new one has not goes away. */
 static enum crb_status
-drop_others(struct crb_import *import, json_t *request, struct crb_err *err)
+drop_others(struct crb_import *import, json_t *request, const char *backend,
+    struct crb_err *err)
 {
 	json_t *params = json_object_get(request, "params");
 	CRB_AUTO_JSON json_t *shown = NULL;
@@ -55,7 +56,7 @@ drop_others(struct crb_import *import, json_t *request, struct crb_err *err)
 		&shown, err) != CRB_OK)
 		return err->status;
 	before = json_object_get(shown, "credential");
-	if (strcmp(crb_member(before, "backend"), "static") != 0)
+	if (strcmp(crb_member(before, "backend"), backend) != 0)
 		return crb_err_set(err, CRB_ERR_EXISTS,
 		    "credential %s has another backend: remove it first",
 		    crb_member(before, "name"));
@@ -78,7 +79,7 @@ replace(struct crb_import *import, const struct crb_found *found,
 	if (request == NULL)
 		return crb_err_set(
 		    err, CRB_ERR_INVALID, "the secret is not UTF-8 text");
-	if (drop_others(import, request, err) != CRB_OK)
+	if (drop_others(import, request, found->backend, err) != CRB_OK)
 		return err->status;
 	return crb_cli_call(
 	    import->cli, "credential.set", json_incref(request), &result, err);
@@ -149,6 +150,23 @@ struct cuts {
 	size_t which[CRB_FOUND_MAX];   /* the stored one that is alike */
 };
 
+/* Or another that lies there with the same keys, as roles of AWS do, is not. */
+static bool
+is_needed(const struct crb_import *import, size_t at)
+{
+	for (size_t i = 0; i < import->found.count; i++) {
+		const struct crb_found *found = &import->found.at[i];
+
+		if (!import->fate[found->same].stored &&
+		    (i == at ||
+			(strcmp(found->backend, "static") != 0 &&
+			    crb_found_same_secret(
+				found, &import->found.at[at]))))
+			return true;
+	}
+	return false;
+}
+
 static void
 gather_cuts(const struct crb_import *import, size_t file, struct cuts *out)
 {
@@ -157,7 +175,7 @@ gather_cuts(const struct crb_import *import, size_t file, struct cuts *out)
 		const struct crb_found *found = &import->found.at[i];
 
 		if (found->secret == NULL || found->variable != NULL ||
-		    found->origin != file || !import->fate[found->same].stored)
+		    found->origin != file || is_needed(import, i))
 			continue;
 		out->of_file[out->count] = i;
 		out->which[out->count++] = found->same;

@@ -68,7 +68,14 @@ def everything(broker):
     fill(broker, ".docker/config.json",
          json.dumps({"auths": {"ghcr.io": {"auth": pair}}}))
     fill(broker, ".aws/credentials",
-         f"[default]\naws_access_key_id=A\naws_secret_access_key={CANARY}\n")
+         f"[default]\naws_access_key_id=AKIACANARY\n"
+         f"aws_secret_access_key={CANARY}\n[temporary]\n"
+         f"aws_access_key_id=ASIACANARY\naws_secret_access_key={CANARY}-t\n"
+         f"aws_session_token={CANARY}-s\n")
+    fill(broker, ".aws/config",
+         "[default]\nregion=eu-west-1\n[profile agent]\n"
+         "role_arn=arn:aws:iam::123456789012:role/agent\n"
+         "source_profile=default\n")
     return environment(broker, OPENAI_API_KEY=f"sk-{CANARY}")
 
 
@@ -78,13 +85,16 @@ def test_a_dry_run_shows_everything_and_needs_no_broker(bare):
     for word in ("~/.netrc:1", "~/.git-credentials:1", "hosts.yml:3",
                  "~/.npmrc:1", "config.json:1", "~/.aws/credentials:1",
                  "$OPENAI_API_KEY", "git.example.com",
-                 "needs backend aws-sts, not in this version"):
+                 "keys of a session: they end by themselves",
+                 "aws-agent", "sts.eu-west-1.amazonaws.com"):
         assert word in done.stdout
     shown = json.loads(run(bare, "--dry-run", "--json", env=env).stdout)
     kinds = {f["source"]: f["storable"] for f in shown["found"]}
     assert kinds == {"env": True, "gh": True, "git-credentials": True,
                      "netrc": True, "npmrc": True, "docker": True,
-                     "aws": False}
+                     "aws": True}
+    assert [f["storable"] for f in shown["found"] if f["source"] == "aws"] \
+        == [True, False, True]
 
 
 def test_all_is_stored_removed_and_injected(forge):
@@ -120,14 +130,38 @@ def test_all_from_every_source(broker):
     env = everything(broker)
     done = run(broker, "--all", "--remove-original", env=env)
     assert names(broker) == {"openai", "github", "h.example.com",
-                             "git.example.com", "npm", "ghcr.io"}
+                             "git.example.com", "npm", "ghcr.io",
+                             "aws-default", "aws-agent"}
     assert "$OPENAI_API_KEY is still set" in done.stdout
     left = [p for p in broker.home.rglob("*")
             if p.is_file() and CANARY in p.read_text()]
     assert left == [broker.home / ".aws/credentials"]
+    assert left[0].read_text() == (
+        "[default]\n[temporary]\naws_access_key_id=ASIACANARY\n"
+        f"aws_secret_access_key={CANARY}-t\naws_session_token={CANARY}-s\n")
     assert (broker.home / ".npmrc").read_text() == "x=1\n"
     assert json.loads((broker.home / ".docker/config.json").read_text()) \
         == {"auths": {}}
+
+
+def test_keys_of_aws_with_the_role_that_takes_them(broker):
+    env = everything(broker)
+    done = run(broker, "aws", "--take", "aws-agent=work",
+               "--remove-original", env=env)
+    shown = broker.json("credential", "show", "work")["credential"]
+    assert shown["backend"] == "aws-sts"
+    assert shown["params"] == {
+        "role-arn": "arn:aws:iam::123456789012:role/agent",
+        "region": "eu-west-1"}
+    # What was not taken needs them still.
+    assert CANARY + "\n" in (broker.home / ".aws/credentials").read_text()
+    assert "Only copied" in done.stdout
+    assert "--grant 'work:actions=" in done.stdout
+    again = run(broker, "aws", "--take", "aws-default", "--take",
+                "aws-agent=work", "--replace", "--remove-original", env=env)
+    assert "Removed 2 from ~/.aws/credentials" in again.stdout
+    assert CANARY + "\n" not in \
+        (broker.home / ".aws/credentials").read_text()
 
 
 def test_what_was_only_copied_is_said(broker):
@@ -301,7 +335,7 @@ def test_what_is_no_file_is_not_waited_for(broker):
     (["env:/etc/passwd"], "SOURCE"),
     (["netrc:/nonexistent"], "no such file"),
     (["--take", "nothing"], "nothing of that name"),
-    (["--take", "aws-default"], "cannot be stored"),
+    (["--take", "aws-temporary"], "cannot be stored"),
     (["--take", "npm=UPPER"], "a name has"),
     (["--take", "npm=one", "--take", "github=one"], "two of the name"),
     (["--all", "--take", "npm"], "one of them"),

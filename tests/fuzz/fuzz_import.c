@@ -8,9 +8,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Both files in one, with the roles of the second that take keys of the first.
+ */
+static enum crb_status
+parse_aws(const char *text, size_t len, struct crb_found_list *out,
+    struct crb_err *err)
+{
+	if (crb_import_aws(text, len, out, err) != CRB_OK)
+		return err->status;
+	return crb_import_aws_config(text, len, out, err);
+}
+
 static crb_import_fn *const parsers[] = { crb_import_netrc,
-	crb_import_git_credentials, crb_import_aws, crb_import_gh,
-	crb_import_npmrc, crb_import_docker };
+	crb_import_git_credentials, parse_aws, crb_import_gh, crb_import_npmrc,
+	crb_import_docker };
 
 static void
 check_found(const struct crb_found *found, size_t size)

@@ -264,29 +264,152 @@ docker_registries_are_read_and_stores_named(void **state)
 	refuses(crb_import_docker, "[\"canary\"]", "object");
 }
 
+#define AWS_ONE "AKIACANARY\ncanary1"
+
+static const char *
+param(const struct crb_found *found, const char *key)
+{
+	const char *value = json_string_value(
+	    json_object_get(found->params, key));
+
+	return value != NULL ? value : "";
+}
+
 static void
-aws_profiles_are_named_and_not_read(void **state)
+aws_keys_are_read_by_profile(void **state)
 {
 	CRB_AUTO_FOUND struct crb_found_list list = { 0 };
 
 	(void)state;
 	read_text(crb_import_aws,
+	    "# [not] a profile\naws_secret_access_key = canary0\n"
 	    "[default]\naws_access_key_id = AKIACANARY\n"
-	    "aws_secret_access_key = canary\n"
+	    "aws_secret_access_key = canary1\n"
 	    "[empty]\nregion = eu-west-1\naws_secret_access_key =\n"
-	    "[Work (eu)]\nAWS_SECRET_ACCESS_KEY=canary\n",
+	    "[Work (eu)]\nAWS_SECRET_ACCESS_KEY=canary2\n"
+	    "region=eu-central-1\naws_access_key_id=AKIACANARY\n"
+	    "[lone]\naws_secret_access_key=canary3\n"
+	    "[temporary]\naws_access_key_id=ASIACANARY\n"
+	    "aws_secret_access_key=canary4\naws_session_token=canary5\n"
+	    "[bad]\naws_access_key_id=AKIA CANARY\n"
+	    "aws_secret_access_key=canary6\n",
 	    &list);
-	assert_int_equal(list.count, 2);
-	is_refused(&list.at[0], "aws-sts");
+	assert_int_equal(list.count, 5);
 	assert_string_equal(list.at[0].name, "aws-default");
+	assert_string_equal(list.at[0].backend, "aws-sts");
+	assert_string_equal(list.at[0].host, "sts.us-east-1.amazonaws.com");
+	assert_string_equal(crb_secret_bytes(list.at[0].secret), AWS_ONE);
 	assert_string_equal(list.at[1].name, "aws-work-eu");
+	assert_string_equal(list.at[1].host, "sts.eu-central-1.amazonaws.com");
+	assert_non_null(strstr(list.at[1].sticks, "between"));
+	is_refused(&list.at[2], "aws_access_key_id");
+	is_refused(&list.at[3], "end by themselves");
+	is_refused(&list.at[4], "");
+	assert_null(strstr(list.at[4].why_not, "CANARY"));
+	assert_null(strstr(list.at[4].why_not, "canary"));
+}
+
+/* Keys of one file with settings of the other. */
+static void
+read_both(const char *config, struct crb_found_list *out)
+{
+	read_text(crb_import_aws,
+	    "[default]\naws_access_key_id=AKIACANARY\n"
+	    "aws_secret_access_key=canary1\n"
+	    "[temporary]\naws_access_key_id=ASIACANARY\n"
+	    "aws_secret_access_key=canary2\naws_session_token=canary3\n",
+	    out);
+	out->at[0].origin = 7;
+	read_text(crb_import_aws_config, config, out);
+}
+
+static void
+aws_roles_take_the_keys_of_their_source(void **state)
+{
+	CRB_AUTO_FOUND struct crb_found_list list = { 0 };
+
+	(void)state;
+	read_both("[profile agent]\n"
+		  "role_arn = arn:aws:iam::123456789012:role/agent\n"
+		  "source_profile = default\nexternal_id = ext\n"
+		  "duration_seconds = 7200\ns3 =\n  region = xx\n"
+		  "[default]\nregion = eu-west-1\n"
+		  "[profile near]\nregion = eu-west-3\n"
+		  "role_arn = arn:aws:iam::123456789012:role/near\n"
+		  "source_profile = default\n",
+	    &list);
+	assert_int_equal(list.count, 4);
+	assert_string_equal(param(&list.at[0], "region"), "eu-west-1");
+	assert_string_equal(list.at[2].name, "aws-agent");
+	assert_string_equal(param(&list.at[2], "role-arn"),
+	    "arn:aws:iam::123456789012:role/agent");
+	assert_string_equal(param(&list.at[2], "region"), "eu-west-1");
+	assert_string_equal(param(&list.at[2], "external-id"), "ext");
+	assert_string_equal(param(&list.at[2], "duration"), "7200s");
+	assert_string_equal(crb_secret_bytes(list.at[2].secret), AWS_ONE);
+	assert_int_equal(list.at[2].origin, 7);
+	assert_int_equal(list.at[2].same, 2);
+	assert_string_equal(param(&list.at[3], "region"), "eu-west-3");
+}
+
+static void
+aws_roles_that_cannot_be_used_say_why(void **state)
+{
+	static const struct {
+		const char *settings, *why;
+	} rows[] = {
+		{ "source_profile=default\nmfa_serial=arn:aws:iam::1:mfa/me",
+		    "mfa_serial" },
+		{ "source_profile=nobody", "source_profile" },
+		{ "source_profile=temporary", "end by themselves" },
+		{ "source_profile=default\nduration_seconds=5", "duration" },
+		{ "source_profile=default\nregion=x;y", "region" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		CRB_AUTO_FOUND struct crb_found_list list = { 0 };
+		char config[512];
+
+		(void)snprintf(config, sizeof(config),
+		    "[profile r]\nrole_arn=arn:aws:iam::123456789012:role/r\n"
+		    "%s\n",
+		    rows[i].settings);
+		read_both(config, &list);
+		assert_int_equal(list.count, 3);
+		is_refused(&list.at[2], rows[i].why);
+	}
+}
+
+/* Whatever another file said of their region. */
+static void
+aws_keys_are_cut_by_what_they_are(void **state)
+{
+	static const char before[] =
+	    "[default]\naws_access_key_id=AKIACANARY\n"
+	    "aws_secret_access_key=canary1\nregion=eu-west-1\n[x]\ny=z\n";
+	CRB_AUTO_FOUND struct crb_found_list list = { 0 };
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT_WIPED(4096);
+	struct crb_err err = { .msg = "" };
+	const size_t at = 0;
+
+	(void)state;
+	read_text(crb_import_aws, before, &list);
+	read_text(
+	    crb_import_aws_config, "[default]\nregion=eu-north-1\n", &list);
+	crb_buf_str(&text, before);
+	assert_int_equal(
+	    crb_original_edit(crb_import_aws, &text, &list, &at, 1, &err),
+	    CRB_OK);
+	assert_string_equal(
+	    crb_buf_text(&text), "[default]\nregion=eu-west-1\n[x]\ny=z\n");
 }
 
 static char *
 some_variables(const char *name)
 {
 	static char github[] = "gho_canary1", anthropic[] = "canary2",
-		    aws[] = "canary3", empty[] = "";
+		    aws[] = "canary3", id[] = "AKIACANARY", empty[] = "";
 
 	if (strcmp(name, "GITHUB_TOKEN") == 0)
 		return github;
@@ -294,6 +417,8 @@ some_variables(const char *name)
 		return anthropic;
 	if (strcmp(name, "AWS_SECRET_ACCESS_KEY") == 0)
 		return aws;
+	if (strcmp(name, "AWS_ACCESS_KEY_ID") == 0)
+		return id;
 	return strcmp(name, "OPENAI_API_KEY") == 0 ? empty : NULL;
 }
 
@@ -322,7 +447,9 @@ variables_go_to_their_hosts(void **state)
 	    "gho_canary1");
 	is_stored(&list.at[1], "api.anthropic.com", "header", NULL, "canary2");
 	assert_true(list.at[1].later);
-	is_refused(&list.at[2], "aws-sts");
+	assert_string_equal(list.at[2].backend, "aws-sts");
+	assert_string_equal(
+	    crb_secret_bytes(list.at[2].secret), "AKIACANARY\ncanary3");
 	assert_int_equal(
 	    crb_import_environment(every_variable, &all, &err), CRB_OK);
 	assert_true(all.count > 25);
@@ -478,7 +605,10 @@ main(void)
 		cmocka_unit_test(other_yaml_is_refused),
 		cmocka_unit_test(npm_settings_are_read),
 		cmocka_unit_test(docker_registries_are_read_and_stores_named),
-		cmocka_unit_test(aws_profiles_are_named_and_not_read),
+		cmocka_unit_test(aws_keys_are_read_by_profile),
+		cmocka_unit_test(aws_roles_take_the_keys_of_their_source),
+		cmocka_unit_test(aws_roles_that_cannot_be_used_say_why),
+		cmocka_unit_test(aws_keys_are_cut_by_what_they_are),
 		cmocka_unit_test(variables_go_to_their_hosts),
 		cmocka_unit_test(names_are_valid_and_their_own),
 		cmocka_unit_test(more_than_fit_is_an_error),

@@ -1,8 +1,8 @@
 #include <string.h>
 
+#include "broker/cli/import/aws.h"
 #include "broker/cli/import/parsers.h"
 
-#define AWS "needs backend aws-sts, not in this version"
 #define AZURE "needs backend oauth2, not in this version"
 
 /*
@@ -58,7 +58,6 @@ static const struct variable {
 	{ .name = "SENTRY_AUTH_TOKEN", .host = "sentry.io" },
 	{ .name = "SLACK_BOT_TOKEN", .host = "slack.com" },
 	{ .name = "STRIPE_API_KEY", .host = "api.stripe.com" },
-	{ .name = "AWS_SECRET_ACCESS_KEY", .why_not = AWS },
 	{ .name = "AZURE_CLIENT_SECRET", .why_not = AZURE },
 	{ .name = "GH_ENTERPRISE_TOKEN",
 	    .why_not = "is for a host of your own: use credential add" },
@@ -92,6 +91,39 @@ add(const struct variable *variable, const char *value,
 	return CRB_OK;
 }
 
+static struct crb_slice
+slice_of(crb_import_getenv_fn *get, const char *name)
+{
+	const char *value = get(name);
+
+	return value != NULL ? CRB_SLICE(value) : (struct crb_slice){ "", 0 };
+}
+
+static enum crb_status
+add_aws(
+    crb_import_getenv_fn *get, struct crb_found_list *out, struct crb_err *err)
+{
+	static const char name[] = "AWS_SECRET_ACCESS_KEY";
+	struct crb_aws_finding finding = {
+		.account = CRB_SLICE("env"),
+		.id = slice_of(get, "AWS_ACCESS_KEY_ID"),
+		.secret = slice_of(get, name),
+		.token = slice_of(get, "AWS_SESSION_TOKEN"),
+		.region = slice_of(get, "AWS_REGION"),
+	};
+	struct crb_found *added;
+
+	if (finding.secret.len == 0)
+		return CRB_OK;
+	if (finding.region.len == 0)
+		finding.region = slice_of(get, "AWS_DEFAULT_REGION");
+	if (crb_aws_found_add(out, &finding, &added, err) != CRB_OK)
+		return err->status;
+	if ((added->variable = strdup(name)) == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	return CRB_OK;
+}
+
 enum crb_status
 crb_import_environment(
     crb_import_getenv_fn *get, struct crb_found_list *out, struct crb_err *err)
@@ -103,5 +135,5 @@ crb_import_environment(
 		    add(&variables[i], value, out, err) != CRB_OK)
 			return err->status;
 	}
-	return CRB_OK;
+	return add_aws(get, out, err);
 }

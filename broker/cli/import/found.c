@@ -30,8 +30,8 @@ crb_found_list_clear(struct crb_found_list *list)
 	list->count = 0;
 }
 
-static void
-refuse(struct crb_found *found, const char *why)
+void
+crb_found_refuse(struct crb_found *found, const char *why)
 {
 	(void)snprintf(found->why_not, sizeof(found->why_not), "%s", why);
 	json_decref(found->params);
@@ -160,6 +160,7 @@ new_found(struct crb_found_list *list, const struct crb_finding *finding,
 	}
 	found = &list->at[list->count++];
 	*found = (struct crb_found){ .kind = finding->kind,
+		.backend = "static",
 		.line = finding->line,
 		.from = finding->from,
 		.to = finding->to,
@@ -178,7 +179,7 @@ fill(struct crb_found *found, const struct crb_finding *finding,
 
 	if ((found->params = make_params(finding, origin, found->host)) ==
 	    NULL) {
-		refuse(found, "its user name is not UTF-8");
+		crb_found_refuse(found, "its user name is not UTF-8");
 		return CRB_OK;
 	}
 	if (crb_backend_find("static", &backend, err) != CRB_OK ||
@@ -186,11 +187,11 @@ fill(struct crb_found *found, const struct crb_finding *finding,
 		&found->secret, err) != CRB_OK)
 		return err->status;
 	if (!origin->tls && !is_loopback(origin->host))
-		refuse(found, "goes over http, in the clear");
+		crb_found_refuse(found, "goes over http, in the clear");
 	else if (backend->check(found->params, &why) != CRB_OK ||
 	    backend->inject(found->params, found->secret, &injection, &why) !=
 		CRB_OK)
-		refuse(found, why.msg);
+		crb_found_refuse(found, why.msg);
 	crb_injection_clear(&injection);
 	return CRB_OK;
 }
@@ -215,16 +216,17 @@ crb_found_add(struct crb_found_list *list, const struct crb_finding *finding,
 	if (added != NULL)
 		*added = found;
 	if (finding->host.len == 0) {
-		refuse(found, "is for any host: store it with credential add");
+		crb_found_refuse(
+		    found, "is for any host: store it with credential add");
 		return CRB_OK;
 	}
 	if (keep_host(found, bare_host(finding->host), &origin, &good, err) !=
 	    CRB_OK)
 		return err->status;
 	if (!good)
-		refuse(found, "its host is none that can be stored");
+		crb_found_refuse(found, "its host is none that can be stored");
 	else if (username_is_secret(finding))
-		refuse(found, "its user name looks like a secret");
+		crb_found_refuse(found, "its user name looks like a secret");
 	else
 		return fill(found, finding, &origin, err);
 	return CRB_OK;
@@ -241,7 +243,7 @@ crb_found_add_other(struct crb_found_list *list,
 
 	if (found == NULL)
 		return err->status;
-	refuse(found, why_not);
+	crb_found_refuse(found, why_not);
 	if (finding->host.len > 0 &&
 	    keep_host(found, bare_host(finding->host), &origin, &good, err) !=
 		CRB_OK)
@@ -252,11 +254,16 @@ crb_found_add_other(struct crb_found_list *list,
 }
 
 bool
-crb_found_alike(const struct crb_found *a, const struct crb_found *b)
+crb_found_same_secret(const struct crb_found *a, const struct crb_found *b)
 {
 	return a->secret != NULL && b->secret != NULL &&
 	    crb_secret_len(a->secret) == crb_secret_len(b->secret) &&
 	    sodium_memcmp(crb_secret_bytes(a->secret),
-		crb_secret_bytes(b->secret), crb_secret_len(a->secret)) == 0 &&
-	    json_equal(a->params, b->params);
+		crb_secret_bytes(b->secret), crb_secret_len(a->secret)) == 0;
+}
+
+bool
+crb_found_alike(const struct crb_found *a, const struct crb_found *b)
+{
+	return crb_found_same_secret(a, b) && json_equal(a->params, b->params);
 }

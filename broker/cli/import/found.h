@@ -19,20 +19,22 @@
 #define CRB_FOUND_WHY 160
 
 struct crb_found {
-	const char *kind; /* "password", "token": static text */
-	char *host;       /* "github.com", "localhost:8443"; or NULL */
-	char *variable;   /* the environment's name for it; or NULL */
-	char *account;    /* of several alike: an AWS profile; or NULL */
-	char *name;       /* what it would be stored as; crb_found_names() */
-	unsigned line;    /* from 1; 0 in the environment */
-	size_t from, to;  /* the bytes of the text that removing it cuts */
-	bool later;       /* its requests are not injected in this version */
-	json_t *params;   /* of backend static; NULL: it cannot be stored */
+	const char *kind;    /* "password", "token": static text */
+	char *host;          /* "github.com", "localhost:8443"; or NULL */
+	char *variable;      /* the environment's name for it; or NULL */
+	char *account;       /* of several alike: an AWS profile; or NULL */
+	const char *backend; /* static text: what would keep it */
+	char *name;          /* what it would be stored as; crb_found_names() */
+	unsigned line;       /* from 1; 0 in the environment */
+	size_t from, to;     /* the bytes of the text that removing it cuts */
+	bool later;          /* its requests are not injected in this version */
+	json_t *params;      /* of the backend; NULL: it cannot be stored */
 	struct crb_secret *secret;   /* NULL: it cannot be stored */
 	char why_not[CRB_FOUND_WHY]; /* why it cannot be stored, or "" */
 	char sticks[CRB_FOUND_WHY];  /* why it cannot be cut, or "" */
 	size_t origin;               /* the reader's number of the file */
-	size_t same; /* the first that would be stored alike; or itself */
+	bool elsewhere; /* in the file of another, whose keys it takes */
+	size_t same;    /* the first that would be stored alike; or itself */
 };
 
 struct crb_found_list {
@@ -71,6 +73,12 @@ CRB_NODISCARD enum crb_status crb_found_add_other(struct crb_found_list *list,
     const struct crb_finding *finding, const char *why_not,
     struct crb_found **added, struct crb_err *err);
 
+/* It cannot be stored: this is why. */
+void crb_found_refuse(struct crb_found *found, const char *why);
+
+/* Whether two have one secret; neither, when one has none. */
+bool crb_found_same_secret(
+    const struct crb_found *a, const struct crb_found *b);
 /* Whether two would be stored alike: parameters and secret. */
 bool crb_found_alike(const struct crb_found *a, const struct crb_found *b);
 

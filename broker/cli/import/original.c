@@ -78,7 +78,8 @@ crb_original_read(struct crb_original *original,
 	if (parse_it(source, &text, out, err) != CRB_OK)
 		return crb_err_context(err, "%s", path);
 	for (size_t i = before; i < out->count; i++)
-		out->at[i].origin = number;
+		if (!out->at[i].elsewhere)
+			out->at[i].origin = number;
 	return CRB_OK;
 }
 
@@ -119,12 +120,15 @@ check_ours(const void *ctx, int folder, const char *name, struct crb_err *err)
 	return CRB_OK;
 }
 
+/* What other files say of keys of AWS goes into their parameters. */
 static bool
 is_wanted(const struct crb_found *found, const struct crb_found_list *list,
     const size_t *which, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (crb_found_alike(found, &list->at[which[i]]))
+		if (crb_found_alike(found, &list->at[which[i]]) ||
+		    (strcmp(found->backend, "static") != 0 &&
+			crb_found_same_secret(found, &list->at[which[i]])))
 			return true;
 	}
 	return false;

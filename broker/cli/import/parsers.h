@@ -17,6 +17,11 @@ crb_import_fn crb_import_netrc;
 crb_import_fn crb_import_git_credentials;
 /* ~/.aws/credentials: profiles with access keys. */
 crb_import_fn crb_import_aws;
+/*
+ * ~/.aws/config: adds regions to what that found, and roles that take keys from
+ * it.
+ */
+crb_import_fn crb_import_aws_config;
 /* gh's hosts.yml, in exactly the form in which gh writes it. */
 crb_import_fn crb_import_gh;
 /* npm's ini file: //registry/:_authToken, _auth, username and _password. */

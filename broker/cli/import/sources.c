@@ -1,8 +1,15 @@
 #include "broker/cli/import/sources.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
+
+static const struct crb_source aws_config = {
+	.name = "aws",
+	.parse = crb_import_aws_config,
+	.places = { { .variable = "AWS_CONFIG_FILE", .name = "config" } },
+};
 
 const struct crb_source crb_sources[] = {
 	{ .name = "env",
@@ -39,10 +46,11 @@ const struct crb_source crb_sources[] = {
 		.name = "config.json",
 		.home = ".docker/config.json" } } },
 	{ .name = "aws",
-	    .summary = "~/.aws/credentials",
+	    .summary = "~/.aws/credentials, with roles of ~/.aws/config",
 	    .parse = crb_import_aws,
 	    .places = { { .variable = "AWS_SHARED_CREDENTIALS_FILE",
-		.home = ".aws/credentials" } } },
+		.home = ".aws/credentials" } },
+	    .beside = &aws_config },
 	{ .name = NULL },
 };
 
@@ -94,4 +102,22 @@ crb_source_path(const struct crb_source *source, size_t which,
 		return crb_path_join(out, value, place->home, err);
 	return crb_err_set(err, CRB_ERR_NOT_FOUND,
 	    "%s: the environment does not say where it is", source->name);
+}
+
+enum crb_status
+crb_source_beside(const struct crb_source *source, const char *path,
+    crb_import_getenv_fn *get, char out[CRB_PATH_MAX], struct crb_err *err)
+{
+	const struct crb_source_place *place = &source->beside->places[0];
+	const char *value = get_absolute(get, place->variable);
+	const char *slash = strrchr(path, '/');
+	char folder[CRB_PATH_MAX];
+
+	if (value != NULL)
+		return crb_path_join(out, value, "", err);
+	if (slash == NULL)
+		return crb_path_join(out, place->name, "", err);
+	(void)snprintf(
+	    folder, sizeof(folder), "%.*s", (int)(slash - path + 1), path);
+	return crb_path_join(out, folder, place->name, err);
 }

@@ -19,6 +19,8 @@ struct crb_source {
 	const char *summary;  /* "~/.netrc" */
 	crb_import_fn *parse; /* NULL: the environment */
 	struct crb_source_place places[CRB_SOURCE_PLACES];
+	/* A file that says more of what the one in `places` holds; or NULL. */
+	const struct crb_source *beside;
 };
 
 /* Every source; ends with name NULL. */
@@ -27,6 +29,14 @@ extern const struct crb_source crb_sources[];
 /* "netrc", or "netrc:FILE": *file is then behind the colon, else NULL. */
 CRB_NODISCARD enum crb_status crb_source_find(const char *text,
     const struct crb_source **out, const char **file, struct crb_err *err);
+
+/*
+ * The file beside one of the source's: where its variable says, or else in the
+ * same folder.
+ */
+CRB_NODISCARD enum crb_status crb_source_beside(const struct crb_source *source,
+    const char *path, crb_import_getenv_fn *get, char out[CRB_PATH_MAX],
+    struct crb_err *err);
 
 /*
  * The source's file number `which`; CRB_ERR_NOT_FOUND when it has no such
