@@ -98,13 +98,21 @@ crb_link_down(struct crb_link *link)
 	crb_pending_fail(&link->pending, &why);
 }
 
-enum crb_status
-crb_link_send(struct crb_link *link, enum crb_msg_type type, const void *msg,
-    int fd, struct crb_err *err)
+static enum crb_status
+need_up(const struct crb_link *link, struct crb_err *err)
 {
 	if (link->bus == NULL)
 		return crb_err_set(err, CRB_ERR_LIMIT,
 		    "the %s is being restarted; try again", link->name);
+	return CRB_OK;
+}
+
+enum crb_status
+crb_link_send(struct crb_link *link, enum crb_msg_type type, const void *msg,
+    int fd, struct crb_err *err)
+{
+	if (need_up(link, err) != CRB_OK)
+		return err->status;
 	return crb_bus_send(link->bus, type, msg, fd, err);
 }
 
@@ -115,8 +123,10 @@ crb_link_request_long(struct crb_link *link, int64_t most,
 {
 	enum crb_status status;
 
-	status = crb_pending_add(&link->pending, most, fn, ctx, number, err);
-	if (status != CRB_OK)
+	/* Behind crb_link_down() nothing may wait any more. */
+	if ((status = need_up(link, err)) != CRB_OK ||
+	    (status = crb_pending_add(
+		 &link->pending, most, fn, ctx, number, err)) != CRB_OK)
 		return status;
 	status = crb_link_send(link, type, msg, -1, err);
 	if (status != CRB_OK)
