@@ -314,9 +314,10 @@ set_mode(const struct crb_session *session, const struct config *config,
 	if (session->aws == CRB_AWS_CONTAINER)
 		(void)snprintf(uri, sizeof(uri), "%s/v1/aws/%s",
 		    config->endpoint, session->aws_credential);
+	/* Debian 12's aws puts the path behind it as it is. */
 	if (imds)
 		(void)snprintf(
-		    service, sizeof(service), "%s", config->endpoint);
+		    service, sizeof(service), "%s/", config->endpoint);
 	const struct variable variables[] = {
 		{ "AWS_CONTAINER_CREDENTIALS_FULL_URI", uri },
 		{ "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
