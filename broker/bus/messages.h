@@ -247,6 +247,8 @@
 	F(U32, request, 0) \
 	F(TEXT, outcome, 32) /* enum crb_status's code, "ok" when done */ \
 	F(U16, status, 0) /* upstream's; 0: none */ \
+	/* One request or more may have minted keys that nobody has. */ \
+	F(U8, unsure, 0) \
 	F(TEXT, detail, 512) /* why not; or what there is to say */ \
 	F(TEXT, id, 128) /* the lease's upstream: an access key's id */ \
 	F(U64, expires, 0) /* wall clock, seconds */ \

@@ -263,9 +263,10 @@ take_minted(struct crb_mint *mint, const struct crb_msg_minted *msg)
 	crb_text_time(mint->expires, until);
 	crb_text_escape(&id, msg->id.p, msg->id.len, msg->id.len);
 	crb_text_escape(&more, msg->detail.p, msg->detail.len, 512);
-	(void)snprintf(detail, sizeof(detail), "id %s, until %s%s%.800s",
-	    crb_buf_text(&id), until, more.len > 0 ? ", " : "",
-	    crb_buf_text(&more));
+	(void)snprintf(detail, sizeof(detail), "id %s, until %s%s%s%.700s",
+	    crb_buf_text(&id), until,
+	    msg->unsure != 0 ? ", and maybe others before it" : "",
+	    more.len > 0 ? ", " : "", crb_buf_text(&more));
 	if (record != NULL) {
 		record->state = CRB_LEASE_MINTED;
 		record->minted = crb_wall_seconds();
@@ -282,15 +283,6 @@ may_pass(enum crb_status status, unsigned http)
 	return status == CRB_ERR_TIMEOUT || status == CRB_ERR_LIMIT ||
 	    status == CRB_ERR_NOMEM || http >= 500 || http == 429 ||
 	    (status == CRB_ERR_UPSTREAM && http == 0);
-}
-
-/* The service said no, or was never asked; otherwise nobody knows. */
-static bool
-not_minted(enum crb_status status, unsigned http)
-{
-	if (http != 0)
-		return http >= 300 && http < 500;
-	return status != CRB_ERR_UPSTREAM && status != CRB_ERR_TIMEOUT;
 }
 
 static void
@@ -310,8 +302,7 @@ take_failure(struct crb_mint *mint, const struct crb_msg_minted *msg)
 	    msg->status != 0 && status != CRB_ERR_TIMEOUT ? CRB_ERR_UPSTREAM
 							  : status,
 	    "%s", crb_buf_text(&detail));
-	conclude(
-	    mint, not_minted(status, msg->status), msg->status, mint->why.msg);
+	conclude(mint, msg->unsure == 0, msg->status, mint->why.msg);
 }
 
 /* After a lock nothing can be recorded; the intent is in the store. */

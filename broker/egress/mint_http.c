@@ -199,6 +199,13 @@ was_connected(const struct crb_request *request)
 	return microseconds > 0;
 }
 
+static bool
+was_refused(const struct call *call)
+{
+	return call->head.final && call->head.status >= 300 &&
+	    call->head.status < 500;
+}
+
 static enum crb_status
 conclude(struct crb_mint_http *http, const struct call *call, CURLcode code,
     struct crb_err *err)
@@ -244,9 +251,13 @@ ask(struct crb_mint_http *http, const struct crb_http_request *asked,
 		.asked = asked, .reply = reply
 	};
 
+	enum crb_status status;
+
 	if (prepare(http, &call, ms, err) != CRB_OK)
 		return err->status;
-	return conclude(http, &call, drive(http, call.request.easy), err);
+	status = conclude(http, &call, drive(http, call.request.easy), err);
+	http->unsure |= was_connected(&call.request) && !was_refused(&call);
+	return status;
 }
 
 enum crb_status

@@ -27,6 +27,8 @@ struct crb_mint_http {
 	int64_t deadline; /* crb_mint_clock(): of all requests together */
 	/* Of the last request: there was no answer, and again might be one. */
 	bool unanswered;
+	/* Of any: it went out, and was not refused. */
+	bool unsure;
 };
 
 /* crb_mint_world's; `http` is a struct crb_mint_http. */

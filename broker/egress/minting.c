@@ -158,8 +158,10 @@ try_all(struct crb_minting *minting, const struct asked *asked,
 		return crb_err_set(err, CRB_ERR_LIMIT,
 		    "the broker is asked for too many credentials at once");
 	for (size_t i = 0;; i++) {
+		minting->unsure = http.unsure;
 		if (try_once(minting, asked, &http, err) == CRB_OK)
 			return CRB_OK;
+		minting->unsure = http.unsure;
 		if (i == CRB_MINT_TRIES - 1 || !may_pass(minting, &http, err) ||
 		    crb_mint_clock() + limits->pause_ms[i] >= http.deadline ||
 		    !world->pause(world->ctx, limits->pause_ms[i]))
@@ -248,6 +250,7 @@ crb_minting_report(
 		.request = minting->request,
 		.outcome = CRB_SLICE(crb_status_info(minting->outcome)->code),
 		.status = (uint16_t)minted->status,
+		.unsure = minting->unsure,
 		.detail = CRB_SLICE(ok ? minted->detail : minting->why.msg),
 		.id = CRB_SLICE(ok ? minted->id : ""),
 		.expires = ok ? (uint64_t)minted->expires : 0,

@@ -24,6 +24,7 @@ struct crb_minting {
 	enum crb_status outcome;
 	struct crb_err why; /* unless the outcome is CRB_OK */
 	struct crb_minted minted;
+	bool unsure; /* whether anything else was minted */
 };
 TAILQ_HEAD(crb_minting_list, crb_minting);
 
