@@ -111,7 +111,8 @@ ask_upstream(const struct crb_mint_world *world, const json_t *params,
     const char *target, struct crb_minted *out, struct crb_err *err)
 {
 	const json_t *port = json_object_get(params, "port");
-	const struct crb_origin origin = { .host = "127.0.0.1",
+	const struct crb_origin origin = { .tls = strcmp(target, "/tls") == 0,
+		.host = "127.0.0.1",
 		.port = (unsigned)json_integer_value(port) };
 	struct crb_http_reply reply;
 	enum crb_status status = world->http(world->ctx,
@@ -493,6 +494,22 @@ test_one_that_takes_long_keeps_nobody_waiting(void **state)
 	await(world, 20 + 2 * CRB_MINT_THREADS);
 }
 
+/* Leaks, and worse, if threads read them at the same time. */
+static void
+test_the_certificates_are_read_once(void **state)
+{
+	static const char *const sessions[] = { "s1", "s2", "s3", "s4" };
+	struct world *world = *state;
+
+	/* The service does not speak TLS, and never answers. */
+	world->limits.whole_ms = 300;
+	for (uint32_t i = 0; i < CRB_MINT_THREADS; i++)
+		start(world, i, sessions[i], "/tls");
+	await(world, CRB_MINT_THREADS);
+	for (size_t i = 0; i < CRB_MINT_THREADS; i++)
+		assert_string_equal(world->answer[i].outcome, "timeout");
+}
+
 static void
 test_waiting_takes_of_the_time(void **state)
 {
@@ -582,6 +599,7 @@ main(void)
 		TEST(test_what_no_backend_mints),
 		TEST(test_so_many_at_once_and_so_many_wait),
 		TEST(test_one_that_takes_long_keeps_nobody_waiting),
+		TEST(test_the_certificates_are_read_once),
 		TEST(test_waiting_takes_of_the_time),
 		TEST(test_nothing_is_minted_for_a_dropped_session),
 		TEST(test_a_dropped_session_is_not_tried_again),
