@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -110,6 +111,12 @@ class Ceph:
         listed = self.s3.list_objects_v2(Bucket=bucket)
         return [entry["Key"] for entry in listed.get("Contents", ())]
 
+    def answers(self):
+        """The status of each answer so far, of STS and S3 alike."""
+        log = (self.folder / "client.rgw.a.log").read_text()
+        return [int(status) for status in re.findall(
+            r'" (\d{3}) \d+ \S+ "[^"]*" - "?', log)]
+
     def stop(self):
         if self.process is not None:
             self.process.terminate()
@@ -185,16 +192,21 @@ class Tools:
 
     def in_sandbox(self, command):
         """The host, but with the mounts that the session asks for."""
-        words = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/run"]
+        words = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/run",
+                 "--ro-bind", BUILD / "libexec/credbroker",
+                 "/run/credbroker-bin"]
         for mount in self.mounts:
             words += ["--ro-bind", mount["source"], mount["target"]]
-        return [*words, "--die-with-parent", "--", *map(str, command)]
+        words += ["--die-with-parent", "--", *command]
+        return [str(word) for word in words]
 
     def run(self, *command, check=True, input=None, env=None, timeout=100):
+        """With `env` added to the session's; None is for none of a name."""
+        env = {"PATH": f"/run/credbroker-bin:{PATH}", "HOME": str(self.home),
+               **self.environment, **(env or {})}
         done = subprocess.run(
             self.in_sandbox(command), input=input, text=True,
-            env={"PATH": f"/run/credbroker-bin:{PATH}", "HOME": str(self.home),
-                 **self.environment, **(env or {})},
+            env={k: v for k, v in env.items() if v is not None},
             stdin=subprocess.DEVNULL if input is None else None,
             capture_output=True, timeout=timeout, cwd=self.home)
         assert not check or done.returncode == 0, (
