@@ -78,7 +78,6 @@ struct crb_core {
 		unsigned count, running;
 		struct crb_timer timer; /* starts more of them */
 	} mints;
-	unsigned minting;         /* calls of session.issue that wait */
 	unsigned issuing;         /* calls of session.issue under way */
 	unsigned testing;         /* calls of credential.test under way */
 	struct crb_timer poll;    /* for processes without a pidfd */

@@ -445,6 +445,18 @@ crb_leases_shown(const struct crb_session *session)
 	return list;
 }
 
+int64_t
+crb_leases_until(const struct crb_session *session)
+{
+	const struct crb_lease_record *at;
+	int64_t until = 0;
+
+	TAILQ_FOREACH(at, &session->lease_records, link)
+	if (at->expires > until)
+		until = at->expires;
+	return until;
+}
+
 json_t *
 crb_leases_session_shown(const struct crb_session *session)
 {

@@ -6,8 +6,9 @@
 #include "broker/core/exchange.h"
 #include "broker/core/keep.h"
 #include "broker/core/lease.h"
+#include "broker/core/lease_record.h"
 #include "broker/core/rpc.h"
-#include "broker/core/session.h"
+#include "broker/core/session_end.h"
 #include "broker/core/unlock.h"
 #include "broker/kdf/wire.h"
 
@@ -173,6 +174,18 @@ locked(void *ctx, bool durable)
 	core->locking = core->lock_due = durable;
 }
 
+/* Who waits for an upstream keeps nobody from locking. */
+static void
+end_minting(const struct crb_call *call)
+{
+	struct crb_session *session;
+
+	TAILQ_FOREACH(session, &call->core->list, link)
+	if (session->minting)
+		(void)crb_session_end(
+		    session, CRB_SESSION_FAILED, call->who, NULL);
+}
+
 void
 crb_rpc_lock(struct crb_call *call)
 {
@@ -180,13 +193,15 @@ crb_rpc_lock(struct crb_call *call)
 	struct crb_core *core = call->core;
 	struct crb_err err;
 
-	if (core->issuing > 0 || core->minting > 0 || core->reopening > 0) {
+	if (core->issuing > 0 || core->reopening > 0) {
 		(void)crb_err_set(&err, CRB_ERR_LIMIT,
 		    "a session is being opened; try again");
 		crb_call_fail(call, &err);
 		return;
 	}
+	end_minting(call);
 	crb_keep_counts(core);
+	crb_lease_records_keep(core);
 	core->locking = true;
 	crb_change_commit(&(const struct crb_change){
 	    .call = call,

@@ -126,9 +126,9 @@ unwatch_process(struct crb_session *session)
 }
 
 static void
-bury_later(void *ctx)
+retire(void *ctx)
 {
-	crb_session_bury(ctx);
+	crb_session_retire(ctx);
 }
 
 static void
@@ -162,7 +162,7 @@ crb_session_end(struct crb_session *session, enum crb_session_state state,
 	send_drop(session, ending);
 	record_end(session, who, ending);
 	crb_timer_clear(loop, &session->timer);
-	crb_timer_init(&session->timer, bury_later, session);
+	crb_timer_init(&session->timer, retire, session);
 	(void)!crb_timer_set(loop, &session->timer, TOMBSTONE_MS, &err);
 	crb_log(CRB_LOG_INFO, "session ended", CRB_LOG_SESSION, session->id,
 	    CRB_LOG_TASK, session->task, CRB_LOG_CODE,
@@ -286,8 +286,9 @@ folder_removed(void *ctx, struct crb_msg *msg, const struct crb_err *why)
 	    why != NULL ? why->msg : "the supervisor could not", CRB_LOG_END);
 }
 
-void
-crb_session_bury(struct crb_session *session)
+/* Nobody is told anything by it any more. */
+static void
+close_endpoint(struct crb_session *session)
 {
 	struct crb_core *core = session->core;
 	const struct crb_msg_session_close close_it = { .session = CRB_SLICE(
@@ -296,12 +297,27 @@ crb_session_bury(struct crb_session *session)
 						    session->id) };
 	struct crb_err err;
 
+	if (session->closed)
+		return;
+	session->closed = true;
 	if (session->announced)
 		(void)!crb_link_send(
 		    &core->gateway, CRB_MSG_SESSION_CLOSE, &close_it, -1, &err);
+	session->announced = false;
+	if (session->listener != -1)
+		(void)close(CRB_STEAL_FD(session->listener));
 	if (crb_link_request(&core->supervisor, CRB_MSG_FOLDER_REMOVE, &folder,
 		&folder.request, folder_removed, NULL, &err) != CRB_OK)
 		folder_removed(NULL, NULL, &err);
+}
+
+void
+crb_session_bury(struct crb_session *session)
+{
+	struct crb_core *core = session->core;
+	struct crb_err err;
+
+	close_endpoint(session);
 	if (core->commit != NULL &&
 	    crb_commit_delete(core->commit, CRB_KIND_SESSION, &session->record,
 		&err) != CRB_OK)
@@ -309,4 +325,23 @@ crb_session_bury(struct crb_session *session)
 		    CRB_LOG_SESSION, session->id, CRB_LOG_REASON, err.msg,
 		    CRB_LOG_END);
 	crb_session_free(session);
+}
+
+void
+crb_session_retire(struct crb_session *session)
+{
+	int64_t left = crb_leases_until(session) - crb_wall_seconds();
+	struct crb_loop *loop = session->core->loop;
+	struct crb_err err;
+
+	if (left <= 0) {
+		crb_session_bury(session);
+		return;
+	}
+	close_endpoint(session);
+	if (left > TIMER_MOST_S)
+		left = TIMER_MOST_S;
+	crb_timer_clear(loop, &session->timer);
+	crb_timer_init(&session->timer, retire, session);
+	(void)!crb_timer_set(loop, &session->timer, left * 1000, &err);
 }

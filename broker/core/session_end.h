@@ -28,5 +28,10 @@ void crb_session_send_end(
     struct crb_session *session, struct crb_ending *ending);
 /* Folder and record go; the session is freed. */
 void crb_session_bury(struct crb_session *session);
+/*
+ * Its folder goes now; the rest when no key that was issued for it works any
+ * more, so that it can be asked until when they do.
+ */
+void crb_session_retire(struct crb_session *session);
 
 #endif /* !CRB_SESSION_END_H */

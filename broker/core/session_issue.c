@@ -40,9 +40,7 @@ struct issue {
 static void
 issue_end(struct issue *issue)
 {
-	if (issue->minting)
-		issue->core->minting--;
-	else
+	if (!issue->minting)
 		issue->core->issuing--;
 	json_decref(issue->environment);
 	json_decref(issue->mounts);
@@ -115,7 +113,6 @@ mint(struct issue *issue)
 	/* A commit does not wait for what waits for an upstream. */
 	issue->minting = true;
 	issue->core->issuing--;
-	issue->core->minting++;
 	if (crb_session_mint(session, on_minted, issue, &err) == CRB_OK)
 		return;
 	(void)crb_session_end(session, CRB_SESSION_FAILED, "broker", NULL);

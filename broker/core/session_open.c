@@ -264,7 +264,7 @@ crb_session_reopen_all(struct crb_core *core)
 	     session = next) {
 		next = TAILQ_NEXT(session, link);
 		if (session->state != CRB_SESSION_LIVE)
-			crb_session_bury(session);
+			crb_session_retire(session);
 		else if (crb_session_watch(session, &err) != CRB_OK)
 			crb_log(CRB_LOG_ERROR, "session not watched",
 			    CRB_LOG_SESSION, session->id, CRB_LOG_REASON,

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include "base/slab.h"
+#include "broker/core/lease_record.h"
 #include "broker/core/reload.h"
 #include "broker/core/room.h"
 #include "broker/core/rpc.h"
@@ -88,18 +89,33 @@ live_sessions(const struct crb_core *core)
 	return count;
 }
 
+static size_t
+live_leases(const struct crb_core *core)
+{
+	const struct crb_lease_record *record;
+	const struct crb_session *session;
+	size_t count = 0;
+
+	TAILQ_FOREACH(session, &core->list, link)
+	TAILQ_FOREACH(record, &session->lease_records, link)
+	if (record->live)
+		count++;
+	return count;
+}
+
 void
 crb_rpc_status(struct crb_call *call)
 {
 	const struct crb_core *core = call->core;
 
 	crb_call_reply(call,
-	    json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, "
+	    json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, "
 		      "s:s, s:o, s:o, s:o}",
 		"version", CRB_VERSION, "state",
 		crb_core_unlocked(core) ? "unlocked" : "locked", "uptime",
 		(json_int_t)((crb_loop_now(core->loop) - core->started) / 1000),
-		"sessions", (json_int_t)live_sessions(core), "credentials",
+		"sessions", (json_int_t)live_sessions(core), "leases",
+		(json_int_t)live_leases(core), "credentials",
 		(json_int_t)core->credentials.count, "processes",
 		processes(core), "audit", audit(core), "memory", memory(),
 		"confinement", crb_confined_shown(core), "state_folder",

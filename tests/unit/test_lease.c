@@ -561,6 +561,43 @@ a_lock_takes_leases_from_everybody(void **state)
 }
 
 static void
+a_lock_does_not_wait_for_an_upstream(void **state)
+{
+	CRB_AUTO_JSON json_t *first = NULL;
+	CRB_AUTO_JSON json_t *second = NULL;
+	static const char lock[] = "{\"jsonrpc\":\"2.0\",\"id\":8,"
+				   "\"method\":\"lock\"}\n";
+	int other = world_connect_proven(&world), issuer = world.admin;
+	uint32_t request;
+
+	(void)state;
+	world_send(&world, "session.issue", lease_issue_params(GRANT));
+	request = lease_asked(&world);
+	assert_int_equal(send(other, lock, sizeof(lock) - 1, MSG_NOSIGNAL),
+	    sizeof(lock) - 1);
+	first = world_receive(&world);
+	assert_non_null(json_object_get(first, "error"));
+	world.admin = other;
+	free(world_read_line(&world));
+	world.admin = issuer;
+	(void)close(other);
+	assert_false(crb_core_unlocked(world.core));
+	/* It comes too late, and is wiped; what may be about is remembered. */
+	lease_minted(&world, request, KEYS, 3600);
+	world_turn(&world);
+	json_decref(world_call(
+	    &world, "unlock", json_pack("{s:s}", "key_file", world.key)));
+	second = world_call(
+	    &world, "session.list", json_pack("{s:b}", "all", 1));
+	first = (json_decref(first),
+	    lease_shown(&world,
+		json_string_value(json_object_get(
+		    json_array_get(json_object_get(second, "sessions"), 0),
+		    "id"))));
+	assert_string_equal(lease_text(first, 0, "state"), "unknown");
+}
+
+static void
 so_many_are_minted_at_once(void **state)
 {
 	enum { SESSIONS = 8, MOST = 3 };
@@ -610,6 +647,7 @@ main(void)
 		TEST(fetches_are_counted_and_audited_together),
 		TEST(a_gateway_that_counts_all_the_time_fills_no_log),
 		TEST(a_lock_takes_leases_from_everybody),
+		TEST(a_lock_does_not_wait_for_an_upstream),
 		TEST(so_many_are_minted_at_once),
 	};
 
