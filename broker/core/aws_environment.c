@@ -1,6 +1,5 @@
 #include "broker/core/aws_environment.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "base/token.h"
 #include "broker/core/credential.h"
 #include "broker/core/environment.h"
+#include "broker/core/lease.h"
 
 #define GRANT_MAX 16384
 #define CONFIG_MAX 65536
@@ -72,17 +72,6 @@ crb_aws_resolve(struct crb_session *session, const char *text,
 	    &core->grants, &core->credentials, text, out, err);
 }
 
-static bool
-is_first_of(const struct crb_session *session, size_t index)
-{
-	const char *name = session->grants[index].grant->credential;
-
-	for (size_t i = 0; i < index; i++)
-		if (strcmp(session->grants[i].grant->credential, name) == 0)
-			return false;
-	return true;
-}
-
 /* Credentials of AWS besides the session's first; `fn` for each. */
 static void
 for_others(const struct crb_session *session,
@@ -93,7 +82,7 @@ for_others(const struct crb_session *session,
 
 		if (strcmp(grant->backend->form, CRB_AWS_FORM) == 0 &&
 		    strcmp(grant->credential, session->aws_credential) != 0 &&
-		    is_first_of(session, i))
+		    crb_lease_first_grant(session, i))
 			fn(ctx, grant);
 	}
 }
@@ -193,11 +182,14 @@ struct config {
 	const struct crb_session *session;
 	const char *endpoint;
 	struct crb_buf text;
+	bool broken; /* a value would be more than its line */
 };
 
 static void
 add_line(struct config *config, const char *key, const char *value)
 {
+	for (const char *c = value; *c != '\0'; c++)
+		config->broken |= (unsigned char)*c < ' ' || *c == 0x7f;
 	if (*value != '\0')
 		crb_buf_printf(&config->text, "%s = %s\n", key, value);
 }
@@ -255,18 +247,6 @@ count_one(void *ctx, const struct crb_grant *grant)
 	++*(size_t *)ctx;
 }
 
-/* Of parameters, which people write, no line may come out that is another. */
-static enum crb_status
-check_lines(const char *text, struct crb_err *err)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' && *text != '\n')
-			return crb_err_set(err, CRB_ERR_INVALID,
-			    "a parameter of a credential of AWS has a control "
-			    "character in it");
-	return CRB_OK;
-}
-
 static enum crb_status
 make_config(struct config *config, char **out, struct crb_err *err)
 {
@@ -276,8 +256,10 @@ make_config(struct config *config, char **out, struct crb_err *err)
 	add_settings(config, session->aws_credential,
 	    session->aws != CRB_AWS_INJECT, session->aws == CRB_AWS_PROCESS);
 	for_others(session, add_profile, config);
-	if (check_lines(crb_buf_text(&config->text), err) != CRB_OK)
-		return err->status;
+	if (config->broken)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "credential %s: a parameter holds a control character",
+		    session->aws_credential);
 	if ((*out = crb_buf_steal(&config->text)) == NULL)
 		return crb_err_set(
 		    err, CRB_ERR_TOO_LARGE, "aws-config: too long");
