@@ -33,7 +33,12 @@ struct birth {
 static void
 become(const struct birth *birth)
 {
-	static const char *const environment[] = { "LANG=C", NULL };
+	/*
+	 * A function that is looked up at its first call has the registers
+	 * saved on the stack meanwhile, with what a copy has left in them.
+	 */
+	static const char *const environment[] = { "LANG=C", "LD_BIND_NOW=1",
+		NULL };
 
 	/* execve() changes neither. */
 	(void)execve(birth->program,

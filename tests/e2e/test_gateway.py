@@ -39,7 +39,9 @@ class Gateway:
     def __init__(self, folder, descriptors=None):
         ours, theirs = bus.pair()
         self.folder = folder
-        environment = {"ASAN_OPTIONS": "quarantine_size_mb=1:"
+        # As the supervisor starts it.
+        environment = {"LANG": "C", "LD_BIND_NOW": "1",
+                       "ASAN_OPTIONS": "quarantine_size_mb=1:"
                        + os.environ.get("ASAN_OPTIONS", "")}
         command = [str(GATEWAY)]
         if descriptors:

@@ -330,14 +330,16 @@ children_start_with_nothing_but_their_bus(void **state)
 	    "--config||--key-file|/k|--owner|%u| ",
 	    s.root, s.root, (unsigned)geteuid());
 	assert_non_null(strstr(s.core_info, argv));
-	assert_non_null(strstr(s.core_info, " env LANG=C| fds "));
+	assert_non_null(strstr(s.core_info, " env LANG=C|LD_BIND_NOW=1| fds "));
 	/* What describing itself takes is closed again. */
 	assert_non_null(strstr(s.core_info, " fds 0 1 2 3 "));
 	info = peer_info(CRB_ROLE_GATEWAY);
-	assert_non_null(strstr(info, "argv credbroker-gateway| env LANG=C| "));
+	assert_non_null(strstr(
+	    info, "argv credbroker-gateway| env LANG=C|LD_BIND_NOW=1| "));
 	assert_non_null(strstr(info, " fds 0 1 2 3 "));
 	info = peer_info(CRB_ROLE_EGRESS);
-	assert_non_null(strstr(info, "argv credbroker-egress| env LANG=C| "));
+	assert_non_null(
+	    strstr(info, "argv credbroker-egress| env LANG=C|LD_BIND_NOW=1| "));
 	assert_non_null(strstr(info, " fds 0 1 2 3 "));
 }
 
