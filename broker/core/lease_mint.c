@@ -1,14 +1,12 @@
 #include "broker/core/lease_mint.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/process.h"
-#include "broker/core/lease_impl.h"
+#include "broker/core/lease_mint_impl.h"
 
 /* The egress bounds one itself, at 30 s. */
 #define MINT_MS 40000
@@ -19,36 +17,7 @@
 #define WAITING_MOST 1024
 /* For its turn, since those before it wait for an upstream. */
 #define TURN_MS 30000
-/* No upstream makes keys that last longer. */
-#define LONGEST_S (37 * 60 * 60)
 #define SCOPES_MAX 8192
-/* Of what the egress tells, escaped. */
-#define TEXT_MAX 4096
-
-enum mint_step {
-	MINT_WAITING,   /* for its turn */
-	MINT_RECORDING, /* the intent */
-	MINT_ASKED,     /* the egress has it */
-	MINT_KEEPING,   /* what came of it is being recorded */
-};
-
-struct crb_mint {
-	TAILQ_ENTRY(crb_mint) link;
-	struct crb_core *core;
-	enum mint_step step;
-	struct crb_lease *lease;         /* NULL: it is gone */
-	struct crb_lease_record *record; /* NULL: not in memory */
-	struct crb_record_id id;         /* of the record */
-	struct crb_timer turn;           /* the end of its patience */
-	char session[CRB_SESSION_ID_MAX + 1];
-	char credential[CRB_NAME_MAX + 1];
-
-	/* What came of it. */
-	struct crb_err why; /* CRB_OK: it was minted */
-	bool passes;        /* what went wrong may be over soon */
-	struct crb_secret *keys;
-	int64_t expires;
-};
 
 static void
 leave(struct crb_mint *mint)
@@ -76,9 +45,8 @@ start_soon(struct crb_core *core)
 		    CRB_LOG_END);
 }
 
-/* It is over; the lease, if there still is one, hears how. */
-static void
-finish(struct crb_mint *mint)
+void
+crb_mint_finish(struct crb_mint *mint)
 {
 	struct crb_lease *lease = mint->lease;
 	struct crb_core *core = mint->core;
@@ -94,11 +62,11 @@ finish(struct crb_mint *mint)
 	free(mint);
 }
 
-static void
-fail(struct crb_mint *mint, const struct crb_err *why)
+void
+crb_mint_fail(struct crb_mint *mint, const struct crb_err *why)
 {
 	mint->why = *why;
-	finish(mint);
+	crb_mint_finish(mint);
 }
 
 void
@@ -126,7 +94,7 @@ waited(void *ctx)
 	    "one; try again",
 	    mint->credential);
 	mint->passes = true;
-	fail(mint, &why);
+	crb_mint_fail(mint, &why);
 }
 
 enum crb_status
@@ -157,185 +125,6 @@ crb_mint_begin(struct crb_lease *lease, struct crb_err *err)
 	return CRB_OK;
 }
 
-/* The lines of the audit log that are about it have the same frame. */
-static enum crb_status
-record_event(
-    struct crb_mint *mint, struct crb_audit_event *event, struct crb_err *err)
-{
-	event->who = "broker";
-	event->session = mint->session;
-	event->credential = mint->credential;
-	event->task = mint->record != NULL ? mint->record->task : NULL;
-	event->tier = "session";
-	return crb_commit_event(mint->core->commit, event, err);
-}
-
-/* What was asked for was not minted, or nobody knows, or was. */
-static enum crb_status
-collect_outcome(struct crb_mint *mint, bool minted, bool known, unsigned status,
-    const char *detail, struct crb_err *err)
-{
-	struct crb_core *core = mint->core;
-	struct crb_audit_event event = {
-		.event = "lease.mint",
-		.decision = "allow",
-		.outcome = crb_status_info(mint->why.status)->code,
-		.status = status,
-		.detail = detail,
-	};
-	enum crb_status result = record_event(mint, &event, err);
-
-	if (result != CRB_OK || mint->record == NULL)
-		return result;
-	if (!minted && known)
-		return crb_lease_record_delete(core, mint->record, err);
-	if (!minted)
-		return crb_lease_record_unknown(core, mint->record, err);
-	return crb_lease_record_put(core, mint->record, err);
-}
-
-static void
-kept(void *ctx, const struct crb_err *why)
-{
-	struct crb_mint *mint = ctx;
-
-	crb_core_committed(mint->core, why);
-	if (why == NULL) {
-		finish(mint);
-		return;
-	}
-	/* Issued, and given to nobody: it stays in memory until it expires. */
-	mint->passes = true;
-	fail(mint, why);
-}
-
-static void
-conclude(struct crb_mint *mint, bool known, unsigned status, const char *detail)
-{
-	bool minted = mint->why.status == CRB_OK;
-	struct crb_core *core = mint->core;
-	struct crb_err err;
-
-	mint->step = MINT_KEEPING;
-	if (collect_outcome(mint, minted, known, status, detail, &err) ==
-		CRB_OK &&
-	    crb_commit_then(core->commit, kept, mint, &err) == CRB_OK)
-		return;
-	mint->passes = true;
-	fail(mint, &err);
-}
-
-static enum crb_status
-check_minted(const struct crb_msg_minted *msg, struct crb_err *err)
-{
-	int64_t now = crb_wall_seconds();
-
-	if (msg->keys.len == 0)
-		return crb_err_set(
-		    err, CRB_ERR_UPSTREAM, "the service gave no keys");
-	if (msg->expires <= (uint64_t)now ||
-	    msg->expires > (uint64_t)(now + LONGEST_S))
-		return crb_err_set(err, CRB_ERR_UPSTREAM,
-		    "the service gave keys that end in the past, or too late");
-	return CRB_OK;
-}
-
-/* They exist, whatever is wrong with them. */
-static void
-take_minted(struct crb_mint *mint, const struct crb_msg_minted *msg)
-{
-	CRB_AUTO_BUF struct crb_buf id = CRB_BUF_INIT(
-	    sizeof(mint->record->id) - 1);
-	CRB_AUTO_BUF struct crb_buf more = CRB_BUF_INIT(TEXT_MAX);
-	struct crb_lease_record *record = mint->record;
-	char until[CRB_TIME_TEXT] = "", detail[1024];
-
-	mint->why.status = check_minted(msg, &mint->why);
-	if (mint->why.status == CRB_OK)
-		mint->why.status = crb_secret_copy(
-		    msg->keys.p, msg->keys.len, &mint->keys, &mint->why);
-	if (mint->why.status != CRB_OK) {
-		mint->passes = mint->why.status == CRB_ERR_NOMEM;
-		conclude(mint, false, msg->status, mint->why.msg);
-		return;
-	}
-	mint->expires = (int64_t)msg->expires;
-	crb_text_time(mint->expires, until);
-	crb_text_escape(&id, msg->id.p, msg->id.len, msg->id.len);
-	crb_text_escape(&more, msg->detail.p, msg->detail.len, 512);
-	(void)snprintf(detail, sizeof(detail), "id %s, until %s%s%s%.700s",
-	    crb_buf_text(&id), until,
-	    msg->unsure != 0 ? ", and maybe others before it" : "",
-	    more.len > 0 ? ", " : "", crb_buf_text(&more));
-	if (record != NULL) {
-		record->state = CRB_LEASE_MINTED;
-		record->minted = crb_wall_seconds();
-		record->expires = mint->expires;
-		(void)snprintf(
-		    record->id, sizeof(record->id), "%s", crb_buf_text(&id));
-	}
-	conclude(mint, true, msg->status, detail);
-}
-
-static bool
-may_pass(enum crb_status status, unsigned http)
-{
-	return status == CRB_ERR_TIMEOUT || status == CRB_ERR_LIMIT ||
-	    status == CRB_ERR_NOMEM || http >= 500 || http == 429 ||
-	    (status == CRB_ERR_UPSTREAM && http == 0);
-}
-
-static void
-take_failure(struct crb_mint *mint, const struct crb_msg_minted *msg)
-{
-	CRB_AUTO_BUF struct crb_buf detail = CRB_BUF_INIT(TEXT_MAX);
-	enum crb_status status;
-	char code[33];
-
-	(void)snprintf(
-	    code, sizeof(code), "%.*s", (int)msg->outcome.len, msg->outcome.p);
-	status = crb_status_from_code(code);
-	crb_text_escape(&detail, msg->detail.p, msg->detail.len, 512);
-	mint->passes = may_pass(status, msg->status);
-	/* Whatever the service says is not what this broker's policy says. */
-	(void)crb_err_set(&mint->why,
-	    msg->status != 0 && status != CRB_ERR_TIMEOUT ? CRB_ERR_UPSTREAM
-							  : status,
-	    "%s", crb_buf_text(&detail));
-	conclude(mint, msg->unsure == 0, msg->status, mint->why.msg);
-}
-
-/* After a lock nothing can be recorded; the intent is in the store. */
-static void
-forget(struct crb_mint *mint)
-{
-	struct crb_err why;
-
-	(void)crb_err_set(&why, CRB_ERR_LOCKED, "the vault is locked");
-	fail(mint, &why);
-}
-
-static void
-minted(void *ctx, struct crb_msg *msg, const struct crb_err *why)
-{
-	struct crb_mint *mint = ctx;
-
-	/* It was locked and unlocked in between. */
-	if (mint->record == NULL)
-		mint->record = crb_lease_record_find(mint->core, &mint->id);
-	if (mint->core->commit == NULL)
-		forget(mint);
-	else if (msg == NULL) {
-		(void)crb_err_set(
-		    &mint->why, CRB_ERR_TIMEOUT, "minting: %s", why->msg);
-		mint->passes = true;
-		conclude(mint, false, 0, mint->why.msg);
-	} else if (crb_slice_is(msg->minted.outcome, "ok"))
-		take_minted(mint, &msg->minted);
-	else
-		take_failure(mint, &msg->minted);
-}
-
 static enum crb_status
 ask(struct crb_mint *mint, struct crb_err *err)
 {
@@ -363,7 +152,7 @@ ask(struct crb_mint *mint, struct crb_err *err)
 		.proxy = CRB_SLICE(proxy != NULL ? proxy : ""),
 	};
 	return crb_link_request_long(&core->egress, MINT_MS, CRB_MSG_MINT, &msg,
-	    &msg.request, minted, mint, err);
+	    &msg.request, crb_mint_answered, mint, err);
 }
 
 /* The intent is durable: from here on the upstream may be asked. */
@@ -377,13 +166,13 @@ recorded(void *ctx, const struct crb_err *why)
 	if (why != NULL) {
 		mint->passes = true;
 		crb_lease_record_free(mint->record);
-		fail(mint, why);
+		crb_mint_fail(mint, why);
 		return;
 	}
 	mint->step = MINT_ASKED;
 	if (ask(mint, &mint->why) != CRB_OK) {
 		mint->passes = true;
-		conclude(mint, true, 0, mint->why.msg);
+		crb_mint_conclude(mint, true, 0, mint->why.msg);
 		return;
 	}
 	credential = crb_map_text(&mint->core->credentials, mint->credential);
@@ -423,7 +212,7 @@ collect_intent(struct crb_mint *mint, struct crb_err *err)
 
 	scopes_text(mint, &scopes);
 	event.scope = crb_buf_text(&scopes);
-	if ((status = record_event(mint, &event, err)) != CRB_OK ||
+	if ((status = crb_mint_event(mint, &event, err)) != CRB_OK ||
 	    (status = crb_lease_record_put(core, mint->record, err)) != CRB_OK)
 		return status;
 	return crb_commit_then(core->commit, recorded, mint, err);
@@ -482,14 +271,14 @@ start(struct crb_mint *mint)
 	mint->step = MINT_RECORDING;
 	mint->core->mints.running++;
 	if (mint->lease == NULL) {
-		finish(mint);
+		crb_mint_finish(mint);
 		return;
 	}
 	if (begin(mint, &err) == CRB_OK)
 		return;
 	mint->passes = err.status != CRB_ERR_INVALID &&
 	    err.status != CRB_ERR_TOO_LARGE;
-	fail(mint, &err);
+	crb_mint_fail(mint, &err);
 }
 
 /* One at a time: whoever is told may change the list. */
