@@ -447,6 +447,14 @@ world_restart(struct world *world)
 }
 
 void
+world_restart_on(struct world *world, const char *state)
+{
+	stop_core(world);
+	(void)snprintf(world->state, sizeof(world->state), "%s", state);
+	start_core(world);
+}
+
+void
 world_lose_gateway(struct world *world)
 {
 	link_peer(world, CRB_ROLE_GATEWAY, &world->gateway);

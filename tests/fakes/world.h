@@ -38,6 +38,8 @@ void world_start_locked(struct world *world, const char *passphrase);
 void world_stop(struct world *world);
 /* Stop the core and start another one on the same vault. */
 void world_restart(struct world *world);
+/* The same on another folder, to which the state is moved. */
+void world_restart_on(struct world *world, const char *state);
 /* The process was lost, and another is there. */
 void world_lose_gateway(struct world *world);
 void world_lose_egress(struct world *world);
