@@ -136,6 +136,30 @@ static const struct {
 	    "invalid_request" },
 	{ "GET /", TWO("Host: localhost", "hOST: localhost"), 400,
 	    "invalid_request" },
+	{ "GET /", ONE("Host: localhost:09169"), 403, "host_not_allowed" },
+	{ "GET /", ONE("Host: localhost:"), 403, "host_not_allowed" },
+	{ "GET /", ONE("Host: localhost:0"), 403, "host_not_allowed" },
+	{ "GET /", ONE("Host: localhost:91690"), 403, "host_not_allowed" },
+	{ "GET /", ONE("Host: localhost:74705"), 403, "host_not_allowed" },
+	{ "GET /", ONE("Host: localhost9169"), 403, "host_not_allowed" },
+	{ "GET /v1/aws/a", ONE("Host: 169.254.169.254"), 403,
+	    "host_not_allowed" },
+	{ "GET /latestx", ONE("Host: 169.254.169.254"), 403,
+	    "host_not_allowed" },
+	{ "GET /latest/", ONE("Host: 169.254.169.254:80"), 403,
+	    "host_not_allowed" },
+	{ "GET /latest/", ONE("Host: 169.254.169.254:9169"), 403,
+	    "host_not_allowed" },
+	{ "PUT /latest/api/token", ONE("X-Forwarded-For: a"), 400,
+	    "forwarded_request" },
+	{ "GET /latest/", ONE("via: a"), 400, "forwarded_request" },
+	{ "GET /latest/",
+	    TWO("X-aws-ec2-metadata-token: a", "x-AWS-ec2-metadata-token: a"),
+	    400, "invalid_request" },
+	{ "PUT /latest/api/token",
+	    TWO("X-aws-ec2-metadata-token-ttl-seconds: 1",
+		"X-aws-ec2-metadata-token-ttl-seconds: 1"),
+	    400, "invalid_request" },
 	{ "GET /", ONE("Origin: null"), 403, "browser_request" },
 	{ "GET /", ONE("REFERER: x"), 403, "browser_request" },
 	{ "GET /", ONE("Sec-Fetch-Site: none"), 403, "browser_request" },
@@ -193,6 +217,39 @@ irregular_requests_are_refused(void **state)
 			    refused[i].headers[0], request.refusal.detail);
 		assert_string_equal(request.refusal.code, refused[i].code);
 	}
+}
+
+static void
+metadata_has_an_address_and_headers_of_its_own(void **state)
+{
+	static const char *const address[] = ONE("Host: 169.254.169.254");
+	static const char *const token[] = TWO("X-aws-ec2-metadata-token: abc",
+	    "X-aws-ec2-metadata-token-ttl-seconds: 60");
+	struct request request;
+
+	(void)state;
+	make(&request, "GET /latest/meta-data/", address);
+	assert_true(check(&request));
+	assert_null(request.facts.imds_token.p);
+	make(&request, "PUT /latest/api/token", token);
+	assert_true(check(&request));
+	assert_true(crb_slice_is(request.facts.imds_token, "abc"));
+	assert_true(crb_slice_is(request.facts.imds_ttl, "60"));
+}
+
+static void
+a_session_s_own_port_may_be_named(void **state)
+{
+	static const char *const host[] = ONE("Host: 127.0.0.1:4711");
+	struct request request;
+
+	(void)state;
+	make(&request, "GET /", host);
+	assert_false(check(&request));
+	request.view.port = 4711;
+	assert_true(check(&request));
+	request.view.port = 4712;
+	assert_false(check(&request));
 }
 
 static void
@@ -315,6 +372,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_requests_pass),
 		cmocka_unit_test(irregular_requests_are_refused),
+		cmocka_unit_test(
+		    metadata_has_an_address_and_headers_of_its_own),
+		cmocka_unit_test(a_session_s_own_port_may_be_named),
 		cmocka_unit_test(host_must_be_there),
 		cmocka_unit_test(versions_are_told_apart),
 		cmocka_unit_test(number_and_size_of_headers_are_bounded),
