@@ -161,12 +161,28 @@ join_type(const struct crb_scope *scope, enum crb_attribute_type type,
 	return any;
 }
 
+/* Texts go by their names: "actions s3:GetObject; resources ...". */
+static void
+join_texts(const struct crb_scope *scope, bool any, struct crb_buf *out)
+{
+	for (size_t i = 0; i < scope->count; i++) {
+		const struct crb_attribute *attribute = scope->at[i].attribute;
+
+		if (attribute->type != CRB_ATTRIBUTE_TEXT)
+			continue;
+		crb_buf_printf(out, "%s%s ", any ? "; " : "", attribute->name);
+		join(&scope->at[i], out);
+		any = true;
+	}
+}
+
 void
 crb_scope_words(const struct crb_scope *scope, struct crb_buf *out)
 {
 	bool any = join_type(scope, CRB_ATTRIBUTE_CHOICE, "", out);
 
-	(void)join_type(scope, CRB_ATTRIBUTE_PATTERN, any ? " on " : "", out);
+	any |= join_type(scope, CRB_ATTRIBUTE_PATTERN, any ? " on " : "", out);
+	join_texts(scope, any, out);
 }
 
 /* "fetch on acme/api; push on acme/web; and 3 more", of one credential. */
