@@ -31,11 +31,6 @@ static const struct {
 	    "a session of S3 Express is not injected: it has keys of its own" },
 };
 
-/* Services whose answers are keys, or that are spoken to with keys of theirs.
- */
-static const char *const never[] = { "sts", "sso", "sso-oauth", "signin",
-	"cognito-identity", "s3express" };
-
 static char
 lower(char c)
 {
@@ -117,19 +112,6 @@ take_scope(const struct crb_msg_exchange *msg, struct crb_aws_request *out,
 	return CRB_OK;
 }
 
-static enum crb_status
-check_service(const struct crb_aws_request *request, struct crb_err *err)
-{
-	for (size_t i = 0; i < sizeof(never) / sizeof(*never); i++) {
-		if (strcmp(request->service, never[i]) == 0)
-			return crb_err_set(err, CRB_ERR_DENIED,
-			    "requests to %s are not injected: what it answers "
-			    "are keys",
-			    request->service);
-	}
-	return CRB_OK;
-}
-
 /*
  * At the address of a service for objects, what is sent to "/" is not about
  * objects: some have STS and IAM there, whose answers are keys.
@@ -206,7 +188,6 @@ crb_aws_request_parse(const struct crb_msg_exchange *msg,
 	    crb_aws_request_name(msg->target, request.credential, &request.path,
 		err) != CRB_OK ||
 	    take_scope(msg, &request, err) != CRB_OK ||
-	    check_service(&request, err) != CRB_OK ||
 	    check_target(&request, err) != CRB_OK ||
 	    check_parameters(&request, err) != CRB_OK ||
 	    check_root(msg, &request, err) != CRB_OK ||

@@ -518,7 +518,7 @@ def test_what_is_refused_says_why(session, what):
 
 
 def test_other_services_and_credentials_are_refused(session):
-    for service, says in (("sts", "keys"), ("ec2", "ec2")):
+    for service, says in (("sts", "sts"), ("ec2", "ec2")):
         told = ask(session, "POST", "/http/aws-dev/", "Content-Length: 0",
                    service=service)
         assert told.status == 403, told.text
