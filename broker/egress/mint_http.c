@@ -7,7 +7,8 @@
 #include "broker/egress/head.h"
 #include "broker/egress/request.h"
 
-#define POLL_MS 1000
+/* libcurl knows what is due earlier, and a stop wakes it up. */
+#define POLL_MS 10000
 #define REPLY_HEADERS_MAX (32u << 10)
 
 /* One request under way. */

@@ -31,10 +31,10 @@ TAILQ_HEAD(crb_minting_list, crb_minting);
 #define CRB_MINT_TRIES 3
 
 struct crb_mint_limits {
+	long pause_ms[CRB_MINT_TRIES - 1];
 	long connect_ms;
 	/* Of waiting, of all tries and of what is between them. */
 	long whole_ms;
-	long pause_ms[CRB_MINT_TRIES - 1];
 };
 
 /* What a thread has that runs them. */
