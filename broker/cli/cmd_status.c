@@ -124,6 +124,9 @@ print_status(const json_t *status)
 	(void)snprintf(
 	    text, sizeof(text), "%lld", crb_member_number(status, "sessions"));
 	crb_output_pair("sessions", text);
+	(void)snprintf(
+	    text, sizeof(text), "%lld", crb_member_number(status, "leases"));
+	crb_output_pair("leases", text);
 	(void)snprintf(text, sizeof(text), "%lld",
 	    crb_member_number(status, "credentials"));
 	crb_output_pair("credentials", text);

@@ -6,7 +6,7 @@
 #include "broker/cli/import_run.h"
 #include "broker/cli/output.h"
 
-#define LATER "kept for later: this version injects git only"
+#define LATER "kept for later: this version injects git and AWS only"
 
 void
 crb_import_path(const char *path, struct crb_buf *out)
