@@ -1,6 +1,7 @@
 #ifndef CRB_DECIDE_H
 #define CRB_DECIDE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "policy/scope.h"
@@ -57,5 +58,94 @@ struct crb_decision {
  */
 struct crb_decision crb_decide(const struct crb_request *request,
     const struct crb_tier *tiers, size_t count);
+
+/*
+ * Policies.  Several tiers decide about a question (policy/question.h): the
+ * documents that there are, and the session's grants as the last one.
+ */
+struct crb_policy;
+struct crb_question;
+
+#define CRB_ASKS_MAX 8
+#define CRB_COMBINATIONS_MAX 1024 /* of the values of a grant */
+
+struct crb_verdict {
+	enum crb_effect effect;
+	/*
+	 * Of the strictest tier: "organization", "team", "local" or "session",
+	 * its policy's name, the rule and its reason; borrowed from the policy
+	 * or the question.  NULL: there is none; no rule when none matched.
+	 */
+	const char *tier;
+	const char *policy;
+	const char *rule;
+	const char *reason;
+	/*
+	 * When no rule matched: the one that came closest, and its matcher that
+	 * failed, as it is called in a document ("credentials", "ref",
+	 * "during"); of the session's tier the attribute, and no rule.
+	 */
+	const char *closest;
+	const char *matcher;
+	bool unproved; /* what is asked could not be shown to lie inside it */
+	/* Why there is no answer at all; NULL when there is. */
+	const char *problem;
+	/* The values that it is about, in the order of the question's at[];
+	 * NULL: any, or not known yet. */
+	const char *value[CRB_SCOPE_MAX];
+	/*
+	 * Effect ask: whoever approves is in each of these groups, and with
+	 * `four_eyes` is not the issuing user.
+	 */
+	size_t approver_count;
+	const char *approvers[CRB_ASKS_MAX];
+	bool four_eyes;
+};
+
+struct crb_tiers {
+	/* In their order; NULL entries are absent, and do not constrain. */
+	const struct crb_policy *const *policy;
+	size_t count;
+	/* The session's grants, for a request; NULL for a grant. */
+	const struct crb_tier *session;
+};
+
+/*
+ * All tiers must agree.  No tier at all denies a request; a grant it allows
+ * (asked of the session that is to be, nothing else narrows it).  A tier whose
+ * policy has run out is the caller's to notice.  `closest` and `matcher` of a
+ * document are left to crb_policy_closest(), which looks at every rule.
+ */
+void crb_policy_decide(const struct crb_tiers *tiers,
+    const struct crb_question *question, struct crb_verdict *out);
+/* For people: fill in what came closest, when no rule matched. */
+void crb_policy_closest(const struct crb_tiers *tiers,
+    const struct crb_question *question, struct crb_verdict *verdict);
+
+/* What became of one rule. */
+enum crb_match {
+	CRB_MATCH_NO,
+	CRB_MATCH_UNPROVED, /* an allow: it may not lie wholly inside */
+	CRB_MATCH_LATER,    /* a deny or ask: it is asked about again */
+	CRB_MATCH_SOME,     /* some of a grant's combinations */
+	CRB_MATCH_ALL,
+};
+struct crb_explained {
+	const char *tier;
+	const char *policy;
+	const char *rule;
+	enum crb_effect effect;
+	const char *reason;
+	unsigned line; /* of the policy; 0: of the session */
+	enum crb_match match;
+	const char *matcher; /* where it failed; NULL when it matched */
+};
+/*
+ * The same decision, with every rule of every tier told to `each` in the order
+ * of the documents.
+ */
+void crb_policy_explain(const struct crb_tiers *tiers,
+    const struct crb_question *question, struct crb_verdict *out,
+    void (*each)(void *ctx, const struct crb_explained *explained), void *ctx);
 
 #endif /* !CRB_DECIDE_H */

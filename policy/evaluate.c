@@ -1,0 +1,380 @@
+#include <string.h>
+
+#include "policy/asking.h"
+#include "policy/decide.h"
+#include "policy/impl.h"
+
+/* A question needs no malloc() while it is this small. */
+#define SMALL_BYTES 8192
+#define ARENA_MAX (32u << 20)
+
+typedef void tell_rule(void *ctx, const struct crb_explained *explained);
+
+/* The strictest rule so far about one combination of values. */
+struct cell {
+	const struct crb_policy_rule *rule;
+};
+
+struct evaluation {
+	struct crb_asking asking;
+	const struct crb_policy *policy; /* the tier that is asked */
+	struct cell *cell;               /* of each combination */
+	struct crb_verdict *out;
+	tell_rule *each; /* NULL: only decide */
+	void *ctx;
+	bool overflow; /* more groups of approvers than there is room for */
+};
+
+/* Of two rules that match the stricter, and of two alike the first by id. */
+static bool
+goes_before(const struct crb_policy_rule *a, const struct crb_policy_rule *b)
+{
+	return b == NULL || a->effect < b->effect ||
+	    (a->effect == b->effect && a->rank < b->rank);
+}
+
+/* In order, each once. */
+static void
+add_approvers(struct evaluation *ev, const struct crb_policy_rule *rule)
+{
+	struct crb_verdict *out = ev->out;
+	size_t place = 0;
+
+	out->four_eyes = out->four_eyes || rule->four_eyes;
+	if (rule->approvers == NULL)
+		return;
+	while (place < out->approver_count &&
+	    strcmp(out->approvers[place], rule->approvers) < 0)
+		place++;
+	if (place < out->approver_count &&
+	    strcmp(out->approvers[place], rule->approvers) == 0)
+		return;
+	if (out->approver_count == CRB_ASKS_MAX) {
+		ev->overflow = true;
+		return;
+	}
+	memmove(&out->approvers[place + 1], &out->approvers[place],
+	    (out->approver_count - place) * sizeof(*out->approvers));
+	out->approvers[place] = rule->approvers;
+	out->approver_count++;
+}
+
+static void
+tell(const struct evaluation *ev, const struct crb_policy_rule *rule,
+    const struct crb_outcome *outcome)
+{
+	const struct crb_explained explained = {
+		.tier = ev->policy->about.tier_name,
+		.policy = ev->policy->about.name,
+		.rule = rule->id,
+		.effect = (enum crb_effect)rule->effect,
+		.reason = rule->reason,
+		.line = rule->line,
+		.match = outcome->match,
+		.matcher = outcome->matcher,
+	};
+
+	ev->each(ev->ctx, &explained);
+}
+
+/* Everything that is done with a rule, whoever asks. */
+static void
+consider(void *ctx, size_t index)
+{
+	struct evaluation *ev = ctx;
+	const struct crb_policy_rule *rule = &ev->policy->rule[index];
+	struct crb_outcome outcome;
+
+	crb_asking_match(&ev->asking, rule, &outcome);
+	if (ev->each != NULL)
+		tell(ev, rule, &outcome);
+	if (outcome.match < CRB_MATCH_SOME)
+		return;
+	if (rule->effect == CRB_EFFECT_ASK)
+		add_approvers(ev, rule);
+	for (size_t i = 0; i < ev->asking.combinations; i++) {
+		if (goes_before(rule, ev->cell[i].rule) &&
+		    crb_asking_covers(&ev->asking, rule, &outcome, i))
+			ev->cell[i].rule = rule;
+	}
+}
+
+/* The values of a combination, as they stand in the question. */
+static void
+set_values(const struct crb_asking *asking, size_t combination,
+    const char *value[CRB_SCOPE_MAX])
+{
+	const struct crb_question *q = asking->question;
+
+	for (size_t i = 0; i < q->count; i++)
+		value[i] = q->at[i].state == CRB_ASKED_VALUES &&
+			q->at[i].count == 1
+		    ? q->at[i].value[0]
+		    : NULL;
+	for (size_t i = 0; i < CRB_POLICY_ATTRIBUTES; i++) {
+		const struct crb_axis *axis = &asking->axis[i];
+
+		if (axis->asked != NULL && axis->glob != NULL)
+			value[axis->place] = axis->asked->value[crb_axis_value(
+			    axis, combination)];
+	}
+}
+
+/* No rule is deny. */
+static enum crb_effect
+cell_effect(const struct cell *cell)
+{
+	return cell->rule != NULL ? (enum crb_effect)cell->rule->effect
+				  : CRB_EFFECT_DENY;
+}
+
+/* The strictest combination; one that a rule denies says more than none. */
+static size_t
+strictest_cell(const struct evaluation *ev)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < ev->asking.combinations; i++) {
+		const struct cell *a = &ev->cell[i], *b = &ev->cell[best];
+
+		if (cell_effect(a) < cell_effect(b) ||
+		    (cell_effect(a) == cell_effect(b) && a->rule != NULL &&
+			b->rule == NULL))
+			best = i;
+	}
+	return best;
+}
+
+static void
+decide_policy(
+    struct evaluation *ev, const struct crb_policy *policy, bool first)
+{
+	struct crb_verdict *out = ev->out;
+	const struct crb_policy_rule *rule;
+	size_t best;
+
+	ev->policy = policy;
+	memset(ev->cell, 0, ev->asking.combinations * sizeof(*ev->cell));
+	if (ev->each == NULL) {
+		crb_index_search(policy, &ev->asking, consider, ev);
+	} else {
+		for (size_t i = 0; i < policy->count; i++)
+			consider(ev, i);
+	}
+	best = strictest_cell(ev);
+	if (!first && cell_effect(&ev->cell[best]) >= out->effect)
+		return;
+	rule = ev->cell[best].rule;
+	out->effect = cell_effect(&ev->cell[best]);
+	out->tier = policy->about.tier_name;
+	out->policy = policy->about.name;
+	out->rule = rule != NULL ? rule->id : NULL;
+	out->reason = rule != NULL ? rule->reason : NULL;
+	set_values(&ev->asking, best, out->value);
+}
+
+/* What the session's grants are held against: attributes with one value. */
+static struct crb_request
+session_request(const struct crb_question *question)
+{
+	struct crb_request request = { .credential = question->credential };
+
+	for (size_t i = 0; i < question->count; i++) {
+		const struct crb_asked *asked = &question->at[i];
+
+		if (asked->state == CRB_ASKED_VALUES && asked->count == 1)
+			request.at[request.count++] =
+			    (struct crb_request_attribute){ asked->name,
+				    asked->value[0] };
+	}
+	return request;
+}
+
+static void
+tell_session(const struct evaluation *ev, const struct crb_tier *session,
+    const struct crb_request *request)
+{
+	for (size_t i = 0; i < session->count; i++) {
+		struct crb_tier alone = { session->name, 1, &session->rule[i] };
+		struct crb_decision one = crb_decide(request, &alone, 1);
+		const struct crb_explained explained = {
+			.tier = session->name,
+			.rule = session->rule[i].id,
+			.effect = session->rule[i].effect,
+			.match = one.rule != NULL ? CRB_MATCH_ALL
+						  : CRB_MATCH_NO,
+			.matcher = one.rule != NULL ? NULL
+			    : one.attribute != NULL ? one.attribute
+						    : "credentials",
+		};
+
+		ev->each(ev->ctx, &explained);
+	}
+}
+
+static void
+decide_session(
+    struct evaluation *ev, const struct crb_tier *session, bool first)
+{
+	struct crb_request request = session_request(ev->asking.question);
+	struct crb_decision decision = crb_decide(&request, session, 1);
+	struct crb_verdict *out = ev->out;
+
+	if (ev->each != NULL)
+		tell_session(ev, session, &request);
+	if (!first && decision.effect >= out->effect)
+		return;
+	out->effect = decision.effect;
+	out->tier = decision.tier;
+	out->policy = NULL;
+	out->rule = decision.rule;
+	out->reason = NULL;
+	out->matcher = decision.rule != NULL ? NULL
+	    : decision.attribute != NULL     ? decision.attribute
+					     : "credentials";
+	set_values(&ev->asking, 0, out->value);
+}
+
+static void
+decide_tiers(struct evaluation *ev, const struct crb_tiers *tiers)
+{
+	struct crb_verdict *out = ev->out;
+	bool first = true;
+
+	for (size_t i = 0; i < tiers->count; i++) {
+		if (tiers->policy[i] == NULL)
+			continue;
+		decide_policy(ev, tiers->policy[i], first);
+		first = false;
+	}
+	if (tiers->session != NULL)
+		decide_session(ev, tiers->session, first);
+	else if (first && ev->asking.question->kind != CRB_QUESTION_REQUEST)
+		out->effect = CRB_EFFECT_ALLOW;
+	else if (first)
+		out->problem = "there is no tier";
+	if (ev->overflow && out->effect == CRB_EFFECT_ASK) {
+		out->effect = CRB_EFFECT_DENY;
+		out->problem = "more groups would have to approve than can";
+	}
+	if (out->effect != CRB_EFFECT_ASK) {
+		out->approver_count = 0;
+		out->four_eyes = false;
+	}
+}
+
+static void
+evaluate(const struct crb_tiers *tiers, const struct crb_question *question,
+    struct crb_verdict *out, tell_rule *each, void *ctx)
+{
+	_Alignas(max_align_t) char small[SMALL_BYTES];
+	CRB_AUTO_ARENA struct crb_arena arena = CRB_ARENA_INIT_ON(
+	    small, ARENA_MAX);
+	struct evaluation ev = { .out = out, .each = each, .ctx = ctx };
+
+	*out = (struct crb_verdict){ .effect = CRB_EFFECT_DENY };
+	out->problem = crb_asking_make(&ev.asking, question, &arena);
+	if (out->problem != NULL)
+		return;
+	ev.cell = crb_arena_array(
+	    &arena, ev.asking.combinations, sizeof(*ev.cell));
+	if (ev.cell == NULL) {
+		out->problem = "there is no memory to decide it";
+		return;
+	}
+	decide_tiers(&ev, tiers);
+}
+
+void
+crb_policy_decide(const struct crb_tiers *tiers,
+    const struct crb_question *question, struct crb_verdict *out)
+{
+	evaluate(tiers, question, out, NULL, NULL);
+}
+
+static const struct crb_policy *
+find_tier(const struct crb_tiers *tiers, const struct crb_verdict *verdict)
+{
+	for (size_t i = 0; i < tiers->count; i++) {
+		const struct crb_policy *policy = tiers->policy[i];
+
+		if (policy != NULL &&
+		    policy->about.tier_name == verdict->tier &&
+		    policy->about.name == verdict->policy)
+			return policy;
+	}
+	return NULL;
+}
+
+/* What only could not be shown is closer than what is outside. */
+static bool
+is_closer(const struct crb_policy_rule *rule, const struct crb_outcome *a,
+    const struct crb_policy_rule *than, const struct crb_outcome *b)
+{
+	if (than == NULL || a->match != b->match)
+		return than == NULL || a->match > b->match;
+	if (a->steps != b->steps)
+		return a->steps > b->steps;
+	return rule->rank < than->rank;
+}
+
+static void
+search_closest(const struct crb_policy *policy,
+    const struct crb_question *question, struct crb_verdict *verdict)
+{
+	_Alignas(max_align_t) char small[SMALL_BYTES];
+	CRB_AUTO_ARENA struct crb_arena arena = CRB_ARENA_INIT_ON(
+	    small, ARENA_MAX);
+	const struct crb_policy_rule *best = NULL;
+	struct crb_asking asking;
+	struct crb_outcome farthest = { .match = CRB_MATCH_NO };
+	struct crb_outcome outcome;
+
+	if (crb_asking_make(&asking, question, &arena) != NULL)
+		return;
+	for (size_t i = 0; i < policy->count; i++) {
+		const struct crb_policy_rule *rule = &policy->rule[i];
+
+		if (rule->effect == CRB_EFFECT_DENY)
+			continue;
+		crb_asking_match(&asking, rule, &outcome);
+		if (!is_closer(rule, &outcome, best, &farthest))
+			continue;
+		best = rule;
+		farthest = outcome;
+	}
+	if (best == NULL)
+		return;
+	verdict->closest = best->id;
+	verdict->matcher = farthest.matcher;
+	verdict->unproved = farthest.match == CRB_MATCH_UNPROVED;
+}
+
+/* Asked of the one combination that was denied. */
+void
+crb_policy_closest(const struct crb_tiers *tiers,
+    const struct crb_question *question, struct crb_verdict *verdict)
+{
+	const struct crb_policy *policy = find_tier(tiers, verdict);
+	struct crb_question one = *question;
+
+	if (policy == NULL || verdict->rule != NULL ||
+	    verdict->problem != NULL || verdict->effect != CRB_EFFECT_DENY)
+		return;
+	for (size_t i = 0; i < one.count; i++) {
+		if (verdict->value[i] == NULL)
+			continue;
+		one.at[i].count = 1;
+		one.at[i].value = &verdict->value[i];
+	}
+	search_closest(policy, &one, verdict);
+}
+
+void
+crb_policy_explain(const struct crb_tiers *tiers,
+    const struct crb_question *question, struct crb_verdict *out,
+    void (*each)(void *ctx, const struct crb_explained *explained), void *ctx)
+{
+	evaluate(tiers, question, out, each, ctx);
+	crb_policy_closest(tiers, question, out);
+}
