@@ -261,6 +261,26 @@ draft_write(struct draft *draft, const struct crb_io_replacement *how,
 	return CRB_OK;
 }
 
+/* What is fresh is linked, for a link never takes a place that is taken. */
+static enum crb_status
+draft_place(
+    struct draft *draft, const char *name, bool fresh, struct crb_err *err)
+{
+	int done = fresh
+	    ? linkat(draft->folder, draft->name, draft->folder, name, 0)
+	    : renameat(draft->folder, draft->name, draft->folder, name);
+
+	if (done != 0 && fresh && errno == EEXIST)
+		return crb_err_set(
+		    err, CRB_ERR_EXISTS, "exists already; nothing was changed");
+	if (done != 0)
+		return crb_err_errno(err, fresh ? "link" : "rename");
+	if (fresh)
+		draft_discard(draft);
+	draft->name[0] = '\0';
+	return CRB_OK;
+}
+
 static enum crb_status
 replace(int folder, const char *name, const struct crb_io_replacement *how,
     struct crb_err *err)
@@ -270,11 +290,9 @@ replace(int folder, const char *name, const struct crb_io_replacement *how,
 
 	if (draft_write(&draft, how, err) != CRB_OK ||
 	    (how->check != NULL &&
-		how->check(how->ctx, folder, name, err) != CRB_OK))
+		how->check(how->ctx, folder, name, err) != CRB_OK) ||
+	    draft_place(&draft, name, how->fresh, err) != CRB_OK)
 		return err->status;
-	if (renameat(folder, draft.name, folder, name) != 0)
-		return crb_err_errno(err, "rename");
-	draft.name[0] = '\0';
 	if (fsync(folder) != 0)
 		return crb_err_errno(err, "writing the folder to disk");
 	return CRB_OK;

@@ -1,6 +1,7 @@
 #ifndef CRB_IO_H
 #define CRB_IO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -41,6 +42,7 @@ struct crb_io_replacement {
 	size_t len;
 	mode_t mode;
 	gid_t group; /* (gid_t)-1: as it comes */
+	bool fresh;  /* CRB_ERR_EXISTS when there is something already */
 	/* A last look at `name` in the folder, before it is replaced. */
 	enum crb_status (*check)(
 	    const void *ctx, int folder, const char *name, struct crb_err *err);

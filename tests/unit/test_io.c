@@ -333,6 +333,39 @@ a_file_is_replaced_with_the_mode_asked_for(void **state)
 }
 
 static void
+what_is_to_be_fresh_replaces_nothing(void **state)
+{
+	const struct crb_io_replacement fresh = { .bytes = "new!",
+		.len = 4,
+		.mode = 0600,
+		.group = (gid_t)-1,
+		.fresh = true };
+	CRB_AUTO_BUF struct crb_buf buf = CRB_BUF_INIT(100);
+	struct place *place = *state;
+	struct crb_err err;
+	struct stat st;
+
+	assert_fails(
+	    crb_io_replace_file(place->file, &fresh, &err), CRB_ERR_EXISTS);
+	/* Nor does a link that leads nowhere make room. */
+	assert_int_equal(symlink("nowhere", place->other), 0);
+	assert_fails(
+	    crb_io_replace_file(place->other, &fresh, &err), CRB_ERR_EXISTS);
+	assert_int_equal(files_in(place->folder), 2);
+	assert_ok(crb_io_read_file(place->file, &buf, &err));
+	assert_string_equal(crb_buf_text(&buf), "old");
+	assert_int_equal(unlink(place->other), 0);
+	assert_ok(crb_io_replace_file(place->other, &fresh, &err));
+	assert_int_equal(files_in(place->folder), 2);
+	crb_buf_reset(&buf);
+	assert_ok(crb_io_read_file(place->other, &buf, &err));
+	assert_string_equal(crb_buf_text(&buf), "new!");
+	assert_int_equal(lstat(place->other, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_nlink, 1);
+}
+
+static void
 a_link_is_replaced_not_written_through(void **state)
 {
 	CRB_AUTO_BUF struct crb_buf buf = CRB_BUF_INIT(100);
@@ -630,6 +663,7 @@ main(void)
 		WITH_PLACE(a_file_over_the_maximum_is_refused_by_name),
 		WITH_PLACE(only_regular_files_are_read),
 		WITH_PLACE(a_file_is_replaced_with_the_mode_asked_for),
+		WITH_PLACE(what_is_to_be_fresh_replaces_nothing),
 		WITH_PLACE(a_link_is_replaced_not_written_through),
 		WITH_PLACE(a_failed_replacement_leaves_no_trace),
 		cmocka_unit_test(a_place_that_is_none_is_refused),
