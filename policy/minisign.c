@@ -93,6 +93,17 @@ crb_minisign_comment(struct crb_minisign *lines, const char *prefix,
 	return CRB_OK;
 }
 
+/* To libsodium's decoder some bytes of no alphabet are as good as letters. */
+static bool
+is_ascii(struct crb_slice line)
+{
+	unsigned char all = 0;
+
+	for (size_t i = 0; i < line.len; i++)
+		all |= (unsigned char)line.p[i];
+	return all < 0x80;
+}
+
 static const char *
 kind_of(size_t len)
 {
@@ -122,7 +133,8 @@ crb_minisign_bytes(
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	if (next_line(lines, &line, err) != CRB_OK)
 		return err->status;
-	if (sodium_base642bin(scratch, SCRATCH, line.p, line.len, NULL, &got,
+	if (!is_ascii(line) ||
+	    sodium_base642bin(scratch, SCRATCH, line.p, line.len, NULL, &got,
 		NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "line %u is not %s in base64", lines->line, kind_of(len));
