@@ -135,11 +135,10 @@ asked_again(const struct crb_question *question)
 	return question->kind == CRB_QUESTION_INJECT;
 }
 
-/* Deny and ask: they match where they may. */
 static bool
-is_strict(const struct crb_policy_rule *rule)
+restricts(enum crb_way way)
 {
-	return rule->effect != CRB_EFFECT_ALLOW;
+	return way == CRB_WAY_RESTRICT;
 }
 
 /* One value of a rule's list holds for what is asked. */
@@ -157,28 +156,28 @@ list_matches(const struct crb_globs *list, const struct crb_glob *asked,
 
 /* Facts have one letter case; one that is not known may be any. */
 static bool
-fact_matches(const struct crb_policy_rule *rule, const struct crb_globs *list,
+fact_matches(enum crb_way way, const struct crb_globs *list,
     const struct crb_glob *asked)
 {
 	if (!list->given)
 		return true;
 	if (asked->text == NULL)
-		return is_strict(rule) && list->count > 0;
-	return list_matches(list, asked, is_strict(rule), false);
+		return restricts(way) && list->count > 0;
+	return list_matches(list, asked, restricts(way), false);
 }
 
 static bool
-groups_match(
-    const struct crb_asking *asking, const struct crb_policy_rule *rule)
+groups_match(const struct crb_asking *asking,
+    const struct crb_policy_rule *rule, enum crb_way way)
 {
 	const struct crb_question *q = asking->question;
 
 	if (!rule->groups.given)
 		return true;
 	if (q->groups == NULL)
-		return is_strict(rule) && rule->groups.count > 0;
+		return restricts(way) && rule->groups.count > 0;
 	for (size_t i = 0; i < q->group_count; i++) {
-		if (fact_matches(rule, &rule->groups, &asking->group[i]))
+		if (fact_matches(way, &rule->groups, &asking->group[i]))
 			return true;
 	}
 	return false;
@@ -186,24 +185,24 @@ groups_match(
 
 static bool
 label_matches(const struct crb_asking *asking,
-    const struct crb_policy_rule *rule, const struct crb_policy_label *label)
+    const struct crb_policy_label *label, enum crb_way way)
 {
 	const struct crb_question *q = asking->question;
 
 	for (size_t i = 0; i < q->label_count; i++) {
 		if (strcmp(q->labels[i].key, label->key) == 0 &&
-		    fact_matches(rule, &label->values, &asking->label[i]))
+		    fact_matches(way, &label->values, &asking->label[i]))
 			return true;
 	}
 	return false;
 }
 
 static bool
-labels_match(
-    const struct crb_asking *asking, const struct crb_policy_rule *rule)
+labels_match(const struct crb_asking *asking,
+    const struct crb_policy_rule *rule, enum crb_way way)
 {
 	for (size_t i = 0; i < rule->label_count; i++) {
-		if (!label_matches(asking, rule, &rule->label[i]))
+		if (!label_matches(asking, &rule->label[i], way))
 			return false;
 	}
 	return true;
@@ -212,15 +211,15 @@ labels_match(
 /* The facts, in the order in which they are told. */
 static const char *
 failing_fact(const struct crb_asking *asking,
-    const struct crb_policy_rule *rule, unsigned *steps)
+    const struct crb_policy_rule *rule, enum crb_way way, unsigned *steps)
 {
 	const bool held[] = {
-		fact_matches(rule, &rule->credentials, &asking->credential),
-		fact_matches(rule, &rule->delivery, &asking->delivery),
-		fact_matches(rule, &rule->users, &asking->user),
-		groups_match(asking, rule),
-		fact_matches(rule, &rule->tasks, &asking->task),
-		labels_match(asking, rule),
+		fact_matches(way, &rule->credentials, &asking->credential),
+		fact_matches(way, &rule->delivery, &asking->delivery),
+		fact_matches(way, &rule->users, &asking->user),
+		groups_match(asking, rule, way),
+		fact_matches(way, &rule->tasks, &asking->task),
+		labels_match(asking, rule, way),
 	};
 	static const enum crb_policy_fact facts[] = { CRB_FACT_CREDENTIAL,
 		CRB_FACT_DELIVERY, CRB_FACT_USER, CRB_FACT_GROUP, CRB_FACT_TASK,
@@ -235,13 +234,12 @@ failing_fact(const struct crb_asking *asking,
 }
 
 static bool
-folds(const struct crb_policy_rule *rule, size_t attribute,
-    const struct crb_asked *asked)
+folds(enum crb_way way, size_t attribute, const struct crb_asked *asked)
 {
 	enum crb_case letters = crb_policy_attributes[attribute].letters;
 
 	return asked->fold || letters == CRB_CASE_FOLD ||
-	    (letters == CRB_CASE_DOUBT && is_strict(rule));
+	    (letters == CRB_CASE_DOUBT && restricts(way));
 }
 
 /* Values of the axis for which the list holds, or may. */
@@ -265,18 +263,17 @@ values_mask(const struct crb_axis *axis, const struct crb_globs *list,
  * *why is which way it failed.
  */
 static void
-match_axis(const struct crb_asking *asking, const struct crb_policy_rule *rule,
-    size_t attribute, uint32_t *mask, enum crb_match *why)
+match_axis(const struct crb_asking *asking, const struct crb_globs *list,
+    size_t attribute, enum crb_way way, uint32_t *mask, enum crb_match *why)
 {
 	const struct crb_axis *axis = &asking->axis[attribute];
-	const struct crb_globs *list = &rule->scope[attribute];
-	bool strict = is_strict(rule), fold;
+	bool strict = restricts(way), fold;
 
 	*mask = 0;
 	*why = CRB_MATCH_NO;
 	if (axis->asked == NULL)
 		return;
-	fold = folds(rule, attribute, axis->asked);
+	fold = folds(way, attribute, axis->asked);
 	if (axis->asked->state == CRB_ASKED_LATER) {
 		*mask = !strict && list->count > 0;
 		*why = strict && list->count > 0 ? CRB_MATCH_LATER
@@ -291,7 +288,7 @@ match_axis(const struct crb_asking *asking, const struct crb_policy_rule *rule,
 
 static bool
 match_scope(const struct crb_asking *asking, const struct crb_policy_rule *rule,
-    struct crb_outcome *out)
+    enum crb_way way, struct crb_outcome *out)
 {
 	bool all = true;
 
@@ -299,7 +296,8 @@ match_scope(const struct crb_asking *asking, const struct crb_policy_rule *rule,
 		size_t count = asking->axis[i].count;
 
 		if (rule->scope[i].given) {
-			match_axis(asking, rule, i, &out->mask[i], &out->match);
+			match_axis(asking, &rule->scope[i], i, way,
+			    &out->mask[i], &out->match);
 			if (out->mask[i] == 0) {
 				out->matcher = crb_policy_attributes[i].name;
 				return false;
@@ -318,12 +316,12 @@ match_scope(const struct crb_asking *asking, const struct crb_policy_rule *rule,
  * about again.
  */
 static enum crb_match
-match_during(
-    const struct crb_asking *asking, const struct crb_policy_rule *rule)
+match_during(const struct crb_asking *asking,
+    const struct crb_policy_rule *rule, enum crb_way way)
 {
 	const struct crb_question *q = asking->question;
 	enum crb_during_share share;
-	bool strict = is_strict(rule);
+	bool strict = restricts(way);
 
 	if (rule->during == NULL)
 		return CRB_MATCH_ALL;
@@ -341,16 +339,17 @@ match_during(
 
 void
 crb_asking_match(const struct crb_asking *asking,
-    const struct crb_policy_rule *rule, struct crb_outcome *out)
+    const struct crb_policy_rule *rule, enum crb_way way,
+    struct crb_outcome *out)
 {
 	enum crb_match during;
 
 	out->match = CRB_MATCH_NO;
 	out->steps = 0;
-	out->matcher = failing_fact(asking, rule, &out->steps);
-	if (out->matcher != NULL || !match_scope(asking, rule, out))
+	out->matcher = failing_fact(asking, rule, way, &out->steps);
+	if (out->matcher != NULL || !match_scope(asking, rule, way, out))
 		return;
-	during = match_during(asking, rule);
+	during = match_during(asking, rule, way);
 	if (during == CRB_MATCH_ALL)
 		return;
 	out->match = during;

@@ -44,9 +44,16 @@ struct crb_outcome {
 	uint32_t mask[CRB_POLICY_ATTRIBUTES]; /* values that match, by bit */
 };
 
-/* The one evaluation: what decides, and what is explained. */
+/*
+ * The one evaluation: what decides, and what is explained.  To permit, a rule
+ * has to have all that is asked in it; to restrict, it is enough that it may
+ * have something in common.  An allow permits, a deny restricts, an ask does
+ * both.
+ */
+enum crb_way { CRB_WAY_PERMIT, CRB_WAY_RESTRICT };
 void crb_asking_match(const struct crb_asking *asking,
-    const struct crb_policy_rule *rule, struct crb_outcome *out);
+    const struct crb_policy_rule *rule, enum crb_way way,
+    struct crb_outcome *out);
 /* A combination of a question whose rule matched some or all of them. */
 bool crb_asking_covers(const struct crb_asking *asking,
     const struct crb_policy_rule *rule, const struct crb_outcome *outcome,

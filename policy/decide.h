@@ -75,6 +75,7 @@ struct crb_verdict {
 	 * Of the strictest tier: "organization", "team", "local" or "session",
 	 * its policy's name, the rule and its reason; borrowed from the policy
 	 * or the question.  NULL: there is none; no rule when none matched.
+	 * An allow by a rule that asks: it will ask when more is known.
 	 */
 	const char *tier;
 	const char *policy;
@@ -125,7 +126,7 @@ void crb_policy_closest(const struct crb_tiers *tiers,
 /* What became of one rule. */
 enum crb_match {
 	CRB_MATCH_NO,
-	CRB_MATCH_UNPROVED, /* an allow: it may not lie wholly inside */
+	CRB_MATCH_UNPROVED, /* it may not lie wholly inside */
 	CRB_MATCH_LATER,    /* a deny or ask: it is asked about again */
 	CRB_MATCH_SOME,     /* some of a grant's combinations */
 	CRB_MATCH_ALL,

@@ -10,9 +10,10 @@
 
 typedef void tell_rule(void *ctx, const struct crb_explained *explained);
 
-/* The strictest rule so far about one combination of values. */
+/* What the rules so far come to, for one combination of values. */
 struct cell {
-	const struct crb_policy_rule *rule;
+	const struct crb_policy_rule *permits;   /* the mildest */
+	const struct crb_policy_rule *restricts; /* the strictest */
 };
 
 struct evaluation {
@@ -25,11 +26,18 @@ struct evaluation {
 	bool overflow; /* more groups of approvers than there is room for */
 };
 
-/* Of two rules that match the stricter, and of two alike the first by id. */
+/* Of two rules that match, and of two alike the first by id. */
 static bool
-goes_before(const struct crb_policy_rule *a, const struct crb_policy_rule *b)
+is_stricter(const struct crb_policy_rule *a, const struct crb_policy_rule *b)
 {
 	return b == NULL || a->effect < b->effect ||
+	    (a->effect == b->effect && a->rank < b->rank);
+}
+
+static bool
+is_milder(const struct crb_policy_rule *a, const struct crb_policy_rule *b)
+{
+	return b == NULL || a->effect > b->effect ||
 	    (a->effect == b->effect && a->rank < b->rank);
 }
 
@@ -77,26 +85,63 @@ tell(const struct evaluation *ev, const struct crb_policy_rule *rule,
 	ev->each(ev->ctx, &explained);
 }
 
+static void
+permit(struct evaluation *ev, const struct crb_policy_rule *rule,
+    const struct crb_outcome *outcome)
+{
+	for (size_t i = 0; i < ev->asking.combinations; i++) {
+		struct cell *cell = &ev->cell[i];
+
+		if (is_milder(rule, cell->permits) &&
+		    crb_asking_covers(&ev->asking, rule, outcome, i))
+			cell->permits = rule;
+	}
+}
+
+static void
+restrict_to(struct evaluation *ev, const struct crb_policy_rule *rule,
+    const struct crb_outcome *outcome)
+{
+	if (rule->effect == CRB_EFFECT_ASK)
+		add_approvers(ev, rule);
+	for (size_t i = 0; i < ev->asking.combinations; i++) {
+		struct cell *cell = &ev->cell[i];
+
+		if (is_stricter(rule, cell->restricts) &&
+		    crb_asking_covers(&ev->asking, rule, outcome, i))
+			cell->restricts = rule;
+	}
+}
+
+static bool
+matched(const struct crb_outcome *outcome)
+{
+	return outcome->match >= CRB_MATCH_SOME;
+}
+
 /* Everything that is done with a rule, whoever asks. */
 static void
 consider(void *ctx, size_t index)
 {
 	struct evaluation *ev = ctx;
 	const struct crb_policy_rule *rule = &ev->policy->rule[index];
-	struct crb_outcome outcome;
+	struct crb_outcome permits = { .match = CRB_MATCH_NO };
+	struct crb_outcome restricts = { .match = CRB_MATCH_NO };
 
-	crb_asking_match(&ev->asking, rule, &outcome);
-	if (ev->each != NULL)
-		tell(ev, rule, &outcome);
-	if (outcome.match < CRB_MATCH_SOME)
-		return;
-	if (rule->effect == CRB_EFFECT_ASK)
-		add_approvers(ev, rule);
-	for (size_t i = 0; i < ev->asking.combinations; i++) {
-		if (goes_before(rule, ev->cell[i].rule) &&
-		    crb_asking_covers(&ev->asking, rule, &outcome, i))
-			ev->cell[i].rule = rule;
+	if (rule->effect != CRB_EFFECT_DENY) {
+		crb_asking_match(&ev->asking, rule, CRB_WAY_PERMIT, &permits);
+		if (matched(&permits))
+			permit(ev, rule, &permits);
 	}
+	if (rule->effect != CRB_EFFECT_ALLOW) {
+		crb_asking_match(
+		    &ev->asking, rule, CRB_WAY_RESTRICT, &restricts);
+		if (matched(&restricts))
+			restrict_to(ev, rule, &restricts);
+	}
+	if (ev->each != NULL)
+		tell(ev, rule,
+		    rule->effect == CRB_EFFECT_ALLOW ? &permits : &restricts);
 }
 
 /* The values of a combination, as they stand in the question. */
@@ -120,27 +165,46 @@ set_values(const struct crb_asking *asking, size_t combination,
 	}
 }
 
-/* No rule is deny. */
+/*
+ * What a deny may touch is denied, and what nothing permits; an ask decides of
+ * what is permitted.  *rule is the one that says so, or NULL.
+ */
 static enum crb_effect
-cell_effect(const struct cell *cell)
+cell_effect(const struct cell *cell, const struct crb_policy_rule **rule)
 {
-	return cell->rule != NULL ? (enum crb_effect)cell->rule->effect
-				  : CRB_EFFECT_DENY;
+	*rule = cell->restricts;
+	if (cell->restricts != NULL &&
+	    cell->restricts->effect == CRB_EFFECT_DENY)
+		return CRB_EFFECT_DENY;
+	if (cell->permits == NULL) {
+		*rule = NULL;
+		return CRB_EFFECT_DENY;
+	}
+	if (cell->restricts != NULL)
+		return CRB_EFFECT_ASK;
+	*rule = cell->permits;
+	return CRB_EFFECT_ALLOW;
 }
 
 /* The strictest combination; one that a rule denies says more than none. */
 static size_t
-strictest_cell(const struct evaluation *ev)
+strictest_cell(const struct evaluation *ev,
+    const struct crb_policy_rule **strictest_rule, enum crb_effect *strictest)
 {
+	const struct crb_policy_rule *rule;
 	size_t best = 0;
 
+	*strictest = cell_effect(&ev->cell[0], strictest_rule);
 	for (size_t i = 1; i < ev->asking.combinations; i++) {
-		const struct cell *a = &ev->cell[i], *b = &ev->cell[best];
+		enum crb_effect effect = cell_effect(&ev->cell[i], &rule);
 
-		if (cell_effect(a) < cell_effect(b) ||
-		    (cell_effect(a) == cell_effect(b) && a->rule != NULL &&
-			b->rule == NULL))
-			best = i;
+		if (effect > *strictest ||
+		    (effect == *strictest &&
+			(rule == NULL || *strictest_rule != NULL)))
+			continue;
+		*strictest = effect;
+		*strictest_rule = rule;
+		best = i;
 	}
 	return best;
 }
@@ -151,6 +215,7 @@ decide_policy(
 {
 	struct crb_verdict *out = ev->out;
 	const struct crb_policy_rule *rule;
+	enum crb_effect effect;
 	size_t best;
 
 	ev->policy = policy;
@@ -161,11 +226,10 @@ decide_policy(
 		for (size_t i = 0; i < policy->count; i++)
 			consider(ev, i);
 	}
-	best = strictest_cell(ev);
-	if (!first && cell_effect(&ev->cell[best]) >= out->effect)
+	best = strictest_cell(ev, &rule, &effect);
+	if (!first && effect >= out->effect)
 		return;
-	rule = ev->cell[best].rule;
-	out->effect = cell_effect(&ev->cell[best]);
+	out->effect = effect;
 	out->tier = policy->about.tier_name;
 	out->policy = policy->about.name;
 	out->rule = rule != NULL ? rule->id : NULL;
@@ -337,7 +401,7 @@ search_closest(const struct crb_policy *policy,
 
 		if (rule->effect == CRB_EFFECT_DENY)
 			continue;
-		crb_asking_match(&asking, rule, &outcome);
+		crb_asking_match(&asking, rule, CRB_WAY_PERMIT, &outcome);
 		if (!is_closer(rule, &outcome, best, &farthest))
 			continue;
 		best = rule;

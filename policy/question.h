@@ -41,9 +41,10 @@ struct crb_asked_label {
 };
 
 /*
- * Allow rules match what lies wholly inside them.  Deny and ask rules match
- * what may have anything in common with them; of CRB_QUESTION_INJECT only what
- * lies wholly inside them, and otherwise they wait for the requests.
+ * Allow rules match what lies wholly inside them.  Deny rules match what may
+ * have anything in common with them; of CRB_QUESTION_INJECT only what lies
+ * wholly inside them, and otherwise they wait for the requests.  Ask rules
+ * permit as allow rules do and ask as deny rules deny.
  */
 enum crb_question_kind {
 	CRB_QUESTION_REQUEST,

@@ -463,6 +463,37 @@ hours_are_those_of_the_zone(void **state)
 	verdict_is(&world, &q, DENY, NULL);
 }
 
+/* Nobody can approve what no rule is about. */
+static void
+an_ask_permits_only_what_lies_in_it(void **state)
+{
+	AUTO_WORLD struct world world = { .count = 0 };
+	struct crb_question q = QUESTION;
+
+	(void)state;
+	add_tier(&world,
+	    "{\"id\": \"main\", \"effect\": \"ask\","
+	    " \"scope\": {\"ref\": [\"refs/heads/main\"]}},"
+	    "{\"id\": \"read\", \"effect\": \"allow\","
+	    " \"scope\": {\"git\": [\"fetch\"]}}");
+	q.kind = CRB_QUESTION_MINT;
+	ASK(&q, "ref", "refs/heads/*");
+	verdict_is(&world, &q, DENY, NULL);
+	assert_string_equal(decide(&world, &q).closest, "main");
+	assert_true(decide(&world, &q).unproved);
+	ASK(&q, "git", "fetch");
+	verdict_is(&world, &q, ASKS, "main");
+	/* Before anybody knows the ref, it waits. */
+	q = (struct crb_question)QUESTION;
+	ASK(&q, "git", "push");
+	ask_state(&q, "ref", CRB_ASKED_LATER);
+	verdict_is(&world, &q, ALLOW, "main");
+	ASK(&q, "ref", "refs/heads/main");
+	verdict_is(&world, &q, ASKS, "main");
+	ASK(&q, "ref", "refs/heads/x");
+	verdict_is(&world, &q, DENY, NULL);
+}
+
 static void
 who_approves_is_in_every_group_that_is_asked_for(void **state)
 {
@@ -546,6 +577,7 @@ main(void)
 		cmocka_unit_test(letter_case_is_no_way_around_a_deny),
 		cmocka_unit_test(facts_of_the_session_are_matched),
 		cmocka_unit_test(hours_are_those_of_the_zone),
+		cmocka_unit_test(an_ask_permits_only_what_lies_in_it),
 		cmocka_unit_test(
 		    who_approves_is_in_every_group_that_is_asked_for),
 		cmocka_unit_test(what_cannot_be_decided_is_denied),
