@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "base/cleanup.h"
+#include "base/json.h"
 #include "policy.h"
 
 static const char whole[] =
@@ -293,6 +295,26 @@ there_are_ten_thousand_rules_at_most(void **state)
 }
 
 static void
+the_schema_is_json_and_says_every_key(void **state)
+{
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(1u << 20);
+	CRB_AUTO_JSON json_t *schema = NULL;
+	struct crb_err err = { 0 };
+	json_t *rule;
+
+	(void)state;
+	crb_policy_schema(&text);
+	assert_false(text.failed);
+	assert_ok(crb_json_parse(text.data, text.len, "schema", &schema, &err));
+	rule = json_object_get(json_object_get(schema, "properties"), "rules");
+	rule = json_object_get(json_object_get(rule, "items"), "properties");
+	assert_non_null(json_object_get(rule, "four_eyes"));
+	assert_int_equal(json_object_size(rule), 13);
+	rule = json_object_get(json_object_get(rule, "scope"), "properties");
+	assert_non_null(json_object_get(rule, "resources"));
+}
+
+static void
 of_limits_the_least_wins(void **state)
 {
 	struct crb_limits all, one;
@@ -322,6 +344,7 @@ main(void)
 		cmocka_unit_test(zones_are_asked_of_the_caller),
 		cmocka_unit_test(everything_has_a_bound),
 		cmocka_unit_test(there_are_ten_thousand_rules_at_most),
+		cmocka_unit_test(the_schema_is_json_and_says_every_key),
 		cmocka_unit_test(of_limits_the_least_wins),
 	};
 
