@@ -14,7 +14,9 @@ extern const struct crb_command crb_command_init, crb_command_serve,
     crb_command_audit_verify;
 
 extern const struct crb_command crb_command_completions,
-    crb_command_credential_test, crb_command_doctor, crb_command_inventory;
+    crb_command_credential_test, crb_command_doctor, crb_command_inventory,
+    crb_command_policy_keygen, crb_command_policy_sign,
+    crb_command_policy_verify;
 
 const struct crb_command *const crb_commands[] = {
 	&crb_command_init,
@@ -44,6 +46,9 @@ const struct crb_command *const crb_commands[] = {
 	&crb_command_session_drop,
 	&crb_command_session_extend,
 	&crb_command_revoke,
+	&crb_command_policy_keygen,
+	&crb_command_policy_sign,
+	&crb_command_policy_verify,
 	&crb_command_audit_show,
 	&crb_command_audit_verify,
 	&crb_command_inventory,

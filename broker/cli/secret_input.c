@@ -106,7 +106,7 @@ gather(const struct crb_secret_source *source, const char *what, bool confirm,
 
 	if (source->file != NULL && source->fd != -1)
 		return crb_err_set(err, CRB_ERR_USAGE,
-		    "--secret-file and --secret-fd: one of them");
+		    "a file or a descriptor to read from: one of them");
 	if (source->file != NULL) {
 		if (crb_io_read_file(source->file, buf, err) != CRB_OK)
 			return err->status;

@@ -16,17 +16,23 @@ struct crb_secret_source {
 	int64_t fd; /* -1: none */
 };
 
-#define CRB_SECRET_OPTIONS(owner, field)                                       \
-	{ .name = "secret-file",                                               \
+#define CRB_SECRET_OPTIONS(owner, field) \
+	CRB_SECRET_OPTIONS_OF("secret", owner, field)
+/* Where --secret-file could be taken for another file. */
+#define CRB_PASSPHRASE_OPTIONS(owner, field) \
+	CRB_SECRET_OPTIONS_OF("passphrase", owner, field)
+
+#define CRB_SECRET_OPTIONS_OF(word, owner, field)                              \
+	{ .name = word "-file",                                                \
 		.type = CRB_OPTION_TEXT,                                       \
 		.offset = offsetof(owner, field.file),                         \
 		.value = "FILE",                                               \
-		.help = "read the secret from a file" },                       \
+		.help = "read the " word " from a file" },                     \
 	{                                                                      \
-		.name = "secret-fd", .type = CRB_OPTION_NUMBER,                \
+		.name = word "-fd", .type = CRB_OPTION_NUMBER,                 \
 		.offset = offsetof(owner, field.fd), .value = "FD", .min = -1, \
 		.max = 65535, .preset = "-1", .unset = true,                   \
-		.help = "read the secret from this descriptor"                 \
+		.help = "read the " word " from this descriptor"               \
 	}
 
 /*

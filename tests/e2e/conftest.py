@@ -174,7 +174,7 @@ class Broker:
         """credbroker's command line, with this broker's configuration."""
         words = [str(a) for a in args]
         verbs = 2 if words[0] in ("credential", "backend", "profile",
-                                  "session", "audit") else 1
+                                  "session", "audit", "policy") else 1
         return [str(CREDBROKER), *words[:verbs], "--config", str(self.config),
                 *words[verbs:]]
 

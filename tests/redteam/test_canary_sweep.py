@@ -61,17 +61,36 @@ class Scene:
             **{way: canary(way) for way in WAYS},
             **{name: canary(name) for name in (
                 "replaced", "removed", "refused", "inherited", "home",
-                "passphrase", "mistyped", "descriptor")},
+                "passphrase", "mistyped", "descriptor", "signing")},
             **{name: name + secrets.token_hex(16) for name in (
                 "netrc", "github", "docker")}}
         self.git = GitServer(folder / "git")
         self.canaries["git"] = self.git.password
         self.sweep = Sweep({name: text.encode()
                             for name, text in self.canaries.items()})
+        self.signing = folder / "signing"
+        self.signing.mkdir()
+        self.sweep.needles += self.signing_key()
         self.ran = set()
         self.cores = folder / "cores"
         self.cores.mkdir()
         self.upstreams = {}
+
+    def signing_key(self):
+        """A secret key, not encrypted, as it is and as its file has it."""
+        file = self.signing / "plain.key"
+        subprocess.run([str(CREDBROKER), "policy", "keygen", str(file),
+                        "--unencrypted"], check=True, capture_output=True)
+        line = file.read_text().splitlines()[1]
+        seed = base64.b64decode(line)[62:94]
+        # Where base64 starts anew with it, and in the midst of it.
+        inner = [base64.b64encode(bytes(before) + seed)[4:-4]
+                 for before in range(3)]
+        for form, needle in {"raw": seed, "hex": seed.hex().encode(),
+                             "HEX": seed.hex().upper().encode(),
+                             "line": line[80:160].encode(),
+                             **dict(enumerate(inner))}.items():
+            yield "signing key", str(form), needle
 
     def cli(self, broker, command, *args, **kwargs):
         self.ran.add(command)
@@ -193,6 +212,37 @@ class Scene:
             if command in commands():
                 self.cli(self.broker, command, *args, check=False)
 
+    def sign(self):
+        """Policies, with a key that has a passphrase and one that has none."""
+        cli, broker = self.cli, self.broker
+        words = self.canaries["signing"] + "\n"
+        sealed, plain = broker.home / "acme.key", self.signing / "plain.key"
+        file = broker.home / "organization.json"
+        file.write_text("{}\n")
+        cli(broker, "policy keygen", sealed, input=words)
+        cli(broker, "policy keygen", sealed, input=words, check=False)
+        cli(broker, "policy sign", file, "--key", sealed, input=words)
+        cli(broker, "policy sign", file, "--key", sealed, check=False,
+            input=self.canaries["mistyped"] + "\n")
+        # Where a public key, a signature or a policy belongs.
+        for key in (plain, sealed):
+            cli(broker, "policy verify", file, "-p", key, check=False)
+            cli(broker, "policy verify", file, "-p", sealed.with_suffix(
+                ".pub"), "-x", key, check=False)
+            cli(broker, "policy sign", file, "-k", plain, "-x", key,
+                check=False)
+        for json_too in ((), ("--json",)):
+            cli(broker, "policy sign", file, "-k", plain, *json_too)
+            cli(broker, "policy verify", file, "-p",
+                plain.with_suffix(".pub"), *json_too)
+        damaged = self.signing / "damaged.key"
+        comment, line = plain.read_text().splitlines()
+        for text in (line, f"{comment}\n{line[:-8]}\n",
+                     f"{comment}\n{line}\n{line}\n"):
+            damaged.write_text(text)
+            damaged.chmod(0o600)
+            cli(broker, "policy sign", file, "-k", damaged, check=False)
+
     def exchange(self):
         """With git, by every way of injecting, and what is refused."""
         grants = [f"{way}:repository=acme/api,git=fetch+push" for way in WAYS]
@@ -278,6 +328,7 @@ class Scene:
             self.crash_control()
             self.crash_command()
             self.crash_kdf()
+            self.crash_signer()
             for name in ("gateway", "egress", "core", "supervisor"):
                 self.crash_process(name)
         finally:
@@ -323,6 +374,20 @@ class Scene:
             "credbroker-kdf", descendants(self.sealed.process.pid)), "kdf")
         wait_until(lambda: memory_kib(kdf) > 64 << 10, "it computes")
         crash(kdf)
+        assert process.wait() != 0
+
+    def crash_signer(self):
+        """While it computes, it holds the passphrase."""
+        home = self.broker.home
+        process = subprocess.Popen(
+            self.broker.command("policy", "sign", home / "organization.json",
+                                "--key", home / "acme.key"),
+            env=self.broker.environment(), stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process.stdin.write(self.canaries["signing"].encode() + b"\n")
+        process.stdin.close()
+        wait_until(lambda: memory_kib(process.pid) > 64 << 10, "it computes")
+        crash(process.pid)
         assert process.wait() != 0
 
     def crash_process(self, name):
@@ -495,6 +560,7 @@ def scene():
             made.take_in()
             made.administer()
             made.others()
+            made.sign()
             made.exchange()
             made.ask_oddly()
             made.lock_and_unlock()
