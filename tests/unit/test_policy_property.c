@@ -6,6 +6,7 @@
 
 #include "policy.h"
 #include "policy/attribute.h"
+#include "policy/lint.h"
 
 #define CASES 100000u
 #define QUESTIONS 8u /* of each set of policies */
@@ -423,16 +424,32 @@ struct variants {
 	struct crb_policy *shuffled;
 	struct crb_policy *one_more_deny;
 	struct crb_policy *one_allow_less;
+	struct crb_policy *linted; /* without what is said to change nothing */
 };
 
 static void
-make_variants(
-    struct variants *out, struct draft *draft, size_t tier, struct rng *rng)
+leave_out(void *ctx, const struct crb_lint *finding)
+{
+	struct draft *draft = ctx;
+
+	/* Questions are made without regard to what requests have. */
+	if (finding->rule != NULL &&
+	    strstr(finding->text, "no request has") == NULL &&
+	    strstr(finding->text, "only a push") == NULL)
+		draft->left_out[strtoul(finding->rule + 1, NULL, 10)] = true;
+}
+
+static void
+make_variants(struct variants *out, struct draft *draft, size_t tier,
+    const struct crb_policy *policy, struct rng *rng)
 {
 	size_t extra = draft->count;
 	size_t at = below(rng, (uint32_t)draft->count);
 
 	out->tier = tier;
+	crb_policy_lint(policy, leave_out, draft);
+	out->linted = build(draft, tier);
+	memset(draft->left_out, 0, sizeof(draft->left_out));
 	/* A deny, or what is no allow, left out may well allow more. */
 	draft->left_out[at] = strstr(draft->rule[at], "\"allow\"") != NULL;
 	out->one_allow_less = build(draft, tier);
@@ -456,6 +473,7 @@ static void
 variants_clear(struct variants *variants)
 {
 	crb_policy_free(variants->shuffled);
+	crb_policy_free(variants->linted);
 	crb_policy_free(variants->one_more_deny);
 	crb_policy_free(variants->one_allow_less);
 }
@@ -484,6 +502,19 @@ order_never_matters(struct crb_policy **policies, size_t count,
 	assert_int_equal(after.effect, before.effect);
 	assert_true(same_text(after.rule, before.rule));
 	assert_true(same_text(after.tier, before.tier));
+	assert_int_equal(after.approver_count, before.approver_count);
+	assert_int_equal(after.four_eyes, before.four_eyes);
+}
+
+static void
+lint_is_right(struct crb_policy **policies, size_t count,
+    const struct variants *variants, const struct crb_question *q)
+{
+	struct crb_verdict before = decide(policies, count, q);
+	struct crb_verdict after = decide_with(
+	    policies, count, variants->tier, variants->linted, q);
+
+	assert_int_equal(after.effect, before.effect);
 	assert_int_equal(after.approver_count, before.approver_count);
 	assert_int_equal(after.four_eyes, before.four_eyes);
 }
@@ -555,6 +586,7 @@ one_case(struct crb_policy **policies, size_t count,
 	explain_agrees(policies, count, &asking.q, verdict);
 	tiers_only_narrow(policies, count, &asking.q);
 	order_never_matters(policies, count, variants, &asking.q);
+	lint_is_right(policies, count, variants, &asking.q);
 	never_more(policies, count, variants, &asking.q);
 	containment_is_sound(policies, count, &asking, verdict.effect, rng);
 }
@@ -572,7 +604,7 @@ one_set(struct rng *rng, struct tally *tally)
 		draft_make(&drafts[i], rng);
 		policies[i] = build(&drafts[i], i);
 	}
-	make_variants(&variants, &drafts[tier], tier, rng);
+	make_variants(&variants, &drafts[tier], tier, policies[tier], rng);
 	for (size_t i = 0; i < QUESTIONS; i++)
 		one_case(policies, count, &variants, rng, tally);
 	variants_clear(&variants);

@@ -1,0 +1,143 @@
+#include "policy/lint.h"
+
+#include <time.h>
+
+#include "policy.h"
+
+static void
+collect(void *ctx, const struct crb_lint *finding)
+{
+	crb_buf_printf(ctx, "%u: %s\n", finding->line, finding->text);
+}
+
+static void
+finds(const char *rules, const char *expected)
+{
+	CRB_AUTO_BUF struct crb_buf found = CRB_BUF_INIT(1u << 16);
+	struct crb_policy *policy = policy_of("local", rules);
+
+	crb_policy_lint(policy, collect, &found);
+	if (strcmp(crb_buf_text(&found), expected) != 0)
+		fail_msg("%s\nfound:\n%sexpected:\n%s", rules,
+		    crb_buf_text(&found), expected);
+	crb_policy_free(policy);
+}
+
+#define ALL "{\"id\": \"all\", \"effect\": \"allow\"}"
+#define RULE(id, effect, members) \
+	",\n{\"id\": \"" id "\", \"effect\": \"" effect "\", " members "}"
+
+static void
+rules_that_match_nothing_are_found(void **state)
+{
+	(void)state;
+	finds(ALL RULE("a", "deny", "\"credentials\": []"),
+	    "2: rule a can never match: credentials is an empty list\n");
+	finds(ALL RULE("a", "deny", "\"scope\": {\"ref\": []}"),
+	    "2: rule a can never match: ref is an empty list\n");
+	finds(ALL RULE("a", "deny", "\"labels\": {\"team\": []}"),
+	    "2: rule a can never match: team is an empty list\n");
+	finds(ALL RULE(
+		  "a", "deny", "\"during\": {\"zone\": \"UTC\", \"days\": []}"),
+	    "2: rule a can never match: during has no time in it\n");
+	finds(ALL RULE("a", "deny",
+		  "\"scope\": {\"git\": [\"push\"], \"hosts\": [\"x\"],"
+		  " \"actions\": [\"*\"]}"),
+	    "2: rule a can never match: no request has both git and actions\n");
+	finds(ALL RULE("a", "deny",
+		  "\"scope\": {\"git\": [\"fetch\"], \"ref\": [\"refs/**\"]}"),
+	    "2: rule a can never match: only a push has a ref, and git is "
+	    "fetch\n");
+	finds(ALL RULE("a", "deny",
+		  "\"scope\": {\"service\": [\"s3\"], \"methods\": [\"PUT\"]}")
+		  RULE("b", "deny", "\"scope\": {\"git\": [\"fetch\"]}"),
+	    "");
+}
+
+static void
+rules_that_never_decide_are_found(void **state)
+{
+	(void)state;
+	finds(ALL RULE("office-hours", "deny",
+		  "\"during\": {\"zone\": \"UTC\", \"days\": [\"sat-sun\"]}")
+		  RULE("ask-weekend", "ask",
+		      "\"during\": {\"zone\": \"UTC\", \"days\": [\"sun\"]}"),
+	    "3: rule ask-weekend can never decide: office-hours denies first\n");
+	finds(ALL RULE("d", "deny",
+		  "\"scope\": {\"repository\": [\"acme/**\", \"x/y\"]}")
+		  RULE("r", "ask",
+		      "\"scope\": {\"repository\": [\"Acme/a*\", \"X/Y\"],"
+		      " \"git\": [\"push\"]}"),
+	    "3: rule r can never decide: d denies first\n");
+	finds(RULE("d", "deny", "\"credentials\": [\"*\"]") + 1,
+	    "1: everything is denied: no rule that can match allows or asks\n");
+	finds(ALL RULE("b", "allow", "\"credentials\": [\"github\"]"),
+	    "2: rule b adds nothing: all allows all of that already\n");
+	finds("{\"id\": \"a\", \"effect\": \"allow\", \"users\": [\"x\"]}" RULE(
+		  "b", "allow", "\"users\": [\"x\"]"),
+	    "2: rule b adds nothing: a allows all of that already\n");
+}
+
+static void
+what_adds_something_is_not_found(void **state)
+{
+	(void)state;
+	finds(ALL RULE("d", "deny", "\"scope\": {\"repository\": [\"a/*\"]}")
+		  RULE("r", "ask", "\"scope\": {\"repository\": [\"a/**\"]}"),
+	    "");
+	/* A rule about what not every request has covers none that is not. */
+	finds(ALL RULE("d", "deny", "\"scope\": {\"repository\": [\"**\"]}")
+		  RULE("r", "ask", "\"users\": [\"ann\"]"),
+	    "");
+	finds(ALL RULE("d", "deny", "\"labels\": {\"a\": [\"x\"]}")
+		  RULE("r", "ask", "\"labels\": {\"b\": [\"x\"]}"),
+	    "");
+	finds(ALL RULE("d", "deny",
+		  "\"during\": {\"zone\": \"UTC\", \"days\": [\"sun\"]}")
+		  RULE("r", "ask",
+		      "\"during\": {\"zone\": \"Test/East\","
+		      " \"days\": [\"sun\"]}"),
+	    "");
+	finds(ALL RULE("d", "ask", "\"users\": [\"x*\"]") RULE(
+		  "r", "ask", "\"users\": [\"xy\"], \"approvers\": \"sec\""),
+	    "");
+	finds(ALL RULE("d", "deny", "\"users\": []")
+		  RULE("r", "ask", "\"users\": [\"xy\"]"),
+	    "2: rule d can never match: users is an empty list\n");
+}
+
+/* Rules that all have the same matchers, so that each pair is looked at. */
+static void
+ten_thousand_rules_take_a_bounded_time(void **state)
+{
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(4u << 20);
+	CRB_AUTO_BUF struct crb_buf found = CRB_BUF_INIT(1u << 16);
+	struct crb_policy *policy;
+	clock_t before;
+
+	(void)state;
+	for (unsigned i = 0; i < 10000; i++)
+		crb_buf_printf(&text,
+		    "%s{\"id\": \"r%u\", \"effect\": \"allow\","
+		    " \"users\": [\"u%u-*\"], \"tasks\": [\"t*\"]}",
+		    i > 0 ? ",\n" : "", i, i);
+	policy = policy_of("local", crb_buf_text(&text));
+	before = clock();
+	crb_policy_lint(policy, collect, &found);
+	assert_true(clock() - before < 20 * CLOCKS_PER_SEC);
+	crb_policy_free(policy);
+	assert_non_null(strstr(crb_buf_text(&found), "too many rules"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rules_that_match_nothing_are_found),
+		cmocka_unit_test(rules_that_never_decide_are_found),
+		cmocka_unit_test(what_adds_something_is_not_found),
+		cmocka_unit_test(ten_thousand_rules_take_a_bounded_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
