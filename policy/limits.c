@@ -16,9 +16,9 @@ const struct crb_limit_info crb_limit_infos[CRB_LIMITS] = {
 	[CRB_LIMIT_BYTES] = { "bytes_per_session", CRB_LIMIT_BYTES_UNIT, 0,
 	    "bytes of bodies that one session sends and receives" },
 	[CRB_LIMIT_REQUESTS_PER_MINUTE] = { "requests_per_minute",
-	    CRB_LIMIT_COUNT, 0, "injected requests of one session a minute" },
+	    CRB_LIMIT_COUNT, 1, "injected requests of one session a minute" },
 	[CRB_LIMIT_CONCURRENT_REQUESTS] = { "concurrent_requests",
-	    CRB_LIMIT_COUNT, 0, "injected requests of one session at once" },
+	    CRB_LIMIT_COUNT, 1, "injected requests of one session at once" },
 };
 
 void

@@ -427,6 +427,24 @@ facts_of_the_session_are_matched(void **state)
 	verdict_is(&world, &q, DENY, NULL);
 }
 
+/* Nobody is called so, and what may be meant is not passed by. */
+static void
+a_fact_with_a_wildcard_may_be_any(void **state)
+{
+	AUTO_WORLD struct world world = { .count = 0 };
+	struct crb_question q = QUESTION;
+
+	(void)state;
+	add_tier(&world,
+	    "{\"id\": \"all\", \"effect\": \"allow\"},"
+	    "{\"id\": \"nine\", \"effect\": \"deny\","
+	    " \"tasks\": [\"ci-9\"]}");
+	q.task = "ci-*";
+	verdict_is(&world, &q, DENY, "nine");
+	q.task = "fix-*";
+	verdict_is(&world, &q, ALLOW, "all");
+}
+
 static void
 hours_are_those_of_the_zone(void **state)
 {
@@ -576,6 +594,7 @@ main(void)
 		cmocka_unit_test(aws_actions_are_held_against_patterns_of_iam),
 		cmocka_unit_test(letter_case_is_no_way_around_a_deny),
 		cmocka_unit_test(facts_of_the_session_are_matched),
+		cmocka_unit_test(a_fact_with_a_wildcard_may_be_any),
 		cmocka_unit_test(hours_are_those_of_the_zone),
 		cmocka_unit_test(an_ask_permits_only_what_lies_in_it),
 		cmocka_unit_test(

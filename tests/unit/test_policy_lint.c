@@ -69,7 +69,7 @@ rules_that_never_decide_are_found(void **state)
 		      "\"scope\": {\"repository\": [\"Acme/a*\", \"X/Y\"],"
 		      " \"git\": [\"push\"]}"),
 	    "3: rule r can never decide: d denies first\n");
-	finds(RULE("d", "deny", "\"credentials\": [\"*\"]") + 1,
+	finds(&RULE("d", "deny", "\"credentials\": [\"*\"]")[1],
 	    "1: everything is denied: no rule that can match allows or asks\n");
 	finds(ALL RULE("b", "allow", "\"credentials\": [\"github\"]"),
 	    "2: rule b adds nothing: all allows all of that already\n");
