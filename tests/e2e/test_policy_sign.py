@@ -315,6 +315,13 @@ def test_a_key_is_never_overwritten(folder, there):
     assert len(list(folder.iterdir())) == 1
 
 
+@pytest.mark.parametrize("there", ["new.key", "new.pub"])
+def test_what_exists_is_refused_before_a_passphrase_is_asked(folder, there):
+    (folder / there).write_text("precious")
+    refused(policy(folder, "keygen", "new.key", input=""),
+            f"{there}: exists already", status=5)
+
+
 def test_a_pair_is_made_whole_or_not_at_all(folder):
     """The public key cannot be written: the secret one is not left."""
     done = policy(folder, "keygen", "new.key", "--unencrypted", "-p",
@@ -489,8 +496,8 @@ def test_names_and_comments_are_escaped(place):
 
 def test_no_broker_and_no_configuration_is_needed(place):
     """Keys may be kept on a machine where nothing else is."""
-    assert not (place / ".config").exists()
-    (place / ".config" / "credbroker").mkdir(parents=True)
-    (place / ".config" / "credbroker" / "credbroker.json").write_text("no")
-    good(policy(place, "sign", "organization.json", "-k", "plain.ours.key"))
-    good(verify(place))
+    (place / "broken.json").write_text("no")
+    for config in ("broken.json", "missing.json"):
+        good(policy(place, "sign", "organization.json", "-k",
+                    "plain.ours.key", "--config", config))
+        good(verify(place))
