@@ -1,6 +1,7 @@
 """The measurements, in the order of the design's table.  Each yields rows."""
 
 import dataclasses
+import json
 import resource
 import shutil
 import subprocess
@@ -477,6 +478,27 @@ def measure_status(world):
               **times(ours, peer))
 
 
+def measure_policy(world):
+    """A decision over three tiers, with few rules and with many; the peer is
+    the same with few."""
+    runs = []
+    for _ in range(rounds(world)):
+        lines = subprocess.run([w.program("policy")], check=True, text=True,
+                               capture_output=True).stdout.splitlines()
+        runs.append({line["rules"]: line for line in map(json.loads, lines)})
+    few = [run[100] for run in runs]
+    for rules in (1000, 10000):
+        many = [run[rules] for run in runs]
+        load = w.median([run["load_ms"] for run in many])
+        yield Row("policy", f"a decision, {rules:,} rules in each of 3 tiers",
+                  f"{w.median([run['decide_us'] for run in many]):.1f} µs",
+                  "100 rules "
+                  f"{w.median([run['decide_us'] for run in few]):.1f} µs",
+                  bound=4, at_least=False, note=f"a tier read in {load:.0f} ms",
+                  **compared([run["decide_us"] for run in many],
+                             [run["decide_us"] for run in few], min))
+
+
 MEASURES = {
     "idle": measure_idle,
     "answer": measure_answer,
@@ -487,4 +509,5 @@ MEASURES = {
     "sessions": measure_sessions,
     "shim": measure_shim,
     "status": measure_status,
+    "policy": measure_policy,
 }
