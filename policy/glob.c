@@ -95,36 +95,69 @@ meet(uint16_t a, uint16_t b, bool fold)
 	return a == ANY_ONE || b == ANY_ONE || same(a, b, fold);
 }
 
+/* What is left of two segments between what they begin and end with. */
+struct rest {
+	const uint16_t *symbol;
+	size_t count;
+};
+
+/*
+ * Drop what both begin and end with, up to a wildcard for any number; false
+ * when that is apart already, as it nearly always is.
+ */
+static bool
+trim(struct rest *a, struct rest *b, bool fold)
+{
+	while (a->count > 0 && b->count > 0 && *a->symbol != ANY_RUN &&
+	    *b->symbol != ANY_RUN) {
+		if (!meet(*a->symbol, *b->symbol, fold))
+			return false;
+		a->symbol++;
+		b->symbol++;
+		a->count--;
+		b->count--;
+	}
+	while (a->count > 0 && b->count > 0 &&
+	    a->symbol[a->count - 1] != ANY_RUN &&
+	    b->symbol[b->count - 1] != ANY_RUN) {
+		if (!meet(
+			a->symbol[a->count - 1], b->symbol[b->count - 1], fold))
+			return false;
+		a->count--;
+		b->count--;
+	}
+	return true;
+}
+
 /*
  * There is a text that both match: for each pair of ends, from the back, in one
  * row of b's symbols.
  */
 static bool
-segment_overlaps(const struct crb_glob_segment *a,
-    const struct crb_glob_segment *b, bool fold)
+segment_overlaps(const struct crb_glob_segment *left,
+    const struct crb_glob_segment *right, bool fold)
 {
+	struct rest a = { left->symbol, left->count };
+	struct rest b = { right->symbol, right->count };
 	bool row[CRB_GLOB_MAX + 1];
 
-	/* What both begin with settles nearly all of them. */
-	if (a->count > 0 && b->count > 0 && a->symbol[0] != ANY_RUN &&
-	    b->symbol[0] != ANY_RUN && !meet(a->symbol[0], b->symbol[0], fold))
+	if (!trim(&a, &b, fold))
 		return false;
-	for (size_t j = b->count + 1u; j-- > 0;)
-		row[j] = j == b->count ||
-		    (row[j + 1] && b->symbol[j] == ANY_RUN);
-	for (size_t i = a->count; i-- > 0;) {
-		bool run = a->symbol[i] == ANY_RUN;
-		bool diagonal = row[b->count];
+	for (size_t j = b.count + 1; j-- > 0;)
+		row[j] = j == b.count || (row[j + 1] && b.symbol[j] == ANY_RUN);
+	for (size_t i = a.count; i-- > 0;) {
+		bool run = a.symbol[i] == ANY_RUN;
+		bool diagonal = row[b.count];
 
-		row[b->count] = run && diagonal;
-		for (size_t j = b->count; j-- > 0;) {
+		row[b.count] = run && diagonal;
+		for (size_t j = b.count; j-- > 0;) {
 			bool down = row[j];
 
-			if (run || b->symbol[j] == ANY_RUN)
+			if (run || b.symbol[j] == ANY_RUN)
 				row[j] = down || row[j + 1];
 			else
 				row[j] = diagonal &&
-				    meet(a->symbol[i], b->symbol[j], fold);
+				    meet(a.symbol[i], b.symbol[j], fold);
 			diagonal = down;
 		}
 	}
