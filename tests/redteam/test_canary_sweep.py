@@ -61,7 +61,8 @@ class Scene:
             **{way: canary(way) for way in WAYS},
             **{name: canary(name) for name in (
                 "replaced", "removed", "refused", "inherited", "home",
-                "passphrase", "mistyped", "descriptor", "signing")},
+                "passphrase", "mistyped", "descriptor")},
+            "signing": canary("signing"),
             **{name: name + secrets.token_hex(16) for name in (
                 "netrc", "github", "docker")}}
         self.git = GitServer(folder / "git")
