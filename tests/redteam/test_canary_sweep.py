@@ -58,11 +58,11 @@ class Scene:
     def __init__(self, folder):
         self.folder = folder
         self.canaries = {
+            "signing": canary("signing"),
             **{way: canary(way) for way in WAYS},
             **{name: canary(name) for name in (
                 "replaced", "removed", "refused", "inherited", "home",
                 "passphrase", "mistyped", "descriptor")},
-            "signing": canary("signing"),
             **{name: name + secrets.token_hex(16) for name in (
                 "netrc", "github", "docker")}}
         self.git = GitServer(folder / "git")
