@@ -236,10 +236,10 @@ failing_fact(const struct crb_asking *asking,
 static bool
 folds(enum crb_way way, size_t attribute, const struct crb_asked *asked)
 {
-	enum crb_case letters = crb_policy_attributes[attribute].letters;
+	enum crb_letters letters = crb_policy_attributes[attribute].letters;
 
-	return asked->fold || letters == CRB_CASE_FOLD ||
-	    (letters == CRB_CASE_DOUBT && restricts(way));
+	return asked->fold || letters == CRB_LETTERS_FOLD ||
+	    (letters == CRB_LETTERS_DOUBT && restricts(way));
 }
 
 /* Values of the axis for which the list holds, or may. */

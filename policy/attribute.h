@@ -16,15 +16,15 @@
  */
 
 /* Whether letter case tells things apart. */
-enum crb_case {
-	CRB_CASE_EXACT,
-	CRB_CASE_FOLD,
+enum crb_letters {
+	CRB_LETTERS_EXACT,
+	CRB_LETTERS_FOLD,
 	/*
 	 * Some upstreams fold and some do not: deny and ask match in any case,
 	 * so that neither is passed by in another; allow matches exactly.  Both
 	 * fold where a question says that this upstream does.
 	 */
-	CRB_CASE_DOUBT,
+	CRB_LETTERS_DOUBT,
 };
 
 /* Which requests have an attribute. */
@@ -36,7 +36,7 @@ struct crb_policy_attribute {
 	const char *name;
 	enum crb_glob_style style;
 	char separator; /* ':' in texts, for the index only */
-	enum crb_case letters;
+	enum crb_letters letters;
 	unsigned families;
 	const char *const *choices; /* NULL-terminated; or NULL: patterns */
 	/* Characters of which none, or nothing else, is ever in a name. */

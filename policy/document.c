@@ -9,9 +9,6 @@
 #define ARENA_MAX (128u << 20)
 #define MEMBERS_MAX 16u
 
-static enum crb_status read_object(struct crb_reading *reading,
-    const struct crb_policy_member *members, void *out, struct crb_err *err);
-
 static enum crb_status
 read_during(struct crb_reading *reading, const struct crb_policy_member *member,
     void *out, struct crb_err *err)
@@ -25,7 +22,7 @@ read_during(struct crb_reading *reading, const struct crb_policy_member *member,
 	enum crb_status status;
 	size_t count;
 
-	status = read_object(reading, member->members, &given, err);
+	status = crb_read_object(reading, member->members, &given, err);
 	if (status != CRB_OK)
 		return status;
 	count = crb_during_parts(given.days, given.hours, given.count, part);
@@ -78,7 +75,7 @@ read_rule(struct crb_reading *reading, const struct crb_policy_member *member,
 	memset(rule, 0, sizeof(*rule));
 	length = crb_reader_push_index(reader, count);
 	rule->line = reader->value_line;
-	if ((status = read_object(reading, member->members, rule, err)) !=
+	if ((status = crb_read_object(reading, member->members, rule, err)) !=
 		CRB_OK ||
 	    (status = check_rule(reading, rule, err)) != CRB_OK)
 		return status;
@@ -148,6 +145,7 @@ static enum crb_status
 read_one(struct crb_reading *reading, const struct crb_policy_member *members,
     const char *key, bool seen[MEMBERS_MAX], void *out, struct crb_err *err)
 {
+	crb_read_member *read;
 	size_t at = 0, length;
 	enum crb_status status;
 
@@ -160,14 +158,16 @@ read_one(struct crb_reading *reading, const struct crb_policy_member *members,
 		    reading->reader.value_line, err, CRB_ERR_INVALID,
 		    "is there twice");
 	seen[at] = true;
-	status = readers[members[at].type](reading, &members[at], out, err);
+	read = members[at].type == CRB_MEMBER_OTHER ? members[at].read
+						    : readers[members[at].type];
+	status = read(reading, &members[at], out, err);
 	if (status == CRB_OK)
 		crb_reader_pop(&reading->reader, length);
 	return status;
 }
 
-static enum crb_status
-read_object(struct crb_reading *reading,
+enum crb_status
+crb_read_object(struct crb_reading *reading,
     const struct crb_policy_member *members, void *out, struct crb_err *err)
 {
 	struct crb_reader *reader = &reading->reader;
@@ -268,8 +268,8 @@ crb_policy_parse(const char *text, size_t len, const char *where,
 	crb_limits_init(&policy->about.limits);
 	reading.policy = policy;
 	crb_reader_init(&reading.reader, where, text, len, &policy->arena);
-	if ((status = read_object(&reading, crb_policy_members, policy, err)) !=
-		CRB_OK ||
+	if ((status = crb_read_object(
+		 &reading, crb_policy_members, policy, err)) != CRB_OK ||
 	    (status = crb_reader_end(&reading.reader, err)) != CRB_OK ||
 	    (status = finish(&reading, err)) != CRB_OK)
 		return status;

@@ -70,7 +70,14 @@ enum crb_member_type {
 	CRB_MEMBER_HOURS,   /* of a during */
 	CRB_MEMBER_ZONE,    /* const char * */
 	CRB_MEMBER_RULES,   /* the policy's rules */
+	CRB_MEMBER_OTHER,   /* what `read` reads; not of a policy */
 };
+
+struct crb_reading;
+struct crb_policy_member;
+/* `out` is what the member's object is read into. */
+typedef enum crb_status crb_read_member(struct crb_reading *reading,
+    const struct crb_policy_member *member, void *out, struct crb_err *err);
 
 struct crb_policy_member {
 	const char *name;
@@ -81,6 +88,7 @@ struct crb_policy_member {
 	const char *const *choices;
 	const struct crb_policy_attribute *attribute;
 	const struct crb_policy_member *members; /* of an object */
+	crb_read_member *read;
 	const char *help;
 };
 

@@ -207,9 +207,9 @@ rule_covers(
     const struct crb_policy_rule *outer, const struct crb_policy_rule *inner)
 {
 	for (size_t i = 0; i < LISTS; i++) {
-		enum crb_case letters = attribute_at(i)->letters;
-		bool fold = letters == CRB_CASE_FOLD ||
-		    (letters == CRB_CASE_DOUBT &&
+		enum crb_letters letters = attribute_at(i)->letters;
+		bool fold = letters == CRB_LETTERS_FOLD ||
+		    (letters == CRB_LETTERS_DOUBT &&
 			outer->effect == CRB_EFFECT_DENY);
 
 		if (list_at(outer, i)->given &&

@@ -207,12 +207,11 @@ crb_read_flag(struct crb_reading *reading,
 	    &reading->reader, crb_reading_place(member, out), err);
 }
 
-/* A list of texts, of which `add` takes one. */
-static enum crb_status
-read_texts(struct crb_reading *reading,
+enum crb_status
+crb_read_texts(struct crb_reading *reading,
     enum crb_status (*add)(struct crb_reading *reading, const char *text,
-	struct crb_during_given *out, struct crb_err *err),
-    struct crb_during_given *out, struct crb_err *err)
+	void *out, struct crb_err *err),
+    void *out, struct crb_err *err)
 {
 	struct crb_reader *reader = &reading->reader;
 	const char *text;
@@ -233,25 +232,29 @@ read_texts(struct crb_reading *reading,
 }
 
 static enum crb_status
-add_days(struct crb_reading *reading, const char *text,
-    struct crb_during_given *out, struct crb_err *err)
+add_days(struct crb_reading *reading, const char *text, void *out,
+    struct crb_err *err)
 {
-	if (crb_days_parse(text, &out->days, err) != CRB_OK)
+	struct crb_during_given *given = out;
+
+	if (crb_days_parse(text, &given->days, err) != CRB_OK)
 		return crb_reading_here(reading, err);
 	return CRB_OK;
 }
 
 static enum crb_status
-add_hours(struct crb_reading *reading, const char *text,
-    struct crb_during_given *out, struct crb_err *err)
+add_hours(struct crb_reading *reading, const char *text, void *out,
+    struct crb_err *err)
 {
-	if (out->count == CRB_DURING_RANGES)
+	struct crb_during_given *given = out;
+
+	if (given->count == CRB_DURING_RANGES)
 		return crb_reader_fail(&reading->reader, reading->reader.line,
 		    err, CRB_ERR_LIMIT, "more than %d ranges",
 		    CRB_DURING_RANGES);
-	if (crb_hours_parse(text, &out->hours[out->count], err) != CRB_OK)
+	if (crb_hours_parse(text, &given->hours[given->count], err) != CRB_OK)
 		return crb_reading_here(reading, err);
-	out->count++;
+	given->count++;
 	return CRB_OK;
 }
 
@@ -264,7 +267,7 @@ crb_read_days(struct crb_reading *reading,
 	(void)member;
 	given->days_given = true;
 	given->days = 0;
-	return read_texts(reading, add_days, given, err);
+	return crb_read_texts(reading, add_days, given, err);
 }
 
 enum crb_status
@@ -276,7 +279,7 @@ crb_read_hours(struct crb_reading *reading,
 	(void)member;
 	given->hours_given = true;
 	given->count = 0;
-	return read_texts(reading, add_hours, given, err);
+	return crb_read_texts(reading, add_hours, given, err);
 }
 
 enum crb_status

@@ -8,18 +8,24 @@
 
 struct crb_reading {
 	struct crb_reader reader;
-	struct crb_policy *policy;
+	struct crb_policy *policy; /* whose arena is used */
 	const struct crb_zones *zones;
 };
-
-/* `out` is what the member's object is read into. */
-typedef enum crb_status crb_read_member(struct crb_reading *reading,
-    const struct crb_policy_member *member, void *out, struct crb_err *err);
 
 crb_read_member crb_read_ignored, crb_read_text, crb_read_name, crb_read_word,
     crb_read_choice, crb_read_number, crb_read_time, crb_read_flag,
     crb_read_zone, crb_read_days, crb_read_hours, crb_read_values,
     crb_read_labels, crb_read_scope, crb_read_limits;
+
+/* An object by its table, into `out`. */
+enum crb_status crb_read_object(struct crb_reading *reading,
+    const struct crb_policy_member *members, void *out, struct crb_err *err);
+
+/* A list of texts, of which `add` takes one. */
+enum crb_status crb_read_texts(struct crb_reading *reading,
+    enum crb_status (*add)(struct crb_reading *reading, const char *text,
+	void *out, struct crb_err *err),
+    void *out, struct crb_err *err);
 
 #define CRB_READ_NAME_BYTES 64u
 #define CRB_READ_VALUE_BYTES (CRB_GLOB_MAX - 1u)

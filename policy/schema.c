@@ -158,6 +158,7 @@ type_text(enum crb_member_type type)
 	case CRB_MEMBER_SCOPE:
 	case CRB_MEMBER_DURING:
 	case CRB_MEMBER_RULES:
+	case CRB_MEMBER_OTHER:
 		break;
 	}
 	return "";

@@ -1,13 +1,16 @@
 /*
  * A policy, and the questions of a fixed set: what is decided is what is
- * explained, and reading the same twice decides the same.
+ * explained, and lint does not crash.  The same bytes as cases, asked of no
+ * policy.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/cases.h"
 #include "policy/decide.h"
 #include "policy/document.h"
+#include "policy/lint.h"
 #include "policy/question.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -103,12 +106,41 @@ check_aws(const struct crb_policy *policy)
 	check(policy, &q);
 }
 
+static void
+check_cases(const char *text, size_t len)
+{
+	CRB_AUTO_CASES struct crb_cases *cases = NULL;
+	const struct crb_tiers none = { NULL, 0, NULL };
+	struct crb_verdict verdict;
+	struct crb_err err = { 0 };
+
+	if (crb_cases_parse(text, len, "fuzz", &zones, &cases, &err) != CRB_OK)
+		return;
+	for (size_t i = 0; i < crb_cases_count(cases); i++) {
+		const struct crb_case *one = crb_cases_at(cases, i);
+
+		(void)crb_case_run(one, &none, &verdict);
+		if (one->question.kind == CRB_QUESTION_REQUEST &&
+		    verdict.effect != CRB_EFFECT_DENY)
+			abort();
+	}
+}
+
+static void
+forget(void *ctx, const struct crb_lint *finding)
+{
+	(void)ctx;
+	if (finding->line == 0)
+		abort();
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CRB_AUTO_POLICY struct crb_policy *policy = NULL;
 	struct crb_err err = { 0 };
 
+	check_cases((const char *)data, size);
 	if (crb_policy_parse((const char *)data, size, "fuzz", &zones, &policy,
 		&err) != CRB_OK) {
 		if (policy != NULL || err.msg[0] == '\0')
@@ -119,5 +151,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_git(policy, CRB_QUESTION_MINT);
 	check_git(policy, CRB_QUESTION_INJECT);
 	check_aws(policy);
+	crb_policy_lint(policy, forget, NULL);
 	return 0;
 }
