@@ -230,6 +230,47 @@ the_session_is_a_tier(void **state)
 	assert_string_equal(verdict.rule, "no-x");
 }
 
+/* What a backend can narrow and a grant does not is open, or comes later. */
+static void
+a_scope_becomes_a_question(void **state)
+{
+	static const char *const operations[] = { "fetch", "push", NULL };
+	static const struct crb_attribute table[] = {
+		{ .name = "repository",
+		    .type = CRB_ATTRIBUTE_PATTERN,
+		    .separator = '/' },
+		{ .name = "git",
+		    .type = CRB_ATTRIBUTE_CHOICE,
+		    .choices = operations },
+		{ .name = "ref",
+		    .type = CRB_ATTRIBUTE_PATTERN,
+		    .separator = '/' },
+		CRB_ATTRIBUTE_END,
+	};
+	AUTO_WORLD struct world world = { .count = 0 };
+	CRB_AUTO_SCOPE struct crb_scope scope = { 0 };
+	struct crb_question q = QUESTION;
+	struct crb_err err = { 0 };
+
+	(void)state;
+	add_tier(&world,
+	    "{\"id\": \"o\", \"effect\": \"allow\", \"scope\": {"
+	    "\"repository\": [\"acme/**\"], \"git\": [\"fetch\", \"push\"],"
+	    " \"ref\": [\"refs/heads/**\"]}}");
+	assert_ok(crb_scope_parse(
+	    "repository=acme/*+acme/x/y,git=push", table, &scope, &err));
+	q.kind = CRB_QUESTION_INJECT;
+	crb_question_scope(&q, &scope, table, CRB_ASKED_LATER);
+	assert_int_equal(q.count, 3);
+	assert_int_equal(crb_question_find(&q, "repository")->count, 2);
+	assert_null(crb_question_find(&q, "hosts"));
+	verdict_is(&world, &q, ALLOW, "o");
+	q.kind = CRB_QUESTION_MINT;
+	crb_question_scope(&q, &scope, table, CRB_ASKED_ANY);
+	verdict_is(&world, &q, DENY, NULL);
+	assert_string_equal(decide(&world, &q).matcher, "ref");
+}
+
 static void
 without_a_tier_a_request_is_denied(void **state)
 {
@@ -587,6 +628,7 @@ main(void)
 		    what_no_rule_matches_is_denied_and_the_closest_named),
 		cmocka_unit_test(all_tiers_must_agree),
 		cmocka_unit_test(the_session_is_a_tier),
+		cmocka_unit_test(a_scope_becomes_a_question),
 		cmocka_unit_test(without_a_tier_a_request_is_denied),
 		cmocka_unit_test(a_grant_has_to_lie_inside_what_is_allowed),
 		cmocka_unit_test(an_attribute_may_be_open_or_come_later),
