@@ -246,7 +246,8 @@ finish(struct crb_reading *reading, struct crb_err *err)
 	status = rank_rules(policy, reading->reader.where, err);
 	if (status != CRB_OK)
 		return status;
-	return crb_index_build(policy) ? CRB_OK : crb_reading_no_memory(err);
+	return crb_rule_index_build(policy) ? CRB_OK
+					    : crb_reading_no_memory(err);
 }
 
 enum crb_status

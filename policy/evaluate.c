@@ -221,7 +221,7 @@ decide_policy(
 	ev->policy = policy;
 	memset(ev->cell, 0, ev->asking.combinations * sizeof(*ev->cell));
 	if (ev->each == NULL) {
-		crb_index_search(policy, &ev->asking, consider, ev);
+		crb_rule_index_search(policy, &ev->asking, consider, ev);
 	} else {
 		for (size_t i = 0; i < policy->count; i++)
 			consider(ev, i);

@@ -7,7 +7,7 @@
 #include "policy/attribute.h"
 #include "policy/document.h"
 #include "policy/glob.h"
-#include "policy/index.h"
+#include "policy/rule_index.h"
 
 /* The values of a matcher; one of them has to match. */
 struct crb_globs {
@@ -44,7 +44,7 @@ struct crb_policy {
 	size_t tier; /* enum crb_policy_tier */
 	size_t count;
 	struct crb_policy_rule *rule;
-	struct crb_index *index;
+	struct crb_rule_index *index;
 	struct crb_arena arena;
 };
 

@@ -1,4 +1,4 @@
-#include "policy/index.h"
+#include "policy/rule_index.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ struct list {
 	uint32_t count;
 };
 
-struct crb_index {
+struct crb_rule_index {
 	struct bucket *bucket;
 	size_t mask;
 	uint32_t *filed;
@@ -127,7 +127,7 @@ file_key(size_t kind, const char *value)
 }
 
 static struct bucket *
-find_bucket(const struct crb_index *index, uint64_t key)
+find_bucket(const struct crb_rule_index *index, uint64_t key)
 {
 	size_t at = (size_t)key & index->mask;
 
@@ -150,8 +150,8 @@ never_matches(const struct crb_policy_rule *rule)
 
 /* How many rules would be found with it, at most; UINT32_MAX: it has no key. */
 static uint32_t
-kind_cost(const struct crb_index *index, const struct crb_policy_rule *rule,
-    size_t kind)
+kind_cost(const struct crb_rule_index *index,
+    const struct crb_policy_rule *rule, size_t kind)
 {
 	const struct crb_globs *globs = kind_globs(rule, kind);
 	uint32_t most = 0;
@@ -169,7 +169,8 @@ kind_cost(const struct crb_index *index, const struct crb_policy_rule *rule,
 }
 
 static size_t
-cheapest_kind(const struct crb_index *index, const struct crb_policy_rule *rule)
+cheapest_kind(
+    const struct crb_rule_index *index, const struct crb_policy_rule *rule)
 {
 	uint32_t least = UINT32_MAX;
 	size_t best = KINDS;
@@ -187,7 +188,7 @@ cheapest_kind(const struct crb_index *index, const struct crb_policy_rule *rule)
 
 /* Count how many values have each key. */
 static void
-count_keys(struct crb_index *index, const struct crb_policy_rule *rule)
+count_keys(struct crb_rule_index *index, const struct crb_policy_rule *rule)
 {
 	for (size_t kind = 0; kind < KINDS; kind++) {
 		const struct crb_globs *globs = kind_globs(rule, kind);
@@ -221,7 +222,7 @@ count_values(const struct crb_policy *policy)
 
 /* One pass counts, with `filed` NULL, and one fills. */
 static uint32_t
-file_rules(struct crb_index *index, const struct crb_policy *policy,
+file_rules(struct crb_rule_index *index, const struct crb_policy *policy,
     const size_t *kinds, bool fill)
 {
 	uint32_t total = 0;
@@ -254,7 +255,7 @@ file_rules(struct crb_index *index, const struct crb_policy *policy,
 }
 
 static bool
-make_room(struct crb_index *index, struct crb_arena *arena, uint32_t total)
+make_room(struct crb_rule_index *index, struct crb_arena *arena, uint32_t total)
 {
 	uint32_t start = 0;
 
@@ -278,11 +279,11 @@ make_room(struct crb_index *index, struct crb_arena *arena, uint32_t total)
 }
 
 bool
-crb_index_build(struct crb_policy *policy)
+crb_rule_index_build(struct crb_policy *policy)
 {
 	struct crb_arena *arena = &policy->arena;
 	CRB_AUTO_FREE size_t *kinds = calloc(policy->count + 1, sizeof(*kinds));
-	struct crb_index *index = crb_arena_alloc(arena, sizeof(*index));
+	struct crb_rule_index *index = crb_arena_alloc(arena, sizeof(*index));
 	size_t size = 16, values = count_values(policy);
 
 	while (size < 2 * values)
@@ -317,7 +318,7 @@ search_list(const struct list *list, each_rule *each, void *ctx)
  * or not known, may begin with anything: all that are filed by its kind.
  */
 static void
-search_value(const struct crb_index *index, size_t kind,
+search_value(const struct crb_rule_index *index, size_t kind,
     const struct crb_glob *value, each_rule *each, void *ctx)
 {
 	uint64_t keys[SEGMENTS_MAX];
@@ -340,7 +341,7 @@ search_value(const struct crb_index *index, size_t kind,
 }
 
 static void
-search_axis(const struct crb_index *index, size_t kind,
+search_axis(const struct crb_rule_index *index, size_t kind,
     const struct crb_axis *axis, each_rule *each, void *ctx)
 {
 	bool literal = axis->glob != NULL;
@@ -358,11 +359,11 @@ search_axis(const struct crb_index *index, size_t kind,
 }
 
 void
-crb_index_search(const struct crb_policy *policy,
+crb_rule_index_search(const struct crb_policy *policy,
     const struct crb_asking *asking, void (*each)(void *ctx, size_t rule),
     void *ctx)
 {
-	const struct crb_index *index = policy->index;
+	const struct crb_rule_index *index = policy->index;
 
 	search_list(&index->rest, each, ctx);
 	search_value(index, KIND_CREDENTIAL, &asking->credential, each, ctx);

@@ -1,5 +1,5 @@
-#ifndef CRB_INDEX_H
-#define CRB_INDEX_H
+#ifndef CRB_RULE_INDEX_H
+#define CRB_RULE_INDEX_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,18 +12,18 @@
  */
 struct crb_policy;
 struct crb_asking;
-struct crb_index;
+struct crb_rule_index;
 
 /* For policy->index, in its arena; false: without memory. */
-bool crb_index_build(struct crb_policy *policy);
+bool crb_rule_index_build(struct crb_policy *policy);
 
 /*
  * Call `each` for every rule that can match, some of them more than once, and
  * for none of those that are not in the index because a list of theirs is
  * empty.
  */
-void crb_index_search(const struct crb_policy *policy,
+void crb_rule_index_search(const struct crb_policy *policy,
     const struct crb_asking *asking, void (*each)(void *ctx, size_t rule),
     void *ctx);
 
-#endif /* !CRB_INDEX_H */
+#endif /* !CRB_RULE_INDEX_H */
