@@ -75,6 +75,16 @@ make_axis(struct crb_axis *axis, const struct crb_policy_attribute *is,
 	return NULL;
 }
 
+static size_t
+axis_characters(const struct crb_axis *axis)
+{
+	size_t characters = 0;
+
+	for (size_t i = 0; axis->glob != NULL && i < axis->count; i++)
+		characters += strlen(axis->glob[i].text);
+	return characters;
+}
+
 /* An attribute that is there twice could be read in two ways. */
 static const char *
 find_axes(struct crb_asking *out)
@@ -107,6 +117,7 @@ crb_asking_make(struct crb_asking *out, const struct crb_question *question,
     struct crb_arena *arena)
 {
 	const char *problem;
+	size_t characters = 0;
 
 	memset(out, 0, sizeof(*out));
 	out->question = question;
@@ -120,12 +131,17 @@ crb_asking_make(struct crb_asking *out, const struct crb_question *question,
 		problem = make_axis(axis, &crb_policy_attributes[i], arena);
 		if (problem != NULL)
 			return problem;
+		characters += axis_characters(axis);
 		axis->stride = out->combinations;
 		out->combinations *= axis->count;
 		if (out->combinations > CRB_COMBINATIONS_MAX)
 			return "its values have too many combinations; give "
 			       "several grants";
 	}
+	/* Holding patterns against each other takes a product of lengths. */
+	if (question->kind != CRB_QUESTION_REQUEST &&
+	    characters > CRB_GRANT_CHARACTERS_MAX)
+		return "its values are too long together; give several grants";
 	return NULL;
 }
 

@@ -67,7 +67,8 @@ struct crb_policy;
 struct crb_question;
 
 #define CRB_ASKS_MAX 8
-#define CRB_COMBINATIONS_MAX 1024 /* of the values of a grant */
+#define CRB_COMBINATIONS_MAX 1024     /* of the values of a grant */
+#define CRB_GRANT_CHARACTERS_MAX 4096 /* of all of them together */
 
 struct crb_verdict {
 	enum crb_effect effect;

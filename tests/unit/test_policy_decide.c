@@ -586,10 +586,12 @@ what_cannot_be_decided_is_denied(void **state)
 {
 	static char many[CRB_SCOPE_VALUES_MAX][8];
 	static const char *values[CRB_SCOPE_VALUES_MAX + 1];
+	static char thousand[1001];
 	AUTO_WORLD struct world world = { .count = 0 };
 	struct crb_question q = QUESTION;
 
 	(void)state;
+	memset(thousand, 'x', sizeof(thousand) - 1);
 	add_tier(&world, "{\"id\": \"all\", \"effect\": \"allow\"}");
 	verdict_is(&world, &q, ALLOW, "all");
 	ask_value(&q, "repository", NULL, 0);
@@ -609,6 +611,16 @@ what_cannot_be_decided_is_denied(void **state)
 	ask_value(&q, "git", values, 2);
 	verdict_is(&world, &q, DENY, NULL);
 	assert_non_null(strstr(decide(&world, &q).problem, "combinations"));
+	/* A grant's values together; a request has one of each. */
+	q.count = 0;
+	ASK(&q, "resources", thousand, thousand, thousand, thousand);
+	q.kind = CRB_QUESTION_MINT;
+	verdict_is(&world, &q, ALLOW, "all");
+	ASK(&q, "region", thousand);
+	verdict_is(&world, &q, DENY, NULL);
+	assert_non_null(strstr(decide(&world, &q).problem, "too long"));
+	q.kind = CRB_QUESTION_REQUEST;
+	verdict_is(&world, &q, ALLOW, "all");
 	q.count = 0;
 	q.task = NULL;
 	verdict_is(&world, &q, DENY, NULL);
