@@ -230,7 +230,7 @@ set_up(void **state)
 	(void)signal(SIGPIPE, SIG_IGN);
 	world->thread = pthread_self();
 	world->limits = (struct crb_mint_limits){
-		.connect_ms = 5000, .whole_ms = 15000, .pause_ms = { 1, 2 }
+		.connect_ms = 14000, .whole_ms = 15000, .pause_ms = { 1, 2 }
 	};
 	if (crb_mints_new(&(struct crb_mints_options){ .loop = world->loop,
 			      .trust = world->trust,
