@@ -541,6 +541,10 @@ the_longest_secret_can_be_injected(void **state)
 	free(longest);
 }
 
+/* Of a real token's length, so that buffers grow. */
+#define T16 "tttttttttttttttt"
+#define T256 T16 T16 T16 T16 T16 T16 T16 T16 T16 T16 T16 T16 T16 T16 T16 T16
+
 /* What a minting backend is asked for in these tests, and how it is answered.
  */
 static const struct minting {
@@ -561,7 +565,7 @@ static const struct minting {
 	    "<AssumeRoleResponse><AssumeRoleResult><Credentials>"
 	    "<AccessKeyId>ASIDEXAMPLE</AccessKeyId>"
 	    "<SecretAccessKey>%s</SecretAccessKey>"
-	    "<SessionToken>token</SessionToken>"
+	    "<SessionToken>%s" T256 T256 T256 T256 "</SessionToken>"
 	    "<Expiration>2026-11-21T19:00:00Z</Expiration></Credentials>"
 	    "</AssumeRoleResult></AssumeRoleResponse>",
 	    "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not with "
