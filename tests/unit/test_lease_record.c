@@ -1,5 +1,7 @@
 #include "broker/core/lease_record.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "broker/core/session_end.h"
@@ -228,6 +230,53 @@ a_session_has_so_many_records(void **state)
 	assert_true(world_hears_no(&world, CRB_MSG_MINT));
 }
 
+/* No file may grow: as on a full disk. */
+static void
+set_full(bool full)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = full ? 1 : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+what_cannot_be_recorded_is_not_minted(void **state)
+{
+	const struct crb_msg *msg;
+
+	(void)state;
+	lease_issue_later(&world, GRANT, session);
+	set_full(true);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 7);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 503);
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+	set_full(false);
+}
+
+static void
+what_was_minted_and_cannot_be_recorded_is_given_to_nobody(void **state)
+{
+	CRB_AUTO_JSON json_t *leases = NULL;
+	const struct crb_msg *msg;
+	uint32_t request;
+
+	(void)state;
+	lease_issue_later(&world, GRANT, session);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 7);
+	request = lease_asked(&world);
+	set_full(true);
+	lease_minted(&world, request, KEYS, 3600);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 503);
+	assert_true(world_hears_no(&world, CRB_MSG_LEASE));
+	leases = lease_shown(&world, session);
+	assert_int_equal(json_array_size(leases), 1);
+	set_full(false);
+}
+
 int
 main(void)
 {
@@ -240,7 +289,10 @@ main(void)
 		TEST(an_ended_session_is_there_while_its_keys_work),
 		TEST(what_has_expired_is_deleted),
 		TEST(a_session_has_so_many_records),
+		TEST(what_cannot_be_recorded_is_not_minted),
+		TEST(what_was_minted_and_cannot_be_recorded_is_given_to_nobody),
 	};
 
+	(void)signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
