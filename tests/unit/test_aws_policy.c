@@ -195,6 +195,8 @@ static const char *const bad_values[] = { "actions=GetObject",
 	"policy={\"Version\":\"2008-10-17\"%2C\"Statement\":[{\"Effect\":"
 	"\"Allow\"%2C\"Action\":\"*\"%2C\"Resource\":\"*\"}]}",
 	"policy={\"Version\":\"2012-10-17\"%2C\"Statement\":[]}",
+	"policy={\"Version\":\"2012-10-17\"%2C\"Extra\":1%2C\"Statement\":"
+	"[{\"Effect\":\"Allow\"%2C\"Action\":\"*\"%2C\"Resource\":\"*\"}]}",
 	"policy-arns=*", "policy-arns=arn:aws:iam::aws:policy/*",
 	"policy-arns=arn:aws:iam::aws:role/x",
 	"policy-arns=arn:aws:iam::aws:policy/", "delivery=both" };
