@@ -58,6 +58,7 @@ static const struct refused {
 	{ "cognito-identity", "its answers are credentials" },
 	{ "iam", "it makes keys that last" },
 	{ "rolesanywhere", "its answers are credentials" },
+	{ "s3express", "its sessions have keys of their own" },
 	{ "signin", "its answers are credentials" },
 	{ "sso", "its answers are credentials" },
 	{ "awsssoportal", "its answers are credentials" },
