@@ -85,6 +85,19 @@ bound(int64_t asked, const json_t *order)
 	return asked + ASKING_S + seconds;
 }
 
+static bool
+is_injected(const struct crb_session *session, const char *credential)
+{
+	for (size_t i = 0; i < session->grant_count; i++) {
+		const struct crb_grant *grant = session->grants[i].grant;
+
+		if (strcmp(grant->credential, credential) == 0 &&
+		    crb_grant_mints(grant))
+			return false;
+	}
+	return true;
+}
+
 enum crb_status
 crb_lease_record_new(struct crb_session *session,
     const struct crb_credential *credential, const json_t *order,
@@ -104,6 +117,7 @@ crb_lease_record_new(struct crb_session *session,
 	crb_record_id_random(&record->record);
 	memcpy(record->session, session->id, sizeof(record->session));
 	record->issuer = session->issuer;
+	record->injected = is_injected(session, credential->name);
 	memcpy(
 	    record->credential, credential->name, sizeof(record->credential));
 	(void)snprintf(record->backend, sizeof(record->backend), "%s",
@@ -126,18 +140,24 @@ order_json(const struct crb_lease_record *record)
 	return order;
 }
 
+static const char *
+delivery(const struct crb_lease_record *record)
+{
+	return record->injected ? "inject" : "mint";
+}
+
 static json_t *
 to_json(const struct crb_lease_record *record)
 {
 	return json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, "
-			 "s:s, s:I, s:o}",
+			 "s:s, s:I, s:s, s:o}",
 	    "version", VERSION, "session", record->session, "task",
 	    record->task, "issuer", (json_int_t)record->issuer, "credential",
 	    record->credential, "backend", record->backend, "state",
 	    names[record->state], "asked", (json_int_t)record->asked, "minted",
 	    (json_int_t)record->minted, "expires", (json_int_t)record->expires,
-	    "id", record->id, "fetched", (json_int_t)record->fetched, "order",
-	    order_json(record));
+	    "id", record->id, "fetched", (json_int_t)record->fetched,
+	    "delivery", delivery(record), "order", order_json(record));
 }
 
 enum crb_status
@@ -215,7 +235,7 @@ load_texts(
     struct crb_lease_record *record, const json_t *json, struct crb_err *err)
 {
 	enum crb_status status;
-	const char *task;
+	const char *task, *delivered;
 	json_t *order;
 
 	if ((status = load_text(json, "session", record->session,
@@ -227,8 +247,11 @@ load_texts(
 	    (status = load_text(
 		 json, "id", record->id, sizeof(record->id), err)) ||
 	    (status = crb_json_string(json, "task", WHERE, &task, err)) ||
+	    (status = crb_json_string(
+		 json, "delivery", WHERE, &delivered, err)) ||
 	    (status = crb_json_object(json, "order", WHERE, &order, err)))
 		return status;
+	record->injected = strcmp(delivered, "inject") == 0;
 	record->task = strdup(task);
 	record->order = plain_text(order);
 	if (record->task == NULL || record->order == NULL)
@@ -441,8 +464,9 @@ crb_lease_record_shown(const struct crb_lease_record *record)
 	if (record->minted != 0)
 		crb_text_time(record->minted, minted);
 	crb_text_time(record->expires, expires);
-	return json_pack("{s:s, s:s, s:s*, s:s*, s:s, s:I, s:o}", "credential",
-	    record->credential, "state", shown_state(record), "id",
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s, s:I, s:o}",
+	    "credential", record->credential, "delivery", delivery(record),
+	    "state", shown_state(record), "id",
 	    record->id[0] != '\0' ? record->id : NULL, "minted",
 	    record->minted != 0 ? minted : NULL, "expires", expires, "fetched",
 	    (json_int_t)record->fetched, "order", order_json(record));

@@ -36,6 +36,7 @@ struct crb_lease_record {
 	uint64_t kept;         /* of that, as the record has it */
 	uint64_t unsaid;       /* and what is not in the audit log */
 	bool live;             /* its keys are handed out */
+	bool injected;         /* they never are: only requests use them */
 	struct crb_mint *mint; /* under way; or NULL */
 };
 

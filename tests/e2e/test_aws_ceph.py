@@ -560,3 +560,18 @@ def test_an_sts_that_was_down_is_asked_again(brief):
         assert "503" in done.stderr, done.stderr
         del brief.relay.before
         assert may_read(brief.ceph, fetched_again(session), "alpha")
+
+
+def test_keys_that_were_never_handed_out_are_not_said_to_go_on(cloud):
+    done = run_aws(cloud, "s3", "cp", "s3://alpha/x", "-", options=[])
+    assert done.stdout == "alpha/x\n"
+    assert "work until" not in done.stderr, done.stderr
+    session = cloud.json("session", "list", "--all")["sessions"][0]["id"]
+    shown = cloud.run("session", "show", session).stdout
+    assert "never handed out" in shown and "issued keys" not in shown
+    done = run_aws(cloud, "s3", "cp", "s3://alpha/x", "-")
+    assert "keys work until" in done.stderr
+    # As the vault keeps it, too.
+    cloud.stop()
+    cloud.start()
+    assert "never handed out" in cloud.run("session", "show", session).stdout
