@@ -195,7 +195,7 @@ static enum crb_status
 refused(const struct exchange *exchange, struct crb_err *err)
 {
 	const struct crb_buf *body = &exchange->reply.body;
-	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(CRB_ERR_MSG_MAX);
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(2 * CRB_ERR_MSG_MAX);
 	const struct known_code *known;
 	struct crb_sts_error error;
 	char who[300];
