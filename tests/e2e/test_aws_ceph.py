@@ -571,6 +571,10 @@ def test_keys_that_were_never_handed_out_are_not_said_to_go_on(cloud):
     assert "never handed out" in shown and "issued keys" not in shown
     done = run_aws(cloud, "s3", "cp", "s3://alpha/x", "-")
     assert "keys work until" in done.stderr
+    run_aws(cloud, "s3", "cp", "s3://beta/x", "-", options=[])
+    ends = [line.split("\t") for line in cloud.run(
+        "audit", "show").stdout.splitlines() if "exchange.end" in line]
+    assert [line[-1].split(",")[0] for line in ends] == ["200", "200", "403"]
     # As the vault keeps it, too.
     cloud.stop()
     cloud.start()
