@@ -283,6 +283,15 @@ def test_notes_are_in_the_json_of_run(aws):
     assert end["event"] == "end"
 
 
+@pytest.mark.parametrize("options", [
+    [], HOST, [*HOST, "--aws", "process"], [*HOST, "--aws", "imds"]])
+def test_inventory_finds_nothing_of_ours(aws, options):
+    done = aws.sandbox(
+        "/run/credbroker-bin/credbroker-shim inventory --no-network --json",
+        grants=[GRANT], options=options, check=False)
+    assert json.loads(done.stdout)["findings"] == []
+
+
 # A grant that comes later.
 
 def test_a_later_grant_keeps_to_the_sessions_way(aws, sts):
