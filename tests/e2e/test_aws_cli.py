@@ -12,6 +12,8 @@ import pexpect
 import pytest
 
 from aws_relay import UnixConnection
+from aws_world import (AWS, READ_ALPHA, READ_BETA, Tools, add_aws_credential,
+                       aws_grant)
 from conftest import wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
@@ -187,6 +189,25 @@ def test_more_than_one_credential_are_profiles(aws, sts):
     assert [n for n in issued["notes"] if "profile" in n] == [
         f"{name} is a profile of AWS's tools there: --profile {name}"
         for name in ("aws-b", "aws-c")]
+
+
+@pytest.mark.parametrize("aws", [None, "process", "inject"])
+def test_a_real_client_takes_the_profiles(cloud, ceph, aws):
+    add_aws_credential(cloud, ceph, "aws-b")
+    with contextlib.closing(Tools(
+            cloud, aws_grant(READ_ALPHA), aws_grant(READ_BETA, "aws-b"),
+            aws=aws)) as tools:
+        for words, name, bucket, works in (
+                ([], "aws-dev", "alpha", True),
+                ([], "aws-dev", "beta", False),
+                (["--profile", "aws-b"], "aws-b", "beta", True),
+                (["--profile", "aws-b"], "aws-b", "alpha", False)):
+            # Debian's is older than a profile's endpoint_url.
+            url = (f"http://127.0.0.1:{tools.wire.port}/http/{name}"
+                   if aws == "inject" else ceph.url)
+            done = tools.run(AWS, *words, "--endpoint-url", url, "s3", "ls",
+                             f"s3://{bucket}/", check=False)
+            assert (done.returncode == 0) == works, (words, bucket, done)
 
 
 def test_a_session_without_aws_is_offered_nothing(aws, forge):
