@@ -11,14 +11,12 @@
 #define FETCHES_MOST 20
 #define FETCHES_US 2000000
 
-static bool
-handed_out(const struct crb_lease *lease)
+bool
+crb_lease_handed_out(const struct crb_session *session, const char *credential)
 {
-	const struct crb_session *session = lease->session;
-
 	for (size_t i = 0; i < session->grant_count; i++)
-		if (strcmp(session->grants[i].grant->credential,
-			lease->credential) == 0)
+		if (strcmp(session->grants[i].grant->credential, credential) ==
+		    0)
 			return crb_grant_mints(session->grants[i].grant);
 	return false;
 }
@@ -37,7 +35,8 @@ crb_lease_tell(struct crb_lease *lease)
 	};
 	struct crb_err err;
 
-	if (!handed_out(lease) || !lease->session->announced)
+	if (!lease->session->announced ||
+	    !crb_lease_handed_out(lease->session, lease->credential))
 		return;
 	if (crb_link_send(&lease->session->core->gateway, CRB_MSG_LEASE, &msg,
 		-1, &err) == CRB_OK)
@@ -125,16 +124,15 @@ crb_lease_announce(struct crb_session *session)
 	}
 }
 
-static void
-record_fetches(
-    const struct crb_session *session, struct crb_lease_record *record)
+void
+crb_lease_say_fetches(struct crb_core *core, struct crb_lease_record *record)
 {
-	char count[64];
+	char count[64], who[CRB_SESSION_ID_MAX + 16];
 	const struct crb_audit_event event = {
 		.event = "lease.fetch",
-		.who = "gateway",
-		.task = session->task,
-		.session = session->id,
+		.who = who,
+		.task = record->task,
+		.session = record->session,
 		.credential = record->credential,
 		.decision = "allow",
 		.outcome = "ok",
@@ -143,10 +141,11 @@ record_fetches(
 	};
 	struct crb_err err;
 
+	(void)snprintf(who, sizeof(who), "session %s", record->session);
 	(void)snprintf(count, sizeof(count),
 	    "%" PRIu64 " times, %" PRIu64 " in all", record->unsaid,
 	    record->fetched);
-	if (crb_audit_record(session->core->audit, &event, &err) == CRB_OK)
+	if (crb_audit_record(core->audit, &event, &err) == CRB_OK)
 		record->unsaid = 0;
 }
 
@@ -171,5 +170,5 @@ crb_lease_fetched(
 		crb_lease_used(lease);
 	if (crb_rate_take(&session->fetches, crb_loop_now(core->loop),
 		FETCHES_US, FETCHES_MOST))
-		record_fetches(session, record);
+		crb_lease_say_fetches(core, record);
 }

@@ -85,19 +85,6 @@ bound(int64_t asked, const json_t *order)
 	return asked + ASKING_S + seconds;
 }
 
-static bool
-is_injected(const struct crb_session *session, const char *credential)
-{
-	for (size_t i = 0; i < session->grant_count; i++) {
-		const struct crb_grant *grant = session->grants[i].grant;
-
-		if (strcmp(grant->credential, credential) == 0 &&
-		    crb_grant_mints(grant))
-			return false;
-	}
-	return true;
-}
-
 enum crb_status
 crb_lease_record_new(struct crb_session *session,
     const struct crb_credential *credential, const json_t *order,
@@ -117,11 +104,11 @@ crb_lease_record_new(struct crb_session *session,
 	crb_record_id_random(&record->record);
 	memcpy(record->session, session->id, sizeof(record->session));
 	record->issuer = session->issuer;
-	record->injected = is_injected(session, credential->name);
 	memcpy(
 	    record->credential, credential->name, sizeof(record->credential));
 	(void)snprintf(record->backend, sizeof(record->backend), "%s",
 	    credential->backend->kind);
+	record->injected = !crb_lease_handed_out(session, credential->name);
 	record->asked = crb_wall_seconds();
 	record->expires = bound(record->asked, order);
 	enter(record, &session->lease_records);
@@ -401,6 +388,8 @@ keep(struct crb_core *core, struct crb_lease_record *record, int64_t now,
 {
 	enum crb_status status;
 
+	if (record->unsaid > 0)
+		crb_lease_say_fetches(core, record);
 	if (record->mint != NULL)
 		return CRB_OK;
 	if (!crb_lease_record_works(record, now) && !record->live)

@@ -64,13 +64,31 @@ read_target(struct crb_call *call, struct target *target, struct crb_err *err)
 
 /* Of all, and of a task's, who is no admin means his own. */
 static bool
-hits(const struct crb_call *call, const struct target *target,
+means(const struct crb_call *call, const struct target *target,
     const struct crb_session *session)
 {
-	if (session->state != CRB_SESSION_LIVE || !crb_call_owns(call, session))
+	if (session->state == CRB_SESSION_OPENING ||
+	    !crb_call_owns(call, session))
 		return false;
 	return target->all || session == target->session ||
 	    (target->task != NULL && strcmp(session->task, target->task) == 0);
+}
+
+static bool
+hits(const struct crb_call *call, const struct target *target,
+    const struct crb_session *session)
+{
+	return session->state == CRB_SESSION_LIVE &&
+	    means(call, target, session);
+}
+
+/* Nothing of it is left but the keys that were issued for it. */
+static bool
+ended_before(const struct crb_call *call, const struct target *target,
+    const struct crb_session *session)
+{
+	return session->state != CRB_SESSION_LIVE &&
+	    means(call, target, session);
 }
 
 /* STS has no call that takes keys back: who revokes has to know that. */
@@ -102,6 +120,8 @@ revoke_hits(struct revoking *revoking, const struct target *target,
 
 	TAILQ_FOREACH(session, &call->core->list, link)
 	{
+		if (ended_before(call, target, session))
+			add_leases(revoking, &session->lease_records);
 		if (!hits(call, target, session))
 			continue;
 		(void)json_array_append_new(
