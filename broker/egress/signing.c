@@ -249,6 +249,16 @@ take_object(
 	    signing->payload, sizeof(signing->payload), head->payload, err);
 }
 
+static struct crb_slice
+trim(struct crb_slice text)
+{
+	while (text.len > 0 && strchr(" \t", *text.p) != NULL)
+		text.p++, text.len--;
+	while (text.len > 0 && strchr(" \t", text.p[text.len - 1]) != NULL)
+		text.len--;
+	return text;
+}
+
 /* "aws-chunked" is undone here, and so not said; what else there is, stays. */
 static enum crb_status
 pass_encoding(
@@ -259,14 +269,13 @@ pass_encoding(
 	bool found = false;
 
 	while (value.p != NULL && crb_slice_cut(&value, ',', &piece)) {
-		while (piece.len > 0 && *piece.p == ' ')
-			piece.p++, piece.len--;
-		while (piece.len > 0 && piece.p[piece.len - 1] == ' ')
-			piece.len--;
+		piece = trim(piece);
 		if (crb_slice_is_nocase(piece, CODING)) {
 			found = true;
 			continue;
 		}
+		if (piece.len == 0)
+			continue;
 		crb_buf_str(&left, left.len > 0 ? ", " : "");
 		crb_buf_add(&left, piece.p, piece.len);
 	}
