@@ -527,6 +527,8 @@ def test_show_says_until_when_keys_work(aws):
 
 
 def test_revoke_says_what_it_cannot(aws):
+    issue(aws, "--mint", "later")
+    assert "lease" not in aws.run("revoke", "--all").stdout
     issued = issue(aws)
     done = aws.run("revoke", issued["session"]["id"])
     assert re.search(r"^1 AWS lease cannot be revoked upstream: keys work "
@@ -534,16 +536,29 @@ def test_revoke_says_what_it_cannot(aws):
     assert ("credbroker revoke --print-deny " + issued["session"]["id"]) \
         in done.stdout
     issue(aws)
-    assert "--print-deny --task logs" in \
-        aws.run("revoke", "--task", "logs").stdout
-    issue(aws, "--mint", "later")
-    assert "lease" not in aws.run("revoke", "--all").stdout
+    # What was issued before works on, too.
+    done = aws.run("revoke", "--task", "logs")
+    assert "2 AWS leases cannot be revoked upstream" in done.stdout
+    assert "--print-deny --task logs" in done.stdout
 
 
 def test_run_says_at_its_end_what_goes_on(aws):
     done = aws.sandbox("true", grants=[GRANT], options=HOST)
     assert re.search(r"^1 AWS lease cannot be revoked upstream: keys work "
                      r"until .*--print-deny", done.stderr, re.M), done.stderr
+
+
+def test_keys_that_only_sign_are_no_ones_to_worry_about(cloud):
+    """They never left the broker."""
+    with contextlib.closing(Tools(cloud, aws_grant(READ_ALPHA),
+                                  aws="inject")) as tools:
+        assert "x" in tools.aws("s3", "ls", "s3://alpha/").stdout
+        shown = cloud.run("session", "show", tools.session).stdout
+        assert re.search(r"^lease +aws-dev  never handed out, works until ",
+                         shown, re.M), shown
+        done = cloud.run("revoke", tools.session)
+        assert "Revoked 1 session" in done.stdout
+        assert "lease" not in done.stdout
 
 
 def deny(broker, *words, **kwargs):
