@@ -8,7 +8,7 @@
 #include "broker/core/lease.h"
 #include "broker/core/lease_record.h"
 #include "broker/core/rpc.h"
-#include "broker/core/session_end.h"
+#include "broker/core/session.h"
 #include "broker/core/unlock.h"
 #include "broker/kdf/wire.h"
 
@@ -174,18 +174,6 @@ locked(void *ctx, bool durable)
 	core->locking = core->lock_due = durable;
 }
 
-/* Who waits for an upstream keeps nobody from locking. */
-static void
-end_minting(const struct crb_call *call)
-{
-	struct crb_session *session;
-
-	TAILQ_FOREACH(session, &call->core->list, link)
-	if (session->minting)
-		(void)crb_session_end(
-		    session, CRB_SESSION_FAILED, call->who, NULL);
-}
-
 void
 crb_rpc_lock(struct crb_call *call)
 {
@@ -199,7 +187,6 @@ crb_rpc_lock(struct crb_call *call)
 		crb_call_fail(call, &err);
 		return;
 	}
-	end_minting(call);
 	crb_keep_counts(core);
 	crb_lease_records_keep(core);
 	core->locking = true;

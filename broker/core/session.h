@@ -70,7 +70,6 @@ struct crb_session {
 	bool busy;           /* a change of its grants or expiry is committed */
 	bool announced;      /* the gateway knows it */
 	bool closed;         /* its folder is gone */
-	bool minting;        /* its issue waits for leases */
 	unsigned last_grant; /* the highest number ever given */
 	size_t grant_count;
 	struct crb_session_grant *grants;

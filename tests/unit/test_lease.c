@@ -576,7 +576,11 @@ a_lock_does_not_wait_for_an_upstream(void **state)
 	assert_int_equal(send(other, lock, sizeof(lock) - 1, MSG_NOSIGNAL),
 	    sizeof(lock) - 1);
 	first = world_receive(&world);
-	assert_non_null(json_object_get(first, "error"));
+	assert_string_equal(
+	    json_string_value(json_object_get(
+		json_object_get(json_object_get(first, "error"), "data"),
+		"code")),
+	    "broker_locked");
 	world.admin = other;
 	free(world_read_line(&world));
 	world.admin = issuer;
@@ -589,6 +593,9 @@ a_lock_does_not_wait_for_an_upstream(void **state)
 	    &world, "unlock", json_pack("{s:s}", "key_file", world.key)));
 	second = world_call(
 	    &world, "session.list", json_pack("{s:b}", "all", 1));
+	assert_string_equal(
+	    lease_text(json_object_get(second, "sessions"), 0, "state"),
+	    "failed");
 	first = (json_decref(first),
 	    lease_shown(&world,
 		json_string_value(json_object_get(
