@@ -222,7 +222,9 @@ load_texts(
     struct crb_lease_record *record, const json_t *json, struct crb_err *err)
 {
 	enum crb_status status;
-	const char *task, *delivered;
+	/* Not in the first ones that were written. */
+	const char *how = json_string_value(json_object_get(json, "delivery"));
+	const char *task;
 	json_t *order;
 
 	if ((status = load_text(json, "session", record->session,
@@ -234,11 +236,9 @@ load_texts(
 	    (status = load_text(
 		 json, "id", record->id, sizeof(record->id), err)) ||
 	    (status = crb_json_string(json, "task", WHERE, &task, err)) ||
-	    (status = crb_json_string(
-		 json, "delivery", WHERE, &delivered, err)) ||
 	    (status = crb_json_object(json, "order", WHERE, &order, err)))
 		return status;
-	record->injected = strcmp(delivered, "inject") == 0;
+	record->injected = how != NULL && strcmp(how, "inject") == 0;
 	record->task = strdup(task);
 	record->order = plain_text(order);
 	if (record->task == NULL || record->order == NULL)
