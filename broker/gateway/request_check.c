@@ -309,6 +309,11 @@ check_headers(struct check *check)
 			return REFUSE(check, CRB_PROBLEM_MALFORMED,
 			    "the header %.*s has a byte that is not allowed",
 			    (int)header->name.len, header->name.p);
+		/* It would be lost on the way, and nobody be told. */
+		if (is_metadata(header->name) &&
+		    without_blanks(header->value).len == 0)
+			return REFUSE(check, CRB_PROBLEM_MALFORMED,
+			    "metadata without a value cannot be passed on");
 		if (!check_connection(check, header) || !note(check, header))
 			return false;
 	}

@@ -246,6 +246,7 @@ REFUSED = [
     ["X-Amz-Meta-A: caf\xe9"],
     ["X-Amz-Meta-A: a\x01b"],
     ["X-Amz-Meta-(: a"],
+    ["X-Amz-Meta-A: "],
     ["X-Amz-Decoded-Content-Length: 5"],
     ["X-Amz-Trailer: x-amz-checksum-crc32"],
     ["Content-Encoding: aws-chunked"],
