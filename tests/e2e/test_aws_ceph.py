@@ -579,3 +579,18 @@ def test_keys_that_were_never_handed_out_are_not_said_to_go_on(cloud):
     cloud.stop()
     cloud.start()
     assert "never handed out" in cloud.run("session", "show", session).stdout
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_a_presigned_url_is_refused_with_a_reason(cloud, version):
+    with opened(cloud, aws="inject") as session:
+        done = session.python("""
+            from botocore.config import Config
+            s3 = boto3.client("s3", endpoint_url=url, config=Config(
+                signature_version=sys.argv[1]))
+            print(s3.generate_presigned_url(
+                "get_object", {"Bucket": "alpha", "Key": "x"}))
+        """, version)
+        signed = done.stdout.strip().removeprefix(session.wire.url)
+        status, body = curl(session, signed)
+        assert status == 400 and "presigned" in body, body
