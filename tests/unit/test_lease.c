@@ -344,6 +344,28 @@ a_revoke_says_until_when_issued_keys_work(void **state)
 }
 
 static void
+a_revoke_of_a_task_tells_of_sessions_that_ended_before(void **state)
+{
+	CRB_AUTO_JSON json_t *result = NULL;
+
+	(void)state;
+	lease_issue(&world, 3600, session);
+	json_decref(world_call(
+	    &world, "revoke", json_pack("{s:s}", "session", session)));
+	result = world_call(
+	    &world, "revoke", json_pack("{s:s}", "task", "fix-1"));
+	assert_int_equal(
+	    json_array_size(json_object_get(result, "revoked")), 0);
+	assert_string_equal(
+	    lease_text(json_object_get(result, "leases"), 0, "session"),
+	    session);
+	json_decref(result);
+	result = world_call(
+	    &world, "revoke", json_pack("{s:s}", "task", "other"));
+	assert_int_equal(json_array_size(json_object_get(result, "leases")), 0);
+}
+
+static void
 who_waits_when_the_session_ends_is_told(void **state)
 {
 	const struct crb_msg *msg;
@@ -644,6 +666,7 @@ main(void)
 		TEST(a_new_gateway_is_told_of_live_leases),
 		TEST(metadata_are_said_of_a_session_that_wants_them),
 		TEST(a_revoke_says_until_when_issued_keys_work),
+		TEST(a_revoke_of_a_task_tells_of_sessions_that_ended_before),
 		TEST(who_waits_when_the_session_ends_is_told),
 		TEST(an_issue_whose_session_ends_meanwhile_fails),
 		TEST(a_grant_that_is_dropped_takes_the_lease_with_it),
