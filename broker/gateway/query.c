@@ -82,6 +82,14 @@ crb_query_collect(struct crb_exchange *exchange, const char *data, size_t *size)
 	return crb_exchange_again(exchange, data, size);
 }
 
+bool
+crb_query_has_keys(const struct crb_exchange *exchange)
+{
+	return exchange->match.route != NULL &&
+	    exchange->match.route->action == CRB_ACTION_QUERY &&
+	    exchange->match.route->query == CRB_QUERY_CREDENTIAL;
+}
+
 /* What the core says is believed, but not that it is a header. */
 static bool
 add_code(struct MHD_Response *response, struct crb_slice code)
@@ -111,7 +119,7 @@ static struct MHD_Response *
 response_of(
     const struct crb_exchange *exchange, const struct crb_msg_answer *answer)
 {
-	CRB_AUTO_BUF struct crb_buf body = CRB_BUF_INIT(BODY_MAX);
+	CRB_AUTO_BUF struct crb_buf body = CRB_BUF_INIT_WIPED(BODY_MAX);
 	struct MHD_Response *response;
 	char type[129];
 
@@ -124,8 +132,11 @@ response_of(
 		crb_buf_add(&body, answer->body.p, answer->body.len);
 	if (body.failed)
 		return NULL;
-	response = crb_response_bytes(crb_buf_text(&body), body.len,
-	    answer->type.len > 0 ? type : "application/octet-stream");
+	if (answer->type.len == 0)
+		(void)snprintf(type, sizeof(type), "application/octet-stream");
+	response = crb_query_has_keys(exchange)
+	    ? crb_response_secret(crb_buf_text(&body), body.len, type, NULL)
+	    : crb_response_bytes(crb_buf_text(&body), body.len, type);
 	if (response == NULL ||
 	    (add_code(response, answer->code) &&
 		add_retry(response, answer->retry)))
