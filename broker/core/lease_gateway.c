@@ -149,6 +149,29 @@ crb_lease_say_fetches(struct crb_core *core, struct crb_lease_record *record)
 		record->unsaid = 0;
 }
 
+/* Counted already; said at once, or with later ones. */
+static void
+note_fetches(struct crb_session *session, struct crb_lease_record *record,
+    uint64_t count)
+{
+	struct crb_core *core = session->core;
+
+	record->unsaid += count;
+	if (crb_rate_take(&session->fetches, crb_loop_now(core->loop),
+		FETCHES_US, FETCHES_MOST))
+		crb_lease_say_fetches(core, record);
+}
+
+void
+crb_lease_given(struct crb_session *session, const char *credential)
+{
+	struct crb_lease_record *record = crb_lease_record_newest(
+	    session, credential);
+
+	if (record != NULL && session->core->audit != NULL)
+		note_fetches(session, record, 1);
+}
+
 void
 crb_lease_fetched(
     struct crb_core *core, const struct crb_msg_lease_fetched *msg)
@@ -165,10 +188,7 @@ crb_lease_fetched(
 	if ((record = crb_lease_record_newest(session, name)) == NULL)
 		return;
 	record->fetched += msg->count;
-	record->unsaid += msg->count;
 	if ((lease = crb_lease_find(session, name)) != NULL)
 		crb_lease_used(lease);
-	if (crb_rate_take(&session->fetches, crb_loop_now(core->loop),
-		FETCHES_US, FETCHES_MOST))
-		crb_lease_say_fetches(core, record);
+	note_fetches(session, record, msg->count);
 }

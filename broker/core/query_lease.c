@@ -9,6 +9,7 @@
 #include "broker/core/answer.h"
 #include "broker/core/judge.h"
 #include "broker/core/lease.h"
+#include "broker/core/lease_gateway.h"
 
 #define KEYS_MOST 8
 
@@ -69,6 +70,7 @@ answer_keys(
 	if (keys == NULL || grant == NULL)
 		return crb_err_set(err, CRB_ERR_LIMIT,
 		    "the lease of %s has just ended; try again", asked->name);
+	crb_lease_given(session, asked->name);
 	crb_text_time(crb_lease_expires(session, asked->name), expires);
 	crb_answer_json(&asked->answer,
 	    json_pack("{s:s, s:s, s:s, s:o}", "credential", asked->name, "form",

@@ -163,6 +163,7 @@ the_gateway_has_the_lease_before_the_answer(void **state)
 static void
 a_credential_that_is_minted_can_be_asked_for_by_name(void **state)
 {
+	CRB_AUTO_JSON json_t *events = NULL;
 	CRB_AUTO_JSON json_t *json = NULL;
 	const struct crb_msg *msg;
 	const json_t *keys;
@@ -187,6 +188,9 @@ a_credential_that_is_minted_can_be_asked_for_by_name(void **state)
 	assert_string_equal(
 	    json_string_value(json_object_get(keys, "session_token")),
 	    "leased-token-1");
+	/* As those that the gateway hands out. */
+	events = lease_events(&world, "lease.fetch");
+	assert_int_equal(json_array_size(events), 1);
 }
 
 static void
