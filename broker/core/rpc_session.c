@@ -286,6 +286,20 @@ is_meant(const struct crb_session_grant *at, const char *name)
 	    strcmp(at->grant->credential, name) == 0;
 }
 
+/*
+ * Keys are for all of a credential's grants together, so each of its requests
+ * under way may be one that only the dropped grant allows.
+ */
+static void
+drop_minted(struct crb_session *session, const struct crb_grant *grant,
+    struct crb_ending *ending)
+{
+	crb_lease_drop(session, grant->credential, ending);
+	if (grant->backend->mint != NULL)
+		(void)crb_exchange_cut(session, 0, grant->credential,
+		    "what is granted of its credential has changed");
+}
+
 static unsigned
 drop_meant(
     struct crb_session *session, const char *name, struct crb_ending *ending)
@@ -295,8 +309,7 @@ drop_meant(
 
 	while (i < session->grant_count) {
 		if (is_meant(&session->grants[i], name)) {
-			crb_lease_drop(session,
-			    session->grants[i].grant->credential, ending);
+			drop_minted(session, session->grants[i].grant, ending);
 			drop_grant(session, i);
 			dropped++;
 		} else

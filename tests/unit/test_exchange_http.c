@@ -189,6 +189,30 @@ what_is_minted_is_not_injected(void **state)
 	world_stop(&world);
 }
 
+/* Its keys allow what any of the grants does, and it is told by the first. */
+static void
+a_dropped_grant_ends_requests_that_only_it_may_allow(void **state)
+{
+	struct world world;
+	uint64_t exchange, job;
+
+	(void)state;
+	begin(&world, INJECTED, NULL);
+	json_decref(world_call(&world, "session.grant",
+	    json_pack("{s:s, s:s}", "session", session, "grant",
+		"aws:actions=s3:GetObject,resources=arn:aws:s3:::beta/*,"
+		"delivery=inject")));
+	exchange = ask(&world, "GET", "aws/beta/key", "s3");
+	lease_minted(&world, lease_asked(&world), KEYS, 3600);
+	job = world_hear(&world, CRB_MSG_JOB)->job.job;
+	hear_allowed(&world, exchange);
+	json_decref(world_call(&world, "session.drop",
+	    json_pack("{s:s, s:s}", "session", session, "grant", "2")));
+	assert_true(
+	    world_hear(&world, CRB_MSG_JOB_CANCEL)->job_cancel.job == job);
+	world_stop(&world);
+}
+
 static void
 one_whose_session_ends_meanwhile_is_not_sent(void **state)
 {
@@ -272,6 +296,8 @@ main(void)
 		cmocka_unit_test(
 		    only_what_is_granted_for_injection_is_injected),
 		cmocka_unit_test(what_is_minted_is_not_injected),
+		cmocka_unit_test(
+		    a_dropped_grant_ends_requests_that_only_it_may_allow),
 		cmocka_unit_test(one_whose_session_ends_meanwhile_is_not_sent),
 		cmocka_unit_test(one_whose_gateway_is_gone_is_forgotten),
 		cmocka_unit_test(those_that_wait_count_as_under_way),
