@@ -173,8 +173,10 @@ crb_mint_answered(void *ctx, struct crb_msg *msg, const struct crb_err *why)
 	struct crb_mint *mint = ctx;
 
 	/* It was locked and unlocked in between. */
-	if (mint->record == NULL)
-		mint->record = crb_lease_record_find(mint->core, &mint->id);
+	if (mint->record == NULL &&
+	    (mint->record = crb_lease_record_find(mint->core, &mint->id)) !=
+		NULL)
+		mint->record->mint = mint;
 	if (mint->core->commit == NULL)
 		forget(mint);
 	else if (msg == NULL) {
