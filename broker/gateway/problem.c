@@ -198,8 +198,8 @@ crb_problem_aws(const struct crb_refusal *refusal, struct crb_buf *out)
 }
 
 void
-crb_problem_aws_from(
-    struct crb_slice body, struct crb_slice code, struct crb_buf *out)
+crb_problem_aws_from(struct crb_slice body, struct crb_slice code,
+    unsigned status, struct crb_buf *out)
 {
 	CRB_AUTO_JSON json_t *object = json_loadb(
 	    body.p, body.len, JSON_REJECT_DUPLICATES, NULL);
@@ -208,6 +208,8 @@ crb_problem_aws_from(
 		crb_buf_add(out, body.p, body.len);
 		return;
 	}
+	(void)json_object_set_new(
+	    object, "status", json_integer((json_int_t)status));
 	(void)json_object_set_new(
 	    object, "Code", json_stringn(code.p, code.len));
 	(void)json_object_set(

@@ -115,6 +115,20 @@ add_retry(struct MHD_Response *response, unsigned seconds)
 	    MHD_YES;
 }
 
+/*
+ * AWS's clients show the words of a 4xx alone, and ask at once again after a
+ * 5xx: so what the upstream refused for good, which is no 503, is a 403.
+ */
+static unsigned
+status_of(
+    const struct crb_exchange *exchange, const struct crb_msg_answer *answer)
+{
+	bool refused = answer->status == MHD_HTTP_BAD_GATEWAY;
+
+	return refused && crb_route_aws(exchange->target) ? MHD_HTTP_FORBIDDEN
+							  : answer->status;
+}
+
 static struct MHD_Response *
 response_of(
     const struct crb_exchange *exchange, const struct crb_msg_answer *answer)
@@ -127,7 +141,8 @@ response_of(
 	    type, sizeof(type), "%.*s", (int)answer->type.len, answer->type.p);
 	if (crb_route_aws(exchange->target) &&
 	    strcmp(type, "application/problem+json") == 0)
-		crb_problem_aws_from(answer->body, answer->code, &body);
+		crb_problem_aws_from(answer->body, answer->code,
+		    status_of(exchange, answer), &body);
 	else
 		crb_buf_add(&body, answer->body.p, answer->body.len);
 	if (body.failed)
@@ -164,7 +179,7 @@ crb_query_answer(
 		return;
 	}
 	exchange->phase = CRB_PHASE_ANSWER;
-	exchange->answer_status = answer->status;
+	exchange->answer_status = status_of(exchange, answer);
 	if (answer->status < 200 || answer->status > 599 ||
 	    (exchange->answer = response_of(exchange, answer)) == NULL) {
 		crb_refusal_make(&refusal, CRB_PROBLEM_INTERNAL,
