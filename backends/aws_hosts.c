@@ -73,7 +73,7 @@ crb_aws_name_ok(const char *name)
 
 	return len > 0 && len <= CRB_AWS_NAME_MAX && name[0] != '-' &&
 	    name[len - 1] != '-' &&
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+	    strspn(name, CRB_LOWER CRB_DIGITS "-") == len;
 }
 
 /* Letters, a name or two, and a number: "us-gov-west-1". */
@@ -83,7 +83,7 @@ crb_aws_region_ok(const char *region)
 	const char *last = strrchr(region, '-');
 
 	return crb_aws_name_ok(region) && last != NULL && last[1] != '\0' &&
-	    strspn(last + 1, "0123456789") == strlen(last + 1) &&
+	    strspn(last + 1, CRB_DIGITS) == strlen(last + 1) &&
 	    strchr(region, '-') != last && region[0] >= 'a' && region[0] <= 'z';
 }
 
