@@ -76,15 +76,19 @@ crb_aws_name_ok(const char *name)
 	    strspn(name, CRB_LOWER CRB_DIGITS "-") == len;
 }
 
-/* Letters, a name or two, and a number: "us-gov-west-1". */
+/*
+ * Letters, a name or two, and a number: "us-gov-west-1".  What is no region may
+ * be a part of the names of other hosts: "s3-eu-west-1" is one for buckets.
+ */
 bool
 crb_aws_region_ok(const char *region)
 {
+	size_t letters = strspn(region, CRB_LOWER);
 	const char *last = strrchr(region, '-');
 
 	return crb_aws_name_ok(region) && last != NULL && last[1] != '\0' &&
-	    strspn(last + 1, CRB_DIGITS) == strlen(last + 1) &&
-	    strchr(region, '-') != last && region[0] >= 'a' && region[0] <= 'z';
+	    strspn(last + 1, CRB_DIGITS) == strlen(last + 1) && letters > 0 &&
+	    region[letters] == '-' && &region[letters] != last;
 }
 
 enum crb_status

@@ -692,6 +692,9 @@ static const struct upstream {
 	    "dynamodb", "eu-west-1", "dynamodb.eu-west-1.amazonaws.com" },
 	{ "{" REGION ", \"services\": \"ecr,ses,route53,dynamodb\"}", "s3",
 	    "eu-west-1", NULL },
+	/* A bucket of that name, whose ever it is. */
+	{ "{" REGION ", \"services\": \"ecr,ses,route53,dynamodb\"}",
+	    "dynamodb", "s3-eu-west-1", NULL },
 	{ "{\"endpoint-url\": \"https://storage.example:8443\"}", "s3",
 	    "anything-1", "storage.example" },
 	{ "{\"endpoint-url\": \"https://storage.example:8443\"}", "sts",
