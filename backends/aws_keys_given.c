@@ -64,13 +64,7 @@ static const char *const passed_over[] = { "region", "output", "aws_region",
 static struct crb_slice
 trim(struct crb_slice text)
 {
-	while (text.len > 0 && strchr(BLANKS, text.p[0]) != NULL) {
-		text.p++;
-		text.len--;
-	}
-	while (text.len > 0 && strchr(BLANKS, text.p[text.len - 1]) != NULL)
-		text.len--;
-	return text;
+	return crb_slice_trim(text, BLANKS);
 }
 
 static struct crb_slice

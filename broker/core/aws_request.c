@@ -31,24 +31,12 @@ static const struct {
 	    "a session of S3 Express is not injected: it has keys of its own" },
 };
 
-static char
-lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static bool
 is_named(struct crb_slice name, const char *listed)
 {
-	size_t len = strlen(listed);
-
-	if (listed[len - 1] == '-' ? name.len < len : name.len != len)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (lower(name.p[i]) != listed[i])
-			return false;
-	}
-	return true;
+	if (listed[strlen(listed) - 1] != '-')
+		return crb_slice_is_nocase(name, listed);
+	return crb_slice_starts_nocase(name, listed);
 }
 
 /* Names have no escaped letters, so nothing is hidden from this. */

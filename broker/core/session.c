@@ -181,9 +181,7 @@ id_like(const char *id)
 	size_t len = strlen(id);
 
 	return len >= PREFIX_LEAST && len <= CRB_SESSION_ID_MAX &&
-	    strspn(id,
-		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		"abcdefghijklmnopqrstuvwxyz") == len;
+	    strspn(id, CRB_LOWER CRB_UPPER CRB_DIGITS) == len;
 }
 
 static enum crb_status

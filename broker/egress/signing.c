@@ -48,10 +48,8 @@ static const struct {
 static enum crb_status
 copy_text(char *to, size_t size, struct crb_slice from, struct crb_err *err)
 {
-	if (from.len >= size)
+	if (!crb_slice_copy(from, to, size))
 		return crb_err_set(err, CRB_ERR_INVALID, "job: a field");
-	memcpy(to, from.p, from.len);
-	to[from.len] = '\0';
 	return CRB_OK;
 }
 
@@ -210,10 +208,8 @@ take_chunked(struct crb_signing *signing, const struct head *head, bool trailer,
 		err) != CRB_OK)
 		return crb_err_set(
 		    err, CRB_ERR_INVALID, "x-amz-trailer is too long");
-	for (char *c = signing->trailer; *c != '\0'; c++) {
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	}
+	for (char *c = signing->trailer; *c != '\0'; c++)
+		*c = crb_text_lower(*c);
 	return take_length(signing, head->length, err);
 }
 
@@ -249,16 +245,6 @@ take_object(
 	    signing->payload, sizeof(signing->payload), head->payload, err);
 }
 
-static struct crb_slice
-trim(struct crb_slice text)
-{
-	while (text.len > 0 && strchr(" \t", *text.p) != NULL)
-		text.p++, text.len--;
-	while (text.len > 0 && strchr(" \t", text.p[text.len - 1]) != NULL)
-		text.len--;
-	return text;
-}
-
 /* "aws-chunked" is undone here, and so not said; what else there is, stays. */
 static enum crb_status
 pass_encoding(
@@ -269,7 +255,7 @@ pass_encoding(
 	bool found = false;
 
 	while (value.p != NULL && crb_slice_cut(&value, ',', &piece)) {
-		piece = trim(piece);
+		piece = crb_slice_trim(piece, " \t");
 		if (crb_slice_is_nocase(piece, CODING)) {
 			found = true;
 			continue;

@@ -7,6 +7,7 @@
 #include "broker/gateway/routes.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define BLANKS " \t"
 
 /* Headers that decide something, and so may be there once only. */
 enum seen {
@@ -252,17 +253,6 @@ note(struct check *check, const struct crb_header *header)
 	return true;
 }
 
-static struct crb_slice
-without_blanks(struct crb_slice text)
-{
-	while (text.len > 0 && (*text.p == ' ' || *text.p == '\t'))
-		text.p++, text.len--;
-	while (text.len > 0 &&
-	    (text.p[text.len - 1] == ' ' || text.p[text.len - 1] == '\t'))
-		text.len--;
-	return text;
-}
-
 /*
  * RFC 9110, 7.6.1: what it names is for us alone.  Who names a header that is
  * passed on would have it end here.
@@ -275,7 +265,7 @@ check_connection(struct check *check, const struct crb_header *header)
 	if (!crb_slice_is_nocase(header->name, "Connection"))
 		return true;
 	while (rest.p != NULL && crb_slice_cut(&rest, ',', &token)) {
-		token = without_blanks(token);
+		token = crb_slice_trim(token, BLANKS);
 		if (crb_header_request_ok(CRB_ROUTE_GIT, token) ||
 		    crb_header_request_ok(CRB_ROUTE_HTTP, token))
 			return REFUSE(check, CRB_PROBLEM_MALFORMED,
@@ -311,7 +301,7 @@ check_headers(struct check *check)
 			    (int)header->name.len, header->name.p);
 		/* It would be lost on the way, and nobody be told. */
 		if (is_metadata(header->name) &&
-		    without_blanks(header->value).len == 0)
+		    crb_slice_trim(header->value, BLANKS).len == 0)
 			return REFUSE(check, CRB_PROBLEM_MALFORMED,
 			    "metadata without a value cannot be passed on");
 		if (!check_connection(check, header) || !note(check, header))
@@ -446,7 +436,8 @@ wants_plain(struct crb_slice accept)
 
 	while (crb_slice_cut(&accept, ',', &one)) {
 		if (crb_slice_cut(&one, ';', &type) &&
-		    crb_slice_is_nocase(without_blanks(type), "text/plain"))
+		    crb_slice_is_nocase(
+			crb_slice_trim(type, BLANKS), "text/plain"))
 			return true;
 	}
 	return false;
