@@ -11,8 +11,6 @@
 
 /* One with less left is minted anew when somebody asks the core for it. */
 #define FRESH_S 660
-/* One with less left is of no use to anybody. */
-#define LEAST_S 60
 /* Upstreams whose keys last no time are not asked all the time. */
 #define OFTEN_S 30
 #define WAITS_MAX 256
@@ -114,8 +112,8 @@ crb_lease_ahead(int64_t seconds)
 		ahead = AHEAD_LEAST_S;
 	if (ahead > AHEAD_MOST_S)
 		ahead = AHEAD_MOST_S;
-	if (ahead > seconds - LEAST_S)
-		ahead = seconds - LEAST_S;
+	if (ahead > seconds - CRB_LEASE_LEAST_S)
+		ahead = seconds - CRB_LEASE_LEAST_S;
 	return ahead > 0 ? ahead : 0;
 }
 
@@ -316,7 +314,7 @@ crb_lease_keys(struct crb_session *session, const char *credential)
 	struct crb_lease_record *record;
 
 	if (session->state != CRB_SESSION_LIVE || lease == NULL ||
-	    left(lease) < LEAST_S)
+	    left(lease) < CRB_LEASE_LEAST_S)
 		return NULL;
 	if ((record = crb_lease_record_newest(session, credential)) != NULL)
 		record->fetched++;

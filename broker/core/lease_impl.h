@@ -6,6 +6,10 @@
 #include "broker/core/lease_record.h"
 
 /* What lease.c, lease_mint.c and lease_gateway.c share. */
+
+/* One with less left, in seconds, is of no use to anybody. */
+#define CRB_LEASE_LEAST_S 60
+
 struct crb_lease_wait {
 	TAILQ_ENTRY(crb_lease_wait) link;
 	crb_lease_fn *fn;

@@ -232,6 +232,28 @@ a_failed_mint_fails_the_issue_and_leaves_nothing_live(void **state)
 	assert_int_equal(json_array_size(leases), 0);
 }
 
+/* Else who asks on has them minted all the time. */
+static void
+after_keys_that_last_no_time_the_upstream_rests(void **state)
+{
+	CRB_AUTO_JSON json_t *leases = NULL;
+	const struct crb_msg *msg;
+
+	(void)state;
+	lease_issue_later(&world, GRANT, session);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 7);
+	lease_minted(&world, lease_asked(&world), KEYS, 50);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 502);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 8);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 502);
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+	/* They are about all the same. */
+	leases = lease_shown(&world, session);
+	assert_int_equal(json_array_size(leases), 1);
+}
+
 static void
 after_a_failure_the_upstream_rests(void **state)
 {
@@ -664,6 +686,7 @@ main(void)
 		TEST(the_gateway_has_the_lease_before_the_answer),
 		TEST(a_credential_that_is_minted_can_be_asked_for_by_name),
 		TEST(a_failed_mint_fails_the_issue_and_leaves_nothing_live),
+		TEST(after_keys_that_last_no_time_the_upstream_rests),
 		TEST(after_a_failure_the_upstream_rests),
 		TEST(what_does_not_pass_is_no_503),
 		TEST(a_lease_that_lives_is_told_again_without_a_mint),
