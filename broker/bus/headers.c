@@ -107,12 +107,21 @@ is_listed(struct crb_slice name, const char *const *list)
 }
 
 bool
+crb_header_is_metadata(struct crb_slice name)
+{
+	return matches(name, "x-amz-meta-");
+}
+
+bool
 crb_header_request_ok(enum crb_route_kind route, struct crb_slice name)
 {
 	if (route == CRB_ROUTE_GIT)
 		return is_listed(name, git_request);
+	/* An underscore is a hyphen to some: "x-amz-security_token". */
 	return route == CRB_ROUTE_HTTP && is_listed(name, http_request) &&
-	    !is_listed(name, http_never);
+	    !is_listed(name, http_never) &&
+	    (memchr(name.p, '_', name.len) == NULL ||
+		crb_header_is_metadata(name));
 }
 
 bool

@@ -213,22 +213,13 @@ refuse_name(
 	return false;
 }
 
-/* What users say of their objects is only said, and may be called anything. */
-static bool
-is_metadata(struct crb_slice name)
-{
-	static const char prefix[] = "x-amz-meta-";
-
-	return name.len >= sizeof(prefix) &&
-	    strncasecmp(name.p, prefix, sizeof(prefix) - 1) == 0;
-}
-
 /* An underscore is a hyphen to some servers: none is taken for the other. */
 static bool
 check_name(struct check *check, struct crb_slice name)
 {
 	if (!is_token(name) ||
-	    (memchr(name.p, '_', name.len) != NULL && !is_metadata(name)))
+	    (memchr(name.p, '_', name.len) != NULL &&
+		!crb_header_is_metadata(name)))
 		return REFUSE(
 		    check, CRB_PROBLEM_MALFORMED, "a header name is malformed");
 	for (size_t i = 0; i < COUNT(refused); i++) {
@@ -300,7 +291,7 @@ check_headers(struct check *check)
 			    "the header %.*s has a byte that is not allowed",
 			    (int)header->name.len, header->name.p);
 		/* It would be lost on the way, and nobody be told. */
-		if (is_metadata(header->name) &&
+		if (crb_header_is_metadata(header->name) &&
 		    crb_slice_trim(header->value, BLANKS).len == 0)
 			return REFUSE(check, CRB_PROBLEM_MALFORMED,
 			    "metadata without a value cannot be passed on");
