@@ -13,9 +13,42 @@
 #define REQUEST_TEXT_MAX 2048
 /* A key of an object is all that tells it from others. */
 #define OBJECT_TEXT_MAX 1100
+#define QUERY_TEXT_MAX 256
+#define NAMES_TEXT_MAX 700
+#define NAME_TEXT_MAX 24
+#define VALUE_TEXT_MAX 8
 /* Refusals of a session in the log: so many at once, and one each so often. */
 #define REFUSALS_MOST 100
 #define REFUSAL_US 200000
+
+/*
+ * Of a long one each name, and how its value begins: none can be hidden behind
+ * others that mean nothing.
+ */
+static void
+query_text(struct crb_slice query, struct crb_buf *out)
+{
+	size_t end = out->len + NAMES_TEXT_MAX;
+	struct crb_slice value, name;
+
+	if (query.len <= QUERY_TEXT_MAX) {
+		crb_text_escape(out, query.p, query.len, QUERY_TEXT_MAX);
+		return;
+	}
+	while (out->len < end && crb_slice_cut(&query, '&', &value)) {
+		(void)crb_slice_cut(&value, '=', &name);
+		crb_text_escape(out, name.p, name.len, NAME_TEXT_MAX);
+		if (value.p != NULL) {
+			crb_buf_char(out, '=');
+			crb_text_escape(
+			    out, value.p, value.len, VALUE_TEXT_MAX);
+		}
+		if (query.p != NULL)
+			crb_buf_char(out, '&');
+	}
+	if (query.p != NULL)
+		crb_buf_str(out, "...");
+}
 
 /* "GET s3.eu-west-1.amazonaws.com/alpha/key?versionId=1 (s3 eu-west-1)" */
 static void
@@ -32,7 +65,7 @@ http_text(const struct crb_msg_exchange *msg,
 	crb_text_escape(out, path.p, path.len, OBJECT_TEXT_MAX);
 	if (msg->has_query != 0) {
 		crb_buf_char(out, '?');
-		crb_text_escape(out, msg->query.p, msg->query.len, 256);
+		query_text(msg->query, out);
 	}
 	if (request->service[0] != '\0')
 		crb_buf_printf(

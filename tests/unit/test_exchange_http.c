@@ -17,8 +17,8 @@ begin(struct world *world, const char *grant, const char *config)
 
 /* "METHOD", "aws/alpha/key"; the number of the exchange. */
 static uint64_t
-ask(struct world *world, const char *method, const char *target,
-    const char *service)
+ask_with(struct world *world, const char *method, const char *target,
+    const char *query, const char *service)
 {
 	const struct crb_msg_exchange exchange = {
 		.exchange = ++last_exchange,
@@ -26,7 +26,7 @@ ask(struct world *world, const char *method, const char *target,
 		.route = CRB_ROUTE_HTTP,
 		.method = CRB_SLICE(method),
 		.target = CRB_SLICE(target),
-		.query = CRB_SLICE("versionId=1"),
+		.query = CRB_SLICE(query),
 		.has_query = 1,
 		.service = CRB_SLICE(service),
 		.region = CRB_SLICE("eu-west-1"),
@@ -34,6 +34,13 @@ ask(struct world *world, const char *method, const char *target,
 
 	world_gateway_says(world, CRB_MSG_EXCHANGE, &exchange);
 	return last_exchange;
+}
+
+static uint64_t
+ask(struct world *world, const char *method, const char *target,
+    const char *service)
+{
+	return ask_with(world, method, target, "versionId=1", service);
 }
 
 static void
@@ -125,6 +132,27 @@ it_is_in_the_audit_log_with_host_service_and_region(void **state)
 	    "GET " HOST "/alpha/a%20key?versionId=1 (s3 eu-west-1)");
 	assert_string_equal(lease_text(events, 0, "rule"), "grant 1");
 	assert_string_equal(lease_text(events, 0, "credential"), "aws");
+	world_stop(&world);
+}
+
+/* "...&policy" is another request than "...". */
+static void
+no_parameter_is_hidden_from_the_audit_log_behind_others(void **state)
+{
+	CRB_AUTO_JSON json_t *events = NULL;
+	char query[600] = "x=";
+	struct world world;
+
+	(void)state;
+	memset(query + 2, 'a', 500);
+	memcpy(query + 502, "&policy&tagging=1", sizeof("&policy&tagging=1"));
+	begin(&world, INJECTED, NULL);
+	(void)ask_with(&world, "PUT", "aws/alpha", query, "s3");
+	lease_minted(&world, lease_asked(&world), KEYS, 3600);
+	(void)world_hear(&world, CRB_MSG_JOB);
+	events = lease_events(&world, "exchange.begin");
+	assert_string_equal(lease_text(events, 0, "request"),
+	    "PUT " HOST "/alpha?x=aaaaaaaa...&policy&tagging=1 (s3 eu-west-1)");
 	world_stop(&world);
 }
 
@@ -292,6 +320,8 @@ main(void)
 		    a_request_waits_for_its_lease_and_goes_out_with_it),
 		cmocka_unit_test(
 		    it_is_in_the_audit_log_with_host_service_and_region),
+		cmocka_unit_test(
+		    no_parameter_is_hidden_from_the_audit_log_behind_others),
 		cmocka_unit_test(without_a_lease_it_is_refused_with_the_reason),
 		cmocka_unit_test(
 		    only_what_is_granted_for_injection_is_injected),
