@@ -7,6 +7,8 @@
 
 _Static_assert(CRB_AWS_CREDENTIAL_MAX >= 64, "a credential's name");
 
+/* Of an object, whose requests the audit log tells by their parameters. */
+#define PARAMETERS_MAX 16u
 #define PRESIGNED                                                         \
 	"a presigned request is not injected; sign in the Authorization " \
 	"header, not in the query"
@@ -44,13 +46,18 @@ static enum crb_status
 check_parameters(const struct crb_aws_request *request, struct crb_err *err)
 {
 	struct crb_slice rest = request->query, piece, name;
+	bool objects = crb_sigv4_is_s3(request->service);
 
-	while (rest.len > 0 && crb_slice_cut(&rest, '&', &piece)) {
+	for (size_t count = 1;
+	     rest.len > 0 && crb_slice_cut(&rest, '&', &piece); count++) {
+		if (objects && count > PARAMETERS_MAX)
+			return crb_err_set(err, CRB_ERR_INVALID,
+			    "more than %u parameters, which nothing of %s has",
+			    PARAMETERS_MAX, request->service);
 		(void)crb_slice_cut(&piece, '=', &name);
 		for (size_t i = 0; i < sizeof(refused) / sizeof(*refused);
 		     i++) {
-			if (refused[i].objects &&
-			    !crb_sigv4_is_s3(request->service))
+			if (refused[i].objects && !objects)
 				continue;
 			if (is_named(name, refused[i].name))
 				return crb_err_set(

@@ -106,6 +106,8 @@ what_could_be_read_in_two_ways_is_refused(void **state)
 		{ "s3", "a/b", "a&", "no name" },
 		{ "s3", "a/b", "=a", "no name" },
 		{ "s3", "a/b", "%78-amz-signature=1", "stand as itself" },
+		{ "s3", "a/b", "a&b&c&d&e&f&g&h&i&j&k&l&m&n&o&p&acl",
+		    "more than 16 parameters" },
 		{ "lambda", "a//b", NULL, "empty segment" },
 		{ "lambda", "a/b//c", NULL, "empty segment" },
 		{ "lambda", "a/b/../c", NULL, "\"..\" segment" },
