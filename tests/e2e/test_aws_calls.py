@@ -2,6 +2,7 @@
 its calls with all that may be said in it, and what is refused before anything
 is asked.  The token service checks signatures and parameters with botocore."""
 
+import contextlib
 import json
 import pathlib
 import re
@@ -9,6 +10,7 @@ import sys
 
 import pytest
 
+from aws_relay import UnixConnection
 from test_lease import keys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
@@ -51,6 +53,18 @@ def tags(session, task="logs"):
             {"Key": "credbroker:session", "Value": session}]
 
 
+def get(issued, path):
+    folder = pathlib.Path(issued["session"]["folder"])
+    connection = UnixConnection(folder / "endpoint.sock")
+    with contextlib.closing(connection):
+        connection.request("GET", path, headers={
+            "Host": "127.0.0.1:9169", "Credbroker-Session": "1"})
+        response = connection.getresponse()
+        body = response.read()
+    assert response.status == 200, body
+    return json.loads(body)
+
+
 def assert_handed_out(issued, sts):
     """What was minted last is what the sandbox gets."""
     got, minted = keys(issued["session"]), sts.issued[-1]
@@ -73,6 +87,25 @@ def test_a_role_is_assumed_with_all_that_may_be_said(broker, sts):
         "DurationSeconds": 7200, "ExternalId": "acme:1/x",
         "SourceIdentity": "logs", "Tags": tags(id_)}
     assert_handed_out(issued, sts)
+
+
+def test_anything_can_ask_for_keys_by_their_name(broker, sts):
+    add(broker, sts)
+    issued = issue(broker, options=["--mint", "later"])
+    got, minted = get(issued, "/v1/credentials/aws"), sts.issued[-1]
+    assert len(sts.requests) == 1
+    assert got["form"] == "aws-keys" and got["keys"] == {
+        "access_key_id": minted.id, "secret_access_key": minted.secret,
+        "session_token": minted.token}
+    listed = json.dumps(get(issued, "/v1/credentials"))
+    assert minted.secret not in listed and '"aws"' in listed
+
+
+def test_a_credential_is_tested_without_a_mint(broker, sts):
+    add(broker, sts)
+    done = broker.run("credential", "test", "aws", check=False)
+    assert done.returncode == 0, done
+    assert sts.requests == []
 
 
 def test_a_user_is_federated_where_there_is_no_role(broker, sts):

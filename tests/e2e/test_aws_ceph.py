@@ -89,6 +89,17 @@ def test_a_bucket_is_read_and_nothing_else(cloud, ceph, options):
     assert ceph.get("alpha", "y") == b"alpha/y\n"
 
 
+@pytest.mark.parametrize("way", ["container", "imds", "process", "inject"])
+def test_each_way_works_in_a_sandbox(cloud, way):
+    """Through the forwarder that stands in it."""
+    done = run_aws(cloud, "s3", "cp", "s3://alpha/x", "-",
+                   options=[*HOST_NETWORK, "--aws", way])
+    assert done.stdout == "alpha/x\n", done.stderr
+    done = run_aws(cloud, "s3", "cp", "s3://beta/x", "-",
+                   options=[*HOST_NETWORK, "--aws", way])
+    assert done.returncode != 0 and "403" in done.stderr, done.stderr
+
+
 def test_the_long_lived_keys_may_what_no_session_may(cloud, ceph):
     """So that the test above shows the session policy, and not the user."""
     with opened(cloud, aws_grant("actions=s3:*,resources=*")) as session:

@@ -560,8 +560,14 @@ def test_the_command_line(session, tmp_path):
     assert last.status == 403 and b"AccessDenied" in last.answer
 
 
-def test_javascript(session):
-    env = {"URL": session.url}
+@pytest.mark.parametrize("checksums", ["when_required", "when_supported"])
+def test_javascript(session, checksums):
+    """As the session has it, and as the SDK does it by itself: a checksum in a
+    header, or behind a streamed body in aws-chunked."""
+    env = {"URL": session.url,
+           "AWS_REQUEST_CHECKSUM_CALCULATION": checksums}
+    assert session.environment["AWS_REQUEST_CHECKSUM_CALCULATION"] == \
+        "when_required"
     done = session.javascript("""
       const { Readable } = require("stream");
       const client = new s3.S3Client({ endpoint: process.env.URL,
@@ -585,3 +591,6 @@ def test_javascript(session):
       } catch (e) { console.log(e.name); }
       """, env=env)
     assert done.stdout.split() == ["text", "300000", "1", "AccessDenied"]
+    sent = [e.headers.get("x-amz-content-sha256")
+            for e in session.wire.exchanges if e.method == "PUT"]
+    assert (TRAILER in sent) == (checksums == "when_supported"), sent
