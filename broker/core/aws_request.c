@@ -67,20 +67,19 @@ check_parameters(const struct crb_aws_request *request, struct crb_err *err)
 	return CRB_OK;
 }
 
-enum crb_status
-crb_aws_request_name(struct crb_slice target,
-    char out[CRB_AWS_CREDENTIAL_MAX + 1], struct crb_slice *path,
-    struct crb_err *err)
+/* "NAME[/PATH]": the credential that it names, and the path behind it. */
+static enum crb_status
+take_name(struct crb_slice target, char out[CRB_AWS_CREDENTIAL_MAX + 1],
+    struct crb_slice *path, struct crb_err *err)
 {
 	struct crb_slice rest = target, name;
 
 	(void)crb_slice_cut(&rest, '/', &name);
-	if (name.len == 0 || name.len > CRB_AWS_CREDENTIAL_MAX)
+	if (name.len == 0 ||
+	    !crb_slice_copy(name, out, CRB_AWS_CREDENTIAL_MAX + 1))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a request is /http/NAME/PATH, and the credential's name "
 		    "is missing or too long");
-	memcpy(out, name.p, name.len);
-	out[name.len] = '\0';
 	if (!crb_name_ok(out))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a request is /http/NAME/PATH, and the name is not one of "
@@ -180,8 +179,8 @@ crb_aws_request_parse(const struct crb_msg_exchange *msg,
 	if (msg->has_query != 0)
 		request.query = msg->query;
 	if (check_method(msg->method, err) != CRB_OK ||
-	    crb_aws_request_name(msg->target, request.credential, &request.path,
-		err) != CRB_OK ||
+	    take_name(msg->target, request.credential, &request.path, err) !=
+		CRB_OK ||
 	    take_scope(msg, &request, err) != CRB_OK ||
 	    check_target(&request, err) != CRB_OK ||
 	    check_parameters(&request, err) != CRB_OK ||

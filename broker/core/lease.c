@@ -430,8 +430,9 @@ crb_leases_end(struct crb_session *session, const struct crb_err *why)
 	tell_all(&waits, why);
 }
 
-json_t *
-crb_leases_shown(const struct crb_session *session)
+/* Of those whose keys still work, until when. */
+static json_t *
+show_records(const struct crb_session *session)
 {
 	int64_t now = crb_wall_seconds();
 	const struct crb_lease_record *at;
@@ -462,6 +463,6 @@ crb_leases_session_shown(const struct crb_session *session)
 
 	if (shown != NULL)
 		(void)json_object_set_new(
-		    shown, "leases", crb_leases_shown(session));
+		    shown, "leases", show_records(session));
 	return shown;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "broker/core/aws_environment.h"
 #include "broker/core/lease_impl.h"
 
 /* Lines about fetches: so many of a session at once, and one each so often. */
@@ -63,44 +64,20 @@ crb_lease_tell_drop(struct crb_lease *lease, struct crb_ending *ending)
 		crb_ending_settle(ending, NULL);
 }
 
-static const char *
-param(const struct crb_credential *credential, const char *key)
-{
-	const char *text = json_string_value(
-	    json_object_get(credential->params, key));
-
-	return text != NULL ? text : "";
-}
-
-/* "123456789012", of "arn:aws:iam::123456789012:role/name" */
-static struct crb_slice
-account_of(const char *arn)
-{
-	struct crb_slice rest = CRB_SLICE(arn), piece = { arn, 0 };
-
-	for (int i = 0; i < 5; i++)
-		if (!crb_slice_cut(&rest, ':', &piece))
-			return (struct crb_slice){ arn, 0 };
-	return piece.len == 12 ? piece : (struct crb_slice){ arn, 0 };
-}
-
 static void
 tell_imds(const struct crb_session *session)
 {
-	const struct crb_grant *grant = crb_aws_grant(session, true);
-	const struct crb_credential *credential = grant != NULL
-	    ? crb_map_text(&session->core->credentials, grant->credential)
-	    : NULL;
 	struct crb_msg_session_imds msg;
+	struct crb_aws_imds imds;
 	struct crb_err err;
 
-	if (credential == NULL)
+	if (!crb_aws_imds(session, &imds))
 		return;
 	msg = (struct crb_msg_session_imds){
 		.session = CRB_SLICE(session->id),
-		.name = CRB_SLICE(grant->credential),
-		.region = CRB_SLICE(param(credential, "region")),
-		.account = account_of(param(credential, "role-arn")),
+		.name = CRB_SLICE(imds.credential),
+		.region = CRB_SLICE(imds.region),
+		.account = CRB_SLICE(imds.account),
 	};
 	if (crb_link_send(&session->core->gateway, CRB_MSG_SESSION_IMDS, &msg,
 		-1, &err) != CRB_OK)
@@ -114,8 +91,7 @@ crb_lease_announce(struct crb_session *session)
 {
 	struct crb_lease *lease;
 
-	if (session->aws == CRB_AWS_IMDS)
-		tell_imds(session);
+	tell_imds(session);
 	TAILQ_FOREACH(lease, &session->leases, link)
 	{
 		lease->told = false;

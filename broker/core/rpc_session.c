@@ -227,7 +227,7 @@ static enum crb_status
 add_grant(struct crb_call *call, struct crb_session *session,
     struct crb_grant **out, struct crb_err *err)
 {
-	struct crb_grant *grant;
+	struct crb_session_grant *added;
 	enum crb_status status;
 	const char *text;
 
@@ -235,20 +235,15 @@ add_grant(struct crb_call *call, struct crb_session *session,
 	if (status == CRB_OK)
 		status = crb_call_may_grant(call, text, err);
 	if (status == CRB_OK)
-		status = crb_aws_resolve(session, text, &grant, err);
+		status = crb_aws_add_grant(session, text, err);
 	if (status != CRB_OK)
 		return status;
-	status = crb_session_add_grant(
-	    session, session->last_grant + 1, grant, err);
-	if (status != CRB_OK) {
-		crb_grant_release(grant);
-		return status;
-	}
-	session->grants[session->grant_count - 1].pending = true;
+	added = &session->grants[session->grant_count - 1];
+	added->pending = true;
 	if ((status = crb_lease_check(session, NULL, err)) != CRB_OK)
 		drop_grant(session, session->grant_count - 1);
 	else
-		*out = grant;
+		*out = added->grant;
 	return status;
 }
 

@@ -216,6 +216,14 @@ crb_session_find_of(const struct crb_core *core, uid_t issuer, const char *id,
 	return find(core, &issuer, id, out, err);
 }
 
+int64_t
+crb_session_left(const struct crb_session *session)
+{
+	int64_t left = session->expires - crb_wall_seconds();
+
+	return left > 0 ? left : 0;
+}
+
 enum crb_status
 crb_session_add_grant(struct crb_session *session, unsigned number,
     struct crb_grant *grant, struct crb_err *err)
