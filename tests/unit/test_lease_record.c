@@ -179,6 +179,30 @@ an_ended_session_is_there_while_its_keys_work(void **state)
 	    json_pack("{s:s}", "session", session), "not_found", "");
 }
 
+static size_t
+told_by_revoke(json_t *params)
+{
+	CRB_AUTO_JSON json_t *result = world_call(&world, "revoke", params);
+
+	return json_array_size(json_object_get(result, "leases"));
+}
+
+/* Nothing else says that they work: session.show knows nothing of it. */
+static void
+keys_of_a_session_that_made_room_are_told_to_who_revokes(void **state)
+{
+	(void)state;
+	lease_issue(&world, 1800, session);
+	json_decref(world_call(
+	    &world, "revoke", json_pack("{s:s}", "session", session)));
+	crb_session_bury(crb_session_get(world.core, CRB_SLICE(session)));
+	assert_int_equal(told_by_revoke(json_pack("{s:b}", "all", 1)), 1);
+	assert_int_equal(
+	    told_by_revoke(json_pack("{s:s}", "task", "fix-1")), 1);
+	assert_int_equal(
+	    told_by_revoke(json_pack("{s:s}", "task", "fix-2")), 0);
+}
+
 static void
 what_has_expired_is_deleted(void **state)
 {
@@ -287,6 +311,7 @@ main(void)
 		TEST(what_the_service_refused_leaves_no_record),
 		TEST(an_egress_that_dies_leaves_one_record_however_often),
 		TEST(an_ended_session_is_there_while_its_keys_work),
+		TEST(keys_of_a_session_that_made_room_are_told_to_who_revokes),
 		TEST(what_has_expired_is_deleted),
 		TEST(a_session_has_so_many_records),
 		TEST(what_cannot_be_recorded_is_not_minted),
