@@ -112,13 +112,13 @@ ask(struct exchange *exchange, struct crb_err *err)
 		.headers = crb_buf_text(&exchange->headers),
 		.body = crb_buf_text(&exchange->form),
 		.body_len = exchange->form.len };
-	char who[300];
 
 	if (exchange->world->http(exchange->world->ctx, &request,
 		&exchange->reply, err) == CRB_OK)
 		return CRB_OK;
-	write_who(exchange, who);
-	return crb_err_context(err, "%s", who);
+	/* Which host it was is said there. */
+	return crb_err_context(
+	    err, "%sSTS", exchange->params->endpoint_url == NULL ? "AWS " : "");
 }
 
 /*

@@ -11,7 +11,7 @@ static const struct {
 	const char *state, *words;
 } states[] = {
 	{ "live", "" },
-	{ "issued", ", handed out before" },
+	{ "issued", ", handed out no more" },
 	{ "minting", ", being minted" },
 	{ "unknown", ", perhaps: the upstream's answer was lost" },
 };

@@ -139,10 +139,15 @@ missing(const struct crb_aws_wish *wish, bool any, struct crb_err *err)
 {
 	if (!any)
 		return crb_err_set(err, CRB_ERR_INVALID,
-		    "aws %s: no grant is of keys of AWS", wish->mode);
+		    "aws %s: the session has no grant of AWS keys", wish->mode);
+	if (strcmp(wish->mode, "inject") == 0)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "aws inject hands no keys out, and each grant of AWS keys "
+		    "says delivery=mint: leave out one of the two");
 	return crb_err_set(err, CRB_ERR_INVALID,
-	    "aws %s: each grant of keys of AWS says delivery=%s", wish->mode,
-	    strcmp(wish->mode, "inject") == 0 ? "mint" : "inject");
+	    "aws %s hands keys out, and each grant of AWS keys says "
+	    "delivery=inject: leave out one of the two",
+	    wish->mode);
 }
 
 enum crb_status

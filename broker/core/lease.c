@@ -376,6 +376,8 @@ crb_lease_failed(
     struct crb_lease *lease, const struct crb_err *why, bool passes)
 {
 	struct crb_loop *loop = lease->session->core->loop;
+	struct crb_err named =
+	    *why; /* the lease may be gone before it is read */
 	int64_t rest = REST_MOST_S;
 
 	/* 1, 2, 4 ... 60 s */
@@ -386,9 +388,10 @@ crb_lease_failed(
 	lease->failures++;
 	lease->again = crb_loop_now(loop) + rest * 1000;
 	lease->passes = passes;
-	lease->why = *why;
+	(void)crb_err_context(&named, "credential %s", lease->credential);
+	lease->why = named;
 	rearm(lease);
-	settle(lease, why);
+	settle(lease, &named);
 }
 
 void

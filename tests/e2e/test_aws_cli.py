@@ -569,8 +569,12 @@ def test_keys_that_only_sign_are_no_ones_to_worry_about(cloud):
 
 
 def deny(broker, *words, **kwargs):
-    policy = json.loads(broker.run("revoke", "--print-deny", *words,
-                                   **kwargs).stdout)
+    done = broker.run("revoke", "--print-deny", *words, **kwargs)
+    # Whom it is about is no secret of the JSON.
+    assert "that were issued before now, whoever has them" in done.stderr \
+        or "the keys of that " in done.stderr, done.stderr
+    policy = json.loads(done.stdout)
+    assert ("DateLessThan" in done.stdout) == ("whoever" in done.stderr)
     assert policy["Version"] == "2012-10-17"
     [statement] = policy["Statement"]
     assert (statement["Effect"], statement["Action"], statement["Resource"]) \
