@@ -1,19 +1,12 @@
 /* One suite over every backend of the table: what all of them promise. */
 #include <malloc.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "backends/backend.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/slab.h"
 #include "base/text.h"
+#include "tests/unit/values.h"
 
 /* In no parameter and no message: only a leak can bring it there. */
 #define CANARY "cAnArY-7f3e9a51"
@@ -88,17 +81,6 @@ static const struct sample {
 };
 #define SAMPLES (sizeof(samples) / sizeof(*samples))
 
-static json_t *
-json_of(const char *text)
-{
-	struct crb_err err = { 0 };
-	json_t *json = NULL;
-
-	if (crb_json_parse(text, strlen(text), "sample", &json, &err) != CRB_OK)
-		fail_msg("%s: %s", text, err.msg);
-	return json;
-}
-
 static const struct crb_backend_ops *
 ops_of(const struct sample *sample)
 {
@@ -107,17 +89,6 @@ ops_of(const struct sample *sample)
 
 	assert_int_equal(crb_backend_find(sample->kind, &ops, &err), CRB_OK);
 	return ops;
-}
-
-static struct crb_secret *
-secret_of(const char *text)
-{
-	struct crb_secret *secret = NULL;
-	struct crb_err err;
-
-	assert_int_equal(
-	    crb_secret_copy(text, strlen(text), &secret, &err), CRB_OK);
-	return secret;
 }
 
 static bool

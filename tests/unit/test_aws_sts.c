@@ -1,18 +1,11 @@
 #include "backends/aws_sts.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "backends/backend.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "tests/unit/values.h"
 
 #define ROLE "\"role-arn\": \"arn:aws:iam::123456789012:role/agent\""
 #define REGION "\"region\": \"eu-west-1\""
@@ -21,28 +14,6 @@
 
 static const struct crb_backend_ops *const ops = &crb_backend_aws_sts;
 static const struct crb_mint_terms terms = { "fix-123", "7Kq2a9Zx", 28800 };
-
-static json_t *
-json_of(const char *text)
-{
-	struct crb_err err = { 0 };
-	json_t *json = NULL;
-
-	if (crb_json_parse(text, strlen(text), "test", &json, &err) != CRB_OK)
-		fail_msg("%s: %s", text, err.msg);
-	return json;
-}
-
-static struct crb_secret *
-secret_of(const char *text)
-{
-	struct crb_secret *secret = NULL;
-	struct crb_err err;
-
-	assert_int_equal(
-	    crb_secret_copy(text, strlen(text), &secret, &err), CRB_OK);
-	return secret;
-}
 
 static const struct refusal {
 	const char *params;
