@@ -199,6 +199,7 @@ refused(const struct exchange *exchange, struct crb_err *err)
 	const struct known_code *known;
 	struct crb_sts_error error;
 	char who[300];
+	bool sentence;
 
 	crb_sts_error_read(
 	    crb_buf_text(body), body->len, exchange->keys, &error);
@@ -212,8 +213,10 @@ refused(const struct exchange *exchange, struct crb_err *err)
 		crb_buf_printf(&text, " (request %.64s)", error.request);
 	if (error.message[0] != '\0' && !known->silent)
 		crb_buf_printf(&text, ": %.160s", error.message);
+	sentence = text.len > 0 && crb_buf_text(&text)[text.len - 1] == '.';
 	if (known->hint != NULL)
-		crb_buf_printf(&text, ". %s", known->hint);
+		crb_buf_printf(
+		    &text, "%s %s", sentence ? "" : ".", known->hint);
 	return crb_err_set(err,
 	    known->throttled || exchange->reply.status == 429
 		? CRB_ERR_LIMIT

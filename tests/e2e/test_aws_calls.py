@@ -240,5 +240,6 @@ def test_a_policy_that_is_too_large_packed_is_explained(broker, sts):
                       check=False)
     assert done.returncode == 4 and len(sts.requests) == 1
     for words in ("PackedPolicyTooLarge", "132%", sts.last_id,
-                  "Name fewer resources"):
+                  "smaller policy. Name fewer resources",
+                  "docs/aws.md#limits"):
         assert words in done.stderr, done.stderr

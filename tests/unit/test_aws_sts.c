@@ -524,6 +524,8 @@ static const struct failure {
 	    "not authorized. See docs/aws.md#trust" },
 	{ 400, ERROR_OF("PackedPolicyTooLarge", "consumes 116%"),
 	    CRB_ERR_UPSTREAM, "consumes 116%. Name fewer resources" },
+	{ 400, ERROR_OF("PackedPolicyTooLarge", "Use a smaller one."),
+	    CRB_ERR_UPSTREAM, "Use a smaller one. Name fewer resources" },
 	{ 403, ERROR_OF("InvalidClientTokenId", "invalid"), CRB_ERR_UPSTREAM,
 	    "The stored access key is not known there" },
 	{ 403, ERROR_OF("SignatureDoesNotMatch", "Canonical..."),
