@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "backends/aws_action.h"
 #include "backends/sigv4_canonical.h"
 #include "broker/core/target.h"
 
@@ -65,6 +66,24 @@ check_parameters(const struct crb_aws_request *request, struct crb_err *err)
 		}
 	}
 	return CRB_OK;
+}
+
+/*
+ * Keys may be asked for in the query, or by a path: "/GetRoleCredentials",
+ * "/service/Sts/operation/AssumeRole".
+ */
+static enum crb_status
+check_action(const struct crb_aws_request *request, struct crb_err *err)
+{
+	struct crb_slice rest = request->path, segment;
+
+	if (crb_sigv4_is_s3(request->service))
+		return CRB_OK;
+	while (rest.p != NULL && crb_slice_cut(&rest, '/', &segment)) {
+		if (crb_aws_action_check(segment, err) != CRB_OK)
+			return err->status;
+	}
+	return crb_aws_action_check_text(request->query, true, err);
 }
 
 /* "NAME[/PATH]": the credential that it names, and the path behind it. */
@@ -184,6 +203,7 @@ crb_aws_request_parse(const struct crb_msg_exchange *msg,
 	    take_scope(msg, &request, err) != CRB_OK ||
 	    check_target(&request, err) != CRB_OK ||
 	    check_parameters(&request, err) != CRB_OK ||
+	    check_action(&request, err) != CRB_OK ||
 	    check_root(msg, &request, err) != CRB_OK ||
 	    check_body(msg, &request, err) != CRB_OK)
 		return err->status;

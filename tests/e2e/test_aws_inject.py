@@ -527,6 +527,35 @@ def test_other_services_and_credentials_are_refused(session):
     assert told.status == 403 and b"other is not granted" in told.text
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded",
+                                  "text/plain", None])
+def test_keys_are_not_asked_of_another_service(broker, ceph, kind):
+    """Ceph has STS at the address of all that it has."""
+    name = f"topics-{(kind or 'none')[:4]}"
+    add_aws_credential(broker, ceph, name, services="s3,sns")
+    types = [f"Content-Type: {kind}"] if kind else []
+    with injected(broker, "actions=*,resources=*,delivery=inject",
+                  name) as session:
+        for query, body in (
+                ("", f"Action=AssumeRole&Version=2011-06-15&RoleArn={ceph.role}"
+                     "&RoleSessionName=stolen"),
+                ("", "Action=GetSessionToken&Version=2011-06-15"),
+                ("", "Action=%47etSessionToken&Version=2011-06-15"),
+                ("?Action=GetSessionToken&Version=2011-06-15", ""),
+                ("", "Action=ListTopics&Action=GetSessionToken")):
+            told = ask(session, "POST", f"/http/{name}/{query}",
+                       f"Content-Length: {len(body)}", *types,
+                       body=body.encode(), service="sns")
+            assert b"SecretAccessKey" not in told.text
+            assert told.status == 403, told.text
+            assert b"whose answer is credentials" in told.text
+        body = b"Action=ListTopics&Version=2010-03-31"
+        told = ask(session, "POST", f"/http/{name}/",
+                   f"Content-Length: {len(body)}", *types, body=body,
+                   service="sns")
+        assert told.status == 200 and b"ListTopics" in told.text, told.text
+
+
 def test_an_upstream_that_is_gone_is_told(broker, ceph):
     add_aws_credential(broker, ceph, "gone", url="http://127.0.0.1:1")
     with injected(broker, name="gone") as session:

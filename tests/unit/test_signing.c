@@ -233,6 +233,63 @@ what_cannot_be_is_refused_with_a_reason(void **state)
 	}
 }
 
+/* A provider may answer all its services' actions at its one address. */
+static void
+what_asks_for_keys_is_not_signed(void **state)
+{
+#define FORM "content-type: application/x-www-form-urlencoded\n"
+#define JSON "content-type: application/x-amz-json-1.0\n"
+	static const struct {
+		const char *block, *body;
+		enum crb_status status;
+	} cases[] = {
+		{ FORM, "Action=ListTopics&Version=1", CRB_OK },
+		{ FORM, "Action=Publish&Message=Action%3DAssumeRole", CRB_OK },
+		{ FORM, "Action=GetSessionToken", CRB_ERR_DENIED },
+		{ FORM, "Version=1&Action=AssumeRoleWithWebIdentity",
+		    CRB_ERR_DENIED },
+		{ FORM, "Action=getfederationtoken\r\n", CRB_ERR_DENIED },
+		{ FORM, "Action=%47etSessionToken", CRB_ERR_DENIED },
+		{ FORM, "%41ction=GetSessionToken", CRB_ERR_DENIED },
+		{ FORM, "Action=List;Action=GetSessionToken", CRB_ERR_DENIED },
+		{ FORM, "Action=List&Action=List", CRB_ERR_INVALID },
+		{ FORM, "Action=List&ACTION=GetSessionToken", CRB_ERR_DENIED },
+		{ FORM, "Action=Get%4ZToken", CRB_ERR_INVALID },
+		{ FORM, "Action=Get%00Token", CRB_ERR_INVALID },
+		{ FORM, "%4Z=1&Action=List", CRB_ERR_INVALID },
+		{ "", "Action=CreateAccessKey", CRB_ERR_DENIED },
+		{ "", "Action=List&Action=List", CRB_ERR_INVALID },
+		{ "content-type: text/plain\n", "Action=GetSessionToken",
+		    CRB_ERR_DENIED },
+		{ JSON, "x&Action=GetSessionToken&y", CRB_ERR_DENIED },
+		{ JSON, "{\"a\":\"?Action=a&Action=b%\"}", CRB_OK },
+		{ JSON "x-amz-target: DynamoDB_20120810.GetItem\n", "{}",
+		    CRB_OK },
+		{ JSON "x-amz-target: A.GetCredentialsForIdentity\n", "{}",
+		    CRB_ERR_DENIED },
+		{ FORM "content-encoding: gzip\n", "x", CRB_ERR_DENIED },
+		{ JSON "content-encoding: gzip\n", "x", CRB_OK },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		AUTO_SIGNING struct crb_signing signing = { .keys = NULL };
+		CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT_WIPED(65536);
+		enum crb_status status;
+
+		status = read_head(
+		    &signing, "sns", CRB_BODY_LENGTH, cases[i].block);
+		if (status == CRB_OK)
+			status = crb_signing_finish(&signing, "localhost",
+			    CRB_SLICE(cases[i].body), 1763700000, &out, &err);
+		if (status != cases[i].status)
+			fail_msg("%s%s: %d", cases[i].block, cases[i].body,
+			    (int)status);
+		if (status != CRB_OK)
+			assert_int_equal(out.len, 0);
+	}
+}
+
 /* In clear text a body that is not signed could be changed on its way. */
 static void
 clear_text_takes_what_is_not_signed_only_on_this_host(void **state)
@@ -291,6 +348,7 @@ main(void)
 		cmocka_unit_test(
 		    another_service_gets_the_hash_of_what_was_collected),
 		cmocka_unit_test(what_cannot_be_is_refused_with_a_reason),
+		cmocka_unit_test(what_asks_for_keys_is_not_signed),
 		cmocka_unit_test(
 		    clear_text_takes_what_is_not_signed_only_on_this_host),
 		cmocka_unit_test(a_job_that_does_not_sign_is_refused),
