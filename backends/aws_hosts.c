@@ -56,7 +56,13 @@ static const struct refused {
 	const char *why;
 } refused[] = {
 	{ "cognito-identity", "its answers are credentials" },
+	{ "datazone", "its answers are credentials" },
+	{ "deadline", "its answers are credentials" },
+	{ "eks-auth", "its answers are credentials" },
+	{ "finspace-api", "its answers are credentials" },
+	{ "gamelift", "its answers are credentials" },
 	{ "iam", "it makes keys that last" },
+	{ "lakeformation", "its answers are credentials" },
 	{ "rolesanywhere", "its answers are credentials" },
 	{ "s3express", "its sessions have keys of their own" },
 	{ "signin", "its answers are credentials" },
