@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/sigv4.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "broker/bus/stream.h"
@@ -50,6 +51,25 @@ query_text(struct crb_slice query, struct crb_buf *out)
 		crb_buf_str(out, "...");
 }
 
+/* Of what does not stand there whole, so that two of them differ. */
+static void
+digest_text(const struct crb_msg_exchange *msg, struct crb_slice path,
+    struct crb_buf *out)
+{
+	CRB_AUTO_BUF struct crb_buf whole = CRB_BUF_INIT(4 * CRB_TARGET_MAX);
+	char digest[CRB_SIGV4_HASH];
+
+	if (path.len <= OBJECT_TEXT_MAX && msg->query.len <= QUERY_TEXT_MAX)
+		return;
+	crb_buf_add(&whole, path.p, path.len);
+	if (msg->has_query != 0) {
+		crb_buf_char(&whole, '?');
+		crb_buf_add(&whole, msg->query.p, msg->query.len);
+	}
+	crb_sigv4_hash(whole.data, whole.len, digest);
+	crb_buf_printf(out, " [sha256 %.16s]", digest);
+}
+
 /* "GET s3.eu-west-1.amazonaws.com/alpha/key?versionId=1 (s3 eu-west-1)" */
 static void
 http_text(const struct crb_msg_exchange *msg,
@@ -67,6 +87,7 @@ http_text(const struct crb_msg_exchange *msg,
 		crb_buf_char(out, '?');
 		query_text(msg->query, out);
 	}
+	digest_text(msg, path, out);
 	if (request->service[0] != '\0')
 		crb_buf_printf(
 		    out, " (%s %s)", request->service, request->region);

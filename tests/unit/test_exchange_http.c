@@ -152,7 +152,54 @@ no_parameter_is_hidden_from_the_audit_log_behind_others(void **state)
 	(void)world_hear(&world, CRB_MSG_JOB);
 	events = lease_events(&world, "exchange.begin");
 	assert_string_equal(lease_text(events, 0, "request"),
-	    "PUT " HOST "/alpha?x=aaaaaaaa...&policy&tagging=1 (s3 eu-west-1)");
+	    "PUT " HOST "/alpha?x=aaaaaaaa...&policy&tagging=1 "
+	    "[sha256 a9a2afaeae61a5e2] (s3 eu-west-1)");
+	world_stop(&world);
+}
+
+/* A key of 1024 bytes has 3072 where each is encoded. */
+static void
+two_long_keys_differ_in_the_audit_log(void **state)
+{
+	CRB_AUTO_JSON json_t *events = NULL;
+	char target[2048] = "aws/alpha/";
+	struct world world;
+
+	(void)state;
+	memset(target + 10, 'k', 1500);
+	begin(&world, INJECTED, NULL);
+	(void)ask_with(&world, "GET", target, "", "s3");
+	lease_minted(&world, lease_asked(&world), KEYS, 3600);
+	(void)world_hear(&world, CRB_MSG_JOB);
+	target[10 + 1499] = 'l';
+	(void)ask_with(&world, "GET", target, "", "s3");
+	(void)world_hear(&world, CRB_MSG_JOB);
+	events = lease_events(&world, "exchange.begin");
+	assert_int_equal(json_array_size(events), 2);
+	assert_non_null(strstr(lease_text(events, 0, "request"), "kkk...?"));
+	assert_string_not_equal(
+	    lease_text(events, 0, "request"), lease_text(events, 1, "request"));
+	world_stop(&world);
+}
+
+/* What was sent with the old secret, or to the old place, is not to go on. */
+static void
+a_changed_credential_ends_its_requests(void **state)
+{
+	struct world world;
+	uint64_t exchange, job;
+
+	(void)state;
+	begin(&world, INJECTED, NULL);
+	exchange = ask(&world, "GET", "aws/alpha/key", "s3");
+	lease_minted(&world, lease_asked(&world), KEYS, 3600);
+	job = world_hear(&world, CRB_MSG_JOB)->job.job;
+	hear_allowed(&world, exchange);
+	json_decref(world_call(&world, "credential.set",
+	    json_pack("{s:s, s:{s:s}}", "name", "aws", "params", "region",
+		"eu-central-1")));
+	assert_true(
+	    world_hear(&world, CRB_MSG_JOB_CANCEL)->job_cancel.job == job);
 	world_stop(&world);
 }
 
@@ -326,6 +373,8 @@ main(void)
 		cmocka_unit_test(
 		    only_what_is_granted_for_injection_is_injected),
 		cmocka_unit_test(what_is_minted_is_not_injected),
+		cmocka_unit_test(two_long_keys_differ_in_the_audit_log),
+		cmocka_unit_test(a_changed_credential_ends_its_requests),
 		cmocka_unit_test(
 		    a_dropped_grant_ends_requests_that_only_it_may_allow),
 		cmocka_unit_test(one_whose_session_ends_meanwhile_is_not_sent),
