@@ -53,6 +53,20 @@ settle(void *ctx, bool durable)
 		crb_credential_free(stays);
 }
 
+/* Neither keys of it nor requests with it outlive it as it was. */
+static void
+end_uses(const struct edit *edit)
+{
+	const char *name = edit->before->name;
+	struct crb_session *session;
+
+	crb_lease_drop_each(edit->core, name, edit->ending);
+	TAILQ_FOREACH(session, &edit->core->list, link)
+	(void)crb_exchange_cut(session, 0, name,
+	    edit->now != NULL ? "the credential was changed"
+			      : "the credential was removed");
+}
+
 /* Put `now` in the place of `before`; either may be NULL, and both are taken.
  */
 static enum crb_status
@@ -80,7 +94,7 @@ edit_new(struct crb_core *core, struct crb_credential *now,
 		return err->status;
 	}
 	if (before != NULL)
-		crb_lease_drop_each(core, before->name, edit->ending);
+		end_uses(edit);
 	if (now != NULL)
 		now->busy = true;
 	*out = edit;
@@ -338,7 +352,6 @@ remove_it(struct crb_call *call, struct edit **out, struct crb_err *err)
 {
 	struct crb_core *core = call->core;
 	struct crb_credential *credential;
-	struct crb_session *session;
 	enum crb_status status;
 	bool force = false;
 
@@ -348,13 +361,7 @@ remove_it(struct crb_call *call, struct edit **out, struct crb_err *err)
 	if (!force &&
 	    (status = check_unused(core, credential->name, err)) != CRB_OK)
 		return status;
-	status = edit_new(core, NULL, credential, out, err);
-	if (status != CRB_OK)
-		return status;
-	TAILQ_FOREACH(session, &core->list, link)
-	(void)crb_exchange_cut(
-	    session, 0, credential->name, "the credential was removed");
-	return CRB_OK;
+	return edit_new(core, NULL, credential, out, err);
 }
 
 void
