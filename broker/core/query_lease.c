@@ -127,12 +127,18 @@ check_grant(const struct crb_session *session, const struct crb_msg_query *msg,
 		    "no credential of this name is granted to task %s; "
 		    "GET /v1/credentials lists those that are",
 		    session->task);
-	if (!crb_grant_mints(grant) || msg->name.len > CRB_NAME_MAX)
+	if (crb_grant_mints(grant) && msg->name.len <= CRB_NAME_MAX)
+		return CRB_OK;
+	if (strcmp(grant->backend->form, CRB_AWS_FORM) == 0)
 		return crb_err_set(err, CRB_ERR_DENIED,
-		    "credential %s is only injected: it is never handed out. "
-		    "Use its hosts by their ordinary URLs",
-		    grant->credential);
-	return CRB_OK;
+		    "credential %s is only injected: its keys are never handed "
+		    "out. Send requests to /http/%s of this endpoint, as "
+		    "AWS_ENDPOINT_URL says",
+		    grant->credential, grant->credential);
+	return crb_err_set(err, CRB_ERR_DENIED,
+	    "credential %s is only injected: it is never handed out. Use its "
+	    "hosts by their ordinary URLs",
+	    grant->credential);
 }
 
 static enum crb_status

@@ -165,6 +165,7 @@ static json_t *
 object_of(const struct crb_refusal *refusal)
 {
 	json_t *object = json_object();
+	json_t *steps = json_array();
 	char type[sizeof(TYPE_PREFIX) + sizeof(refusal->code)];
 
 	(void)snprintf(type, sizeof(type), "%s%s", TYPE_PREFIX, refusal->code);
@@ -175,7 +176,9 @@ object_of(const struct crb_refusal *refusal)
 	(void)json_object_set_new(object, "detail", text_of(refusal->detail));
 	(void)json_object_set_new(object, "rule", text_of(refusal->rule));
 	(void)json_object_set_new(object, "tier", text_of(refusal->tier));
-	(void)json_object_set_new(object, "next_steps", text_of(refusal->next));
+	if (refusal->next[0] != '\0')
+		(void)json_array_append_new(steps, text_of(refusal->next));
+	(void)json_object_set_new(object, "next_steps", steps);
 	return object;
 }
 

@@ -549,6 +549,18 @@ def test_revoke_says_what_it_cannot(aws):
     assert "--print-deny --task logs" in done.stdout
 
 
+def test_a_sandbox_is_told_what_it_has_and_how(aws):
+    done = aws.sandbox("credbroker-shim status", grants=[GRANT], options=HOST)
+    assert re.search(r"^aws-dev +actions s3:.*; resources .* minted$",
+                     done.stdout, re.M), done.stdout
+    done = aws.sandbox("credbroker-shim status",
+                       "credbroker-shim get /v1/aws/aws-dev",
+                       grants=[GRANT], check=False)
+    assert re.search(r"^aws-dev +actions s3:.*; resources .* injected$",
+                     done.stdout, re.M), done.stdout
+    assert "Send requests to /http/aws-dev" in done.stderr + done.stdout
+
+
 def test_run_says_at_its_end_what_goes_on(aws):
     done = aws.sandbox("true", grants=[GRANT], options=HOST)
     assert re.search(r"^1 AWS lease cannot be revoked upstream: keys work "
