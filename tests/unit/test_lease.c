@@ -609,6 +609,34 @@ a_lock_takes_leases_from_everybody(void **state)
 	(void)lease_asked(&world);
 }
 
+/* Who has been told "locked" may believe that nothing is handed out. */
+static void
+a_lock_is_answered_when_nothing_is_handed_out_any_more(void **state)
+{
+	uint32_t ended, dropped;
+	char c;
+
+	(void)state;
+	lease_issue(&world, 3600, session);
+	world.hold_acks = true;
+	world_send(&world, "lock", json_object());
+	ended = world_hear(&world, CRB_MSG_SESSION_END)->session_end.request;
+	dropped =
+	    world_hear(&world, CRB_MSG_SESSION_DROP)->session_drop.request;
+	assert_false(crb_core_unlocked(world.core));
+	world_egress_says(&world, CRB_MSG_SESSION_DROPPED,
+	    &(struct crb_msg_session_dropped){
+		.request = dropped, .session = CRB_SLICE(session) });
+	for (int i = 0; i < 50; i++) {
+		world_turn(&world);
+		assert_int_equal(recv(world.admin, &c, 1, MSG_DONTWAIT), -1);
+	}
+	world_gateway_says(&world, CRB_MSG_SESSION_ENDED,
+	    &(struct crb_msg_session_ended){
+		.request = ended, .session = CRB_SLICE(session) });
+	json_decref(world_receive(&world));
+}
+
 static void
 a_lock_does_not_wait_for_an_upstream(void **state)
 {
@@ -705,6 +733,7 @@ main(void)
 		TEST(fetches_are_counted_and_audited_together),
 		TEST(a_gateway_that_counts_all_the_time_fills_no_log),
 		TEST(a_lock_takes_leases_from_everybody),
+		TEST(a_lock_is_answered_when_nothing_is_handed_out_any_more),
 		TEST(a_lock_does_not_wait_for_an_upstream),
 		TEST(so_many_are_minted_at_once),
 	};
