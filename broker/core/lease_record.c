@@ -44,11 +44,23 @@ crb_lease_record_free(struct crb_lease_record *record)
 		return;
 	if (record->mint != NULL)
 		crb_mint_unrecord(record->mint);
-	if (record->list != NULL)
+	if (record->list != NULL) {
 		TAILQ_REMOVE(record->list, record, link);
+		--*record->total;
+	}
 	free(record->task);
 	free(record->order);
 	free(record);
+}
+
+/* One more, and not one that only moves. */
+static void
+enter_first(struct crb_lease_record *record, struct crb_core *core,
+    struct crb_lease_records *list)
+{
+	record->total = &core->lease_record_count;
+	++*record->total;
+	enter(record, list);
 }
 
 static size_t
@@ -97,6 +109,12 @@ crb_lease_record_new(struct crb_session *session,
 		    "session %s has %d leases that have not expired; no more "
 		    "are minted for it",
 		    session->id, CRB_LEASE_RECORDS_MAX);
+	/* None of them can be forgotten: their keys work. */
+	if (session->core->lease_record_count >= CRB_LEASE_RECORDS_ALL)
+		return crb_err_set(err, CRB_ERR_LIMIT,
+		    "the broker has %d leases that have not expired; no more "
+		    "are minted until one has",
+		    CRB_LEASE_RECORDS_ALL);
 	if ((record = calloc(1, sizeof(*record))) == NULL ||
 	    (record->task = strdup(session->task)) == NULL ||
 	    (record->order = plain_text(order)) == NULL)
@@ -111,7 +129,7 @@ crb_lease_record_new(struct crb_session *session,
 	record->injected = !crb_lease_handed_out(session, credential->name);
 	record->asked = crb_wall_seconds();
 	record->expires = bound(record->asked, order);
-	enter(record, &session->lease_records);
+	enter_first(record, session->core, &session->lease_records);
 	*out = CRB_STEAL(record);
 	return CRB_OK;
 }
@@ -312,7 +330,7 @@ crb_lease_record_load(struct crb_core *core, const struct crb_record_id *id,
 		return status;
 	record->record = *id;
 	session = crb_map_text(&core->sessions, record->session);
-	enter(record,
+	enter_first(record, core,
 	    session != NULL ? &session->lease_records : &core->lease_records);
 	record = NULL;
 	return CRB_OK;

@@ -254,6 +254,40 @@ a_session_has_so_many_records(void **state)
 	assert_true(world_hears_no(&world, CRB_MSG_MINT));
 }
 
+/* Those of sessions that are gone can neither be forgotten nor add up. */
+static void
+the_broker_has_so_many_records(void **state)
+{
+	enum { MOST = CRB_LEASE_RECORDS_ALL };
+	struct crb_session *live;
+	const struct crb_msg *msg;
+	struct crb_err err;
+
+	(void)state;
+	lease_issue_later(&world, GRANT, session);
+	live = crb_session_get(world.core, CRB_SLICE(session));
+	for (int i = 0; i < MOST; i++) {
+		struct crb_lease_record *record;
+		CRB_AUTO_JSON json_t *order = json_object();
+
+		assert_ok(crb_lease_record_new(live,
+		    crb_map_text(&world.core->credentials, "aws"), order,
+		    &record, &err));
+		crb_lease_records_leave(live);
+	}
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 7);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 503);
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+	/* One has expired; whoever asked in vain has to wait a moment. */
+	crb_lease_record_free(TAILQ_FIRST(&world.core->lease_records));
+	lease_issue_later(&world, GRANT, session);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 8);
+	(void)lease_asked(&world);
+	crb_lease_records_clear(&world.core->lease_records);
+	assert_int_equal(world.core->lease_record_count, 1);
+}
+
 /* No file may grow: as on a full disk. */
 static void
 set_full(bool full)
@@ -314,6 +348,7 @@ main(void)
 		TEST(keys_of_a_session_that_made_room_are_told_to_who_revokes),
 		TEST(what_has_expired_is_deleted),
 		TEST(a_session_has_so_many_records),
+		TEST(the_broker_has_so_many_records),
 		TEST(what_cannot_be_recorded_is_not_minted),
 		TEST(what_was_minted_and_cannot_be_recorded_is_given_to_nobody),
 	};
