@@ -128,13 +128,47 @@ commit(struct crb_call *call, struct edit *edit)
 	});
 }
 
+static bool
+session_uses(const struct crb_session *session, const char *credential)
+{
+	for (size_t i = 0; i < session->grant_count; i++)
+		if (strcmp(session->grants[i].grant->credential, credential) ==
+		    0)
+			return true;
+	return false;
+}
+
+static size_t
+count_sessions(const struct crb_core *core, const char *credential)
+{
+	const struct crb_session *session;
+	size_t count = 0;
+
+	TAILQ_FOREACH(session, &core->list, link)
+	if (session->state <= CRB_SESSION_LIVE &&
+	    session_uses(session, credential))
+		count++;
+	return count;
+}
+
+/*
+ * Grants are by name: what a session had of one that was removed must not
+ * become a grant of another.
+ */
 static enum crb_status
 check_free(const struct crb_core *core, const char *name, struct crb_err *err)
 {
+	size_t sessions;
+
 	if (crb_map_text(&core->credentials, name) != NULL)
 		return crb_err_set(err, CRB_ERR_EXISTS,
 		    "there is a credential \"%s\" already; change it with: credbroker credential set %s",
 		    name, name);
+	sessions = count_sessions(core, name);
+	if (sessions > 0)
+		return crb_err_set(err, CRB_ERR_EXISTS,
+		    "%zu live sessions have grants of a credential \"%s\" that was removed, and would get this one: revoke them, or drop those grants (credbroker session drop), or choose another name",
+		    sessions, name);
 	return CRB_OK;
 }
 
@@ -307,16 +341,6 @@ names(const char *grant, const char *credential)
 }
 
 static bool
-session_uses(const struct crb_session *session, const char *credential)
-{
-	for (size_t i = 0; i < session->grant_count; i++)
-		if (strcmp(session->grants[i].grant->credential, credential) ==
-		    0)
-			return true;
-	return false;
-}
-
-static bool
 profile_uses(const struct crb_profile *profile, const char *credential)
 {
 	const json_t *text;
@@ -330,12 +354,8 @@ profile_uses(const struct crb_profile *profile, const char *credential)
 static enum crb_status
 check_unused(const struct crb_core *core, const char *name, struct crb_err *err)
 {
-	const struct crb_session *session;
-	size_t sessions = 0, profiles = 0;
+	size_t sessions = count_sessions(core, name), profiles = 0;
 
-	TAILQ_FOREACH(session, &core->list, link)
-	if (session->state <= CRB_SESSION_LIVE && session_uses(session, name))
-		sessions++;
 	for (size_t i = 0; i < core->profiles.capacity; i++)
 		if (core->profiles.slot[i].value != NULL &&
 		    profile_uses(core->profiles.slot[i].value, name))
