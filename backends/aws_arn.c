@@ -6,7 +6,7 @@
 #include "base/text.h"
 
 #define ARN_MAX 1024u
-#define NAME "abcdefghijklmnopqrstuvwxyz0123456789-"
+#define NAME CRB_LOWER CRB_DIGITS "-"
 
 enum piece { PREFIX, PARTITION, SERVICE, REGION, ACCOUNT, RESOURCE, PIECES };
 
@@ -15,16 +15,6 @@ crb_aws_printable(const char *text)
 {
 	for (; *text != '\0'; text++) {
 		if (*text < ' ' || *text > '~')
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_made_of(struct crb_slice text, const char *characters)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if (strchr(characters, text.p[i]) == NULL)
 			return false;
 	}
 	return true;
@@ -51,10 +41,11 @@ crb_aws_arn_ok(const char *text)
 	return strlen(text) <= ARN_MAX && crb_aws_printable(text) &&
 	    cut(text, piece) && crb_slice_is(piece[PREFIX], "arn") &&
 	    piece[PARTITION].len > 0 &&
-	    is_made_of(piece[PARTITION], NAME "*") && piece[SERVICE].len > 0 &&
-	    is_made_of(piece[SERVICE], NAME) &&
-	    is_made_of(piece[REGION], NAME "*?") &&
-	    is_made_of(piece[ACCOUNT], NAME "*?") &&
+	    crb_slice_consists(piece[PARTITION], NAME "*") &&
+	    piece[SERVICE].len > 0 &&
+	    crb_slice_consists(piece[SERVICE], NAME) &&
+	    crb_slice_consists(piece[REGION], NAME "*?") &&
+	    crb_slice_consists(piece[ACCOUNT], NAME "*?") &&
 	    piece[RESOURCE].p[0] != ' ' &&
 	    piece[RESOURCE].p[piece[RESOURCE].len - 1] != ' ';
 }

@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 
-#define WHERE "policy"
+#define WHERE "document"
 #define VERSION "2012-10-17"
 
 /* A string, or an array of such; never empty. */

@@ -56,8 +56,15 @@ static const struct refused {
 	const char *why;
 } refused[] = {
 	{ "cognito-identity", "its answers are credentials" },
+	{ "datazone", "its answers are credentials" },
+	{ "deadline", "its answers are credentials" },
+	{ "eks-auth", "its answers are credentials" },
+	{ "finspace-api", "its answers are credentials" },
+	{ "gamelift", "its answers are credentials" },
 	{ "iam", "it makes keys that last" },
+	{ "lakeformation", "its answers are credentials" },
 	{ "rolesanywhere", "its answers are credentials" },
+	{ "s3express", "its sessions have keys of their own" },
 	{ "signin", "its answers are credentials" },
 	{ "sso", "its answers are credentials" },
 	{ "awsssoportal", "its answers are credentials" },
@@ -72,18 +79,22 @@ crb_aws_name_ok(const char *name)
 
 	return len > 0 && len <= CRB_AWS_NAME_MAX && name[0] != '-' &&
 	    name[len - 1] != '-' &&
-	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+	    strspn(name, CRB_LOWER CRB_DIGITS "-") == len;
 }
 
-/* Letters, a name or two, and a number: "us-gov-west-1". */
+/*
+ * Letters, a name or two, and a number: "us-gov-west-1".  What is no region may
+ * be a part of the names of other hosts: "s3-eu-west-1" is one for buckets.
+ */
 bool
 crb_aws_region_ok(const char *region)
 {
+	size_t letters = strspn(region, CRB_LOWER);
 	const char *last = strrchr(region, '-');
 
 	return crb_aws_name_ok(region) && last != NULL && last[1] != '\0' &&
-	    strspn(last + 1, "0123456789") == strlen(last + 1) &&
-	    strchr(region, '-') != last && region[0] >= 'a' && region[0] <= 'z';
+	    strspn(last + 1, CRB_DIGITS) == strlen(last + 1) && letters > 0 &&
+	    region[letters] == '-' && &region[letters] != last;
 }
 
 enum crb_status

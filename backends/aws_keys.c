@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/slab.h"
+#include "base/text.h"
 
 #define TEXT_MAX (CRB_AWS_ID_MAX + CRB_AWS_SECRET_MAX + CRB_AWS_TOKEN_MAX + 2)
 #define ID_MIN 3u
@@ -34,9 +35,7 @@ is_id(const char *text)
 	size_t len = strlen(text);
 
 	return len >= ID_MIN && len <= CRB_AWS_ID_MAX &&
-	    strspn(text,
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789_") == len;
+	    strspn(text, CRB_LOWER CRB_UPPER CRB_DIGITS "_") == len;
 }
 
 static enum crb_status

@@ -64,13 +64,7 @@ static const char *const passed_over[] = { "region", "output", "aws_region",
 static struct crb_slice
 trim(struct crb_slice text)
 {
-	while (text.len > 0 && strchr(BLANKS, text.p[0]) != NULL) {
-		text.p++;
-		text.len--;
-	}
-	while (text.len > 0 && strchr(BLANKS, text.p[text.len - 1]) != NULL)
-		text.len--;
-	return text;
+	return crb_slice_trim(text, BLANKS);
 }
 
 static struct crb_slice
@@ -116,7 +110,9 @@ write_text(
 
 		if (at.p == NULL && parts[i].required)
 			return crb_err_set(err, CRB_ERR_INVALID,
-			    "there is no %s in what was given", parts[i].said);
+			    "there is no %s in what was given. See "
+			    "docs/aws.md#keys",
+			    parts[i].said);
 		if (at.p == NULL)
 			continue;
 		if ((*copies[i] = crb_slab_alloc(at.len + 1)) == NULL)
@@ -196,7 +192,8 @@ read_assigned(struct crb_slice text, struct found *found, struct crb_err *err)
 			status = read_assignment(line, number, found, err);
 		else if (++sections > 1)
 			status = crb_err_set(err, CRB_ERR_INVALID,
-			    "line %u: a second profile: give one", number);
+			    "line %u: a second profile begins: give one alone",
+			    number);
 	}
 	return status;
 }

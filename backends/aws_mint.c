@@ -112,13 +112,13 @@ ask(struct exchange *exchange, struct crb_err *err)
 		.headers = crb_buf_text(&exchange->headers),
 		.body = crb_buf_text(&exchange->form),
 		.body_len = exchange->form.len };
-	char who[300];
 
 	if (exchange->world->http(exchange->world->ctx, &request,
 		&exchange->reply, err) == CRB_OK)
 		return CRB_OK;
-	write_who(exchange, who);
-	return crb_err_context(err, "%s", who);
+	/* Which host it was is said there. */
+	return crb_err_context(
+	    err, "%sSTS", exchange->params->endpoint_url == NULL ? "AWS " : "");
 }
 
 /*
@@ -195,10 +195,11 @@ static enum crb_status
 refused(const struct exchange *exchange, struct crb_err *err)
 {
 	const struct crb_buf *body = &exchange->reply.body;
-	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(CRB_ERR_MSG_MAX);
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(2 * CRB_ERR_MSG_MAX);
 	const struct known_code *known;
 	struct crb_sts_error error;
 	char who[300];
+	bool sentence;
 
 	crb_sts_error_read(
 	    crb_buf_text(body), body->len, exchange->keys, &error);
@@ -212,8 +213,10 @@ refused(const struct exchange *exchange, struct crb_err *err)
 		crb_buf_printf(&text, " (request %.64s)", error.request);
 	if (error.message[0] != '\0' && !known->silent)
 		crb_buf_printf(&text, ": %.160s", error.message);
+	sentence = text.len > 0 && crb_buf_text(&text)[text.len - 1] == '.';
 	if (known->hint != NULL)
-		crb_buf_printf(&text, ". %s", known->hint);
+		crb_buf_printf(
+		    &text, "%s %s", sentence ? "" : ".", known->hint);
 	return crb_err_set(err,
 	    known->throttled || exchange->reply.status == 429
 		? CRB_ERR_LIMIT

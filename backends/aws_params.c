@@ -5,11 +5,10 @@
 #include "backends/aws_arn.h"
 #include "backends/aws_hosts.h"
 #include "backends/route.h"
+#include "base/text.h"
 
 #define HOUR 3600
-#define WORD                                                             \
-	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789" \
-	"_+=,.@-"
+#define WORD CRB_LOWER CRB_UPPER CRB_DIGITS "_+=,.@-"
 #define EXTERNAL_ID_MAX 1224u
 #define SOURCE_MAX 64u
 #define ROLE_MAX 1024u

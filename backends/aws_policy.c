@@ -199,11 +199,12 @@ check_size(size_t policy, const char *const *arns, struct crb_err *err)
 		size += strlen(arns[i]);
 	if (size > CRB_AWS_POLICY_MAX)
 		return crb_err_set(err, CRB_ERR_TOO_LARGE,
-		    "the session policy comes to %zu characters, %zu of them "
-		    "of ARNs beside it, and STS takes %d: name fewer resources "
-		    "and actions, use patterns such as s3:Get*, or give a "
-		    "policy that AWS has by policy-arns",
-		    size, size - policy, CRB_AWS_POLICY_MAX);
+		    "the session policy%s comes to %zu characters, and STS "
+		    "takes %d: name fewer resources and actions, use patterns "
+		    "such as s3:Get*, or give a policy that AWS has by "
+		    "policy-arns",
+		    arns[0] != NULL ? " with its policy-arns" : "", size,
+		    CRB_AWS_POLICY_MAX);
 	return CRB_OK;
 }
 

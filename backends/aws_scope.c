@@ -6,9 +6,6 @@
 #include "backends/aws_policy.h"
 #include "base/text.h"
 
-#define LOWER "abcdefghijklmnopqrstuvwxyz"
-#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define DIGITS "0123456789"
 #define ACTION_MAX 128u
 #define SHOWN_MAX 64u
 
@@ -16,11 +13,12 @@
 static enum crb_status
 check_action(const char *text, struct crb_buf *out, struct crb_err *err)
 {
-	size_t service = strspn(text, LOWER DIGITS "-");
+	size_t service = strspn(text, CRB_LOWER CRB_DIGITS "-");
 	size_t name = 0;
 
 	if (service > 0 && text[service] == ':')
-		name = strspn(&text[service + 1], LOWER UPPER DIGITS "*?");
+		name = strspn(
+		    &text[service + 1], CRB_LOWER CRB_UPPER CRB_DIGITS "*?");
 	if (strcmp(text, "*") != 0 &&
 	    (name == 0 || text[service + 1 + name] != '\0' ||
 		strlen(text) > ACTION_MAX))

@@ -3,11 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-static char
-lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
+#include "base/text.h"
 
 /*
  * Headers that frame a message, belong to one hop, say where it goes, or that
@@ -64,7 +60,7 @@ crb_header_name(const char *name, char *out, size_t size, struct crb_err *err)
 		    "header must be a header's name of at most %d characters",
 		    CRB_HEADER_NAME_MAX);
 	for (size_t i = 0; i <= len; i++)
-		lowered[i] = lower(name[i]);
+		lowered[i] = crb_text_lower(name[i]);
 	if (is_reserved_to_some(lowered))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "header must not be one that frames, routes or describes "

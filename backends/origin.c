@@ -15,12 +15,6 @@
  * not find the token in a log.
  */
 
-static char
-lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static bool
 is_label_char(char c)
 {
@@ -143,7 +137,7 @@ crb_origin_parse(const char *text, struct crb_origin *out, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_TOO_LARGE,
 		    "a host name is longer than %u bytes", HOST_MAX);
 	for (size_t i = 0; i < host.len; i++)
-		origin.host[i] = lower(host.p[i]);
+		origin.host[i] = crb_text_lower(host.p[i]);
 	if ((status = check_host(origin.host, err)) != CRB_OK)
 		return status;
 	*out = origin;

@@ -6,6 +6,8 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
+#define BLANKS " \t"
+
 bool
 crb_sigv4_is_s3(const char *service)
 {
@@ -283,24 +285,6 @@ check_theirs(const struct crb_sign_request *request, struct crb_slice name,
 	return CRB_OK;
 }
 
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static struct crb_slice
-trim(struct crb_slice text)
-{
-	while (text.len > 0 && is_blank(text.p[0])) {
-		text.p++;
-		text.len--;
-	}
-	while (text.len > 0 && is_blank(text.p[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 /* `request` is NULL of our own. */
 static enum crb_status
 add_lines(struct headers *headers, const char *lines,
@@ -315,7 +299,7 @@ add_lines(struct headers *headers, const char *lines,
 		if (value.p == NULL || rest.p == NULL)
 			return crb_err_set(err, CRB_ERR_INVALID,
 			    "a header to sign is not a line \"name: value\"");
-		value = trim(value);
+		value = crb_slice_trim(value, BLANKS);
 		if (request != NULL &&
 		    check_theirs(request, name, value, err) != CRB_OK)
 			return err->status;
@@ -343,10 +327,10 @@ write_value(struct crb_slice value, struct crb_buf *out)
 	size_t start = 0;
 
 	for (size_t i = 0; i < value.len; i++) {
-		if (!is_blank(value.p[i]))
+		if (strchr(BLANKS, value.p[i]) == NULL)
 			continue;
 		crb_buf_add(out, value.p + start, i - start);
-		if (!is_blank(value.p[i - 1]))
+		if (strchr(BLANKS, value.p[i - 1]) == NULL)
 			crb_buf_char(out, ' ');
 		start = i + 1;
 	}
@@ -388,7 +372,8 @@ canonical_headers(const struct crb_sign_request *request, const char *ours,
 	struct headers headers = { .count = 0 };
 
 	if (add_header(&headers, CRB_SLICE("host"),
-		trim(CRB_SLICE(request->host)), err) != CRB_OK ||
+		crb_slice_trim(CRB_SLICE(request->host), BLANKS),
+		err) != CRB_OK ||
 	    add_lines(&headers, ours, NULL, err) != CRB_OK ||
 	    add_lines(&headers,
 		request->headers != NULL ? request->headers : "", request,

@@ -144,9 +144,7 @@ static enum crb_status
 check_parameter(const char *name, struct crb_err *err)
 {
 	size_t len = strlen(name);
-	size_t unreserved = strspn(name,
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	    "-._~");
+	size_t unreserved = strspn(name, CRB_LOWER CRB_UPPER CRB_DIGITS "-._~");
 
 	if (len == 0 || len >= NAME_SIZE || unreserved != len)
 		return crb_err_set(err, CRB_ERR_INVALID,

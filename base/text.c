@@ -41,12 +41,61 @@ crb_slice_starts(struct crb_slice slice, const char *prefix)
 }
 
 bool
+crb_slice_starts_nocase(struct crb_slice slice, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return slice.len >= len &&
+	    (len == 0 || strncasecmp(slice.p, prefix, len) == 0);
+}
+
+bool
 crb_slice_ends(struct crb_slice slice, const char *suffix)
 {
 	size_t len = strlen(suffix);
 
 	return slice.len >= len &&
 	    (len == 0 || memcmp(slice.p + slice.len - len, suffix, len) == 0);
+}
+
+/* strchr() finds a NUL in every text. */
+static bool
+is_among(char c, const char *characters)
+{
+	return c != '\0' && strchr(characters, c) != NULL;
+}
+
+bool
+crb_slice_consists(struct crb_slice slice, const char *characters)
+{
+	for (size_t i = 0; i < slice.len; i++) {
+		if (!is_among(slice.p[i], characters))
+			return false;
+	}
+	return true;
+}
+
+struct crb_slice
+crb_slice_trim(struct crb_slice slice, const char *blanks)
+{
+	while (slice.len > 0 && is_among(slice.p[0], blanks)) {
+		slice.p++;
+		slice.len--;
+	}
+	while (slice.len > 0 && is_among(slice.p[slice.len - 1], blanks))
+		slice.len--;
+	return slice;
+}
+
+bool
+crb_slice_copy(struct crb_slice slice, char *out, size_t size)
+{
+	if (slice.len >= size)
+		return false;
+	if (slice.len > 0)
+		memcpy(out, slice.p, slice.len);
+	out[slice.len] = '\0';
+	return true;
 }
 
 char *
@@ -170,6 +219,12 @@ crb_text_hex(struct crb_buf *out, const void *bytes, size_t len)
 		return;
 	(void)sodium_bin2hex(room, len * 2 + 1, bytes, len);
 	crb_buf_grew(out, len * 2);
+}
+
+char
+crb_text_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 int

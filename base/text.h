@@ -15,12 +15,24 @@ struct crb_slice {
 
 #define CRB_SLICE(s) ((struct crb_slice){ (s), strlen(s) })
 
+/* For crb_slice_consists() and strspn(). */
+#define CRB_LOWER "abcdefghijklmnopqrstuvwxyz"
+#define CRB_UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define CRB_DIGITS "0123456789"
+
 bool crb_slice_is(struct crb_slice slice, const char *s);
 bool crb_slice_is_nocase(struct crb_slice slice, const char *s);
 bool crb_slice_starts(struct crb_slice slice, const char *prefix);
+bool crb_slice_starts_nocase(struct crb_slice slice, const char *prefix);
 bool crb_slice_ends(struct crb_slice slice, const char *suffix);
+/* All of its bytes are among `characters`; true of none, false of a NUL. */
+bool crb_slice_consists(struct crb_slice slice, const char *characters);
+/* Without the `blanks` on either side. */
+struct crb_slice crb_slice_trim(struct crb_slice slice, const char *blanks);
 /* A malloc()ed, NUL-terminated copy, or NULL. */
 char *crb_slice_dup(struct crb_slice slice);
+/* NUL-terminated.  False, and nothing is written, where it has no room. */
+bool crb_slice_copy(struct crb_slice slice, char *out, size_t size);
 /*
  * Cut the next piece up to `separator` off the front of *rest.  False when
  * *rest is used up; "a," gives "a" and then "".  Start with .p not NULL.
@@ -46,6 +58,8 @@ void crb_text_escape(
 /* RFC 4648 base64, with padding. */
 void crb_text_base64(struct crb_buf *out, const void *bytes, size_t len);
 void crb_text_hex(struct crb_buf *out, const void *bytes, size_t len);
+/* Of ASCII alone, whatever the locale. */
+char crb_text_lower(char c);
 /* Of a hexadecimal digit in either case, or -1. */
 int crb_text_hex_value(char c);
 /* RFC 3986: all but unreserved characters are encoded, upper-case hex. */

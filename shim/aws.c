@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "shim/http.h"
+#include "shim/say.h"
 
 /*
  * credential_process of an AWS profile: what the broker answers is printed as
@@ -15,5 +16,5 @@ crb_aws_run(const struct crb_options *options)
 
 	(void)snprintf(
 	    path, sizeof(path), "/v1/helper/aws/%s", options->args[0]);
-	return crb_http_print(options, path, "application/json");
+	return crb_http_print(options, path, "application/json", crb_say_bytes);
 }

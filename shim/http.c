@@ -210,8 +210,8 @@ crb_http_exit(const struct crb_http_reply *reply)
 }
 
 int
-crb_http_print(
-    const struct crb_options *options, const char *path, const char *accept)
+crb_http_print(const struct crb_options *options, const char *path,
+    const char *accept, bool (*say)(int fd, const char *text, size_t len))
 {
 	struct crb_http_request request = {
 		.method = "GET",
@@ -225,8 +225,7 @@ crb_http_print(
 		code = crb_http_exit(&exchange.reply);
 	if (code != CRB_EXIT_DONE)
 		return code;
-	if (!crb_say_bytes(
-		STDOUT_FILENO, exchange.reply.body, exchange.reply.body_len))
+	if (!say(STDOUT_FILENO, exchange.reply.body, exchange.reply.body_len))
 		return crb_say_fail(
 		    CRB_EXIT_OTHER, "standard output takes no more");
 	return CRB_EXIT_DONE;

@@ -40,8 +40,11 @@ void crb_http_clear(struct crb_http_exchange *exchange);
  */
 int crb_http_exit(const struct crb_http_reply *reply);
 
-/* GET a path and print what comes: all of it, to the exit status. */
-int crb_http_print(
-    const struct crb_options *options, const char *path, const char *accept);
+/*
+ * GET a path and print what comes, with crb_say_bytes() or crb_say_text(): all
+ * of it, to the exit status.
+ */
+int crb_http_print(const struct crb_options *options, const char *path,
+    const char *accept, bool (*say)(int fd, const char *text, size_t len));
 
 #endif /* !CRB_SHIM_HTTP_H */

@@ -418,8 +418,14 @@ crb_format_shadow(const char *text, size_t len)
 bool
 crb_format_own_token(const char *text, size_t len)
 {
+	/* What it tells AWS's tools, which want to see something. */
+	static const char *const words[] = { "not-a-secret",
+		"Credbroker-Session" };
 	size_t n = 0;
 
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (strlen(words[i]) == len && memcmp(words[i], text, len) == 0)
+			return true;
 	if (!starts((struct rest){ text, len }, "crbs_"))
 		return false;
 	for (n = 5; n < len && is_alnum(text[n]); n++)

@@ -37,7 +37,10 @@ bool crb_format_has(const char *text, size_t len, const char *needles);
 /* Whether a file in the form of shadow(5) has an account with a hash. */
 bool crb_format_shadow(const char *text, size_t len);
 
-/* A session token of credbroker's: of no use away from its endpoint. */
+/*
+ * A session token of credbroker's, of no use away from its endpoint, or one of
+ * the words that it gives in place of secrets.
+ */
 bool crb_format_own_token(const char *text, size_t len);
 
 #endif /* !CRB_SHIM_INVENTORY_FORMATS_H */

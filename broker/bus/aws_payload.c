@@ -13,23 +13,12 @@ static const struct {
 	{ "STREAMING-UNSIGNED-PAYLOAD-TRAILER", CRB_AWS_PAYLOAD_TRAILER },
 };
 
-static bool
-is_hash(struct crb_slice value)
-{
-	for (size_t i = 0; i < value.len; i++) {
-		char c = value.p[i];
-
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
-			return false;
-	}
-	return value.len == HASH_LEN;
-}
-
 enum crb_status
 crb_aws_payload_parse(
     struct crb_slice value, enum crb_aws_payload *out, struct crb_err *err)
 {
-	if (is_hash(value)) {
+	if (value.len == HASH_LEN &&
+	    crb_slice_consists(value, CRB_DIGITS "abcdef")) {
 		*out = CRB_AWS_PAYLOAD_HASH;
 		return CRB_OK;
 	}

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define BLANKS " \t"
+
 /* A name that ends in '-' stands for all that start with it. */
 static const char *const git_request[] = {
 	"accept",
@@ -84,24 +86,14 @@ static const char *const http_response[] = {
 	NULL,
 };
 
-static char
-lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static bool
 matches(struct crb_slice name, const char *listed)
 {
 	size_t len = strlen(listed);
 
-	if (listed[len - 1] == '-' ? name.len <= len : name.len != len)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (lower(name.p[i]) != listed[i])
-			return false;
-	}
-	return true;
+	if (listed[len - 1] != '-')
+		return crb_slice_is_nocase(name, listed);
+	return name.len > len && crb_slice_starts_nocase(name, listed);
 }
 
 static bool
@@ -115,12 +107,21 @@ is_listed(struct crb_slice name, const char *const *list)
 }
 
 bool
+crb_header_is_metadata(struct crb_slice name)
+{
+	return matches(name, "x-amz-meta-");
+}
+
+bool
 crb_header_request_ok(enum crb_route_kind route, struct crb_slice name)
 {
 	if (route == CRB_ROUTE_GIT)
 		return is_listed(name, git_request);
+	/* An underscore is a hyphen to some: "x-amz-security_token". */
 	return route == CRB_ROUTE_HTTP && is_listed(name, http_request) &&
-	    !is_listed(name, http_never);
+	    !is_listed(name, http_never) &&
+	    (memchr(name.p, '_', name.len) == NULL ||
+		crb_header_is_metadata(name));
 }
 
 bool
@@ -149,7 +150,7 @@ is_name(struct crb_slice name, bool capitals)
 	if (name.len == 0 || name.len > CRB_HEADER_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
-		char c = capitals ? lower(name.p[i]) : name.p[i];
+		char c = capitals ? crb_text_lower(name.p[i]) : name.p[i];
 
 		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
 		    c != '-' && c != '_')
@@ -158,36 +159,18 @@ is_name(struct crb_slice name, bool capitals)
 	return true;
 }
 
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static struct crb_slice
-trim(struct crb_slice value)
-{
-	while (value.len > 0 && is_blank(value.p[0])) {
-		value.p++;
-		value.len--;
-	}
-	while (value.len > 0 && is_blank(value.p[value.len - 1]))
-		value.len--;
-	return value;
-}
-
 bool
 crb_headers_add(
     struct crb_buf *block, struct crb_slice name, struct crb_slice value)
 {
-	struct crb_slice trimmed = trim(value);
+	struct crb_slice trimmed = crb_slice_trim(value, BLANKS);
 	char line[CRB_HEADER_NAME_MAX + 2];
 
 	if (!is_name(name, true) || trimmed.len == 0 ||
 	    !crb_header_value_ok(trimmed))
 		return false;
 	for (size_t i = 0; i < name.len; i++)
-		line[i] = lower(name.p[i]);
+		line[i] = crb_text_lower(name.p[i]);
 	memcpy(line + name.len, ": ", 2);
 	crb_buf_add(block, line, name.len + 2);
 	crb_buf_add(block, trimmed.p, trimmed.len);
@@ -217,7 +200,7 @@ crb_headers_next(struct crb_slice *rest, struct crb_header *out, bool *more,
 	name = (struct crb_slice){ rest->p, (size_t)(colon - rest->p) };
 	value = (struct crb_slice){ colon + 2, (size_t)(end - colon - 2) };
 	if (!is_name(name, false) || !crb_header_value_ok(value) ||
-	    is_blank(value.p[0]) || is_blank(value.p[value.len - 1]))
+	    crb_slice_trim(value, BLANKS).len != value.len)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a header line has bytes that it may not have");
 

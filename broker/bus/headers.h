@@ -26,6 +26,9 @@ struct crb_header {
 /* The name, in any case, may go upstream on this route; may come back. */
 bool crb_header_request_ok(enum crb_route_kind route, struct crb_slice name);
 bool crb_header_response_ok(enum crb_route_kind route, struct crb_slice name);
+/* What users say of their objects: it is only said, and may be called anything.
+ */
+bool crb_header_is_metadata(struct crb_slice name);
 
 /* Bytes that a block can carry: 0x20 to 0x7e and tabs. */
 bool crb_header_value_ok(struct crb_slice value);

@@ -68,11 +68,27 @@ static const struct crb_option show_options[] = {
 
 static const struct crb_option verify_options[] = { CRB_COMMON_OPTIONS };
 
+/* What an upstream answered is told of the end of an exchange. */
+static const char *
+what_of(const json_t *e, char *room, size_t size)
+{
+	static const char *const keys[] = { "request", "scope", "detail" };
+	long long status = crb_member_number(e, "status");
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (crb_member(e, keys[i]) != NULL)
+			return crb_member(e, keys[i]);
+	if (status <= 0)
+		return NULL;
+	(void)snprintf(room, size, "%lld, %lld bytes up, %lld down", status,
+	    crb_member_number(e, "up"), crb_member_number(e, "down"));
+	return room;
+}
+
 static void
 print_event(struct crb_output *output, const json_t *e)
 {
-	char number[24], outcome[64];
-	const char *what = crb_member(e, "request");
+	char number[24], outcome[64], what[96];
 	const char *cells[8];
 
 	(void)snprintf(
@@ -88,9 +104,7 @@ print_event(struct crb_output *output, const json_t *e)
 	cells[4] = crb_member(e, "session");
 	cells[5] = crb_member(e, "credential");
 	cells[6] = outcome;
-	cells[7] = what != NULL              ? what
-	    : crb_member(e, "scope") != NULL ? crb_member(e, "scope")
-					     : crb_member(e, "detail");
+	cells[7] = what_of(e, what, sizeof(what));
 	crb_output_row(output, cells);
 }
 

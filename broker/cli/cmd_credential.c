@@ -58,8 +58,6 @@ static const struct crb_option set_options[] = {
 	CRB_COMMON_OPTIONS,
 };
 
-static const struct crb_option show_options[] = { CRB_COMMON_OPTIONS };
-
 static const struct crb_option remove_options[] = {
 	{ .name = "force",
 	    .letter = 'f',
@@ -369,106 +367,6 @@ set_run(struct crb_cli *cli, const void *opaque,
 	return CRB_OK;
 }
 
-static void
-join_delivery(const json_t *credential, char out[64])
-{
-	size_t i, len = 0;
-	json_t *way;
-
-	out[0] = '\0';
-	json_array_foreach(json_object_get(credential, "delivery"), i, way)
-	{
-		int n = snprintf(out + len, 64 - len, "%s%s",
-		    i > 0 ? " or " : "", json_string_value(way));
-
-		len = n > 0 && len + (size_t)n < 64 ? len + (size_t)n : 63;
-	}
-}
-
-static enum crb_status
-list_run(struct crb_cli *cli, const void *opaque,
-    const struct crb_operands *operands, struct crb_err *err)
-{
-	static const char *const heads[] = { "NAME", "BACKEND", "DELIVERY",
-		"CREATED", "CHANGED", NULL };
-	CRB_AUTO_JSON json_t *result = NULL;
-	struct crb_output *output;
-	size_t i;
-	json_t *credential;
-
-	(void)opaque;
-	(void)operands;
-	if (crb_cli_call(cli, "credential.list", NULL, &result, err) != CRB_OK)
-		return err->status;
-	if (cli->common->json) {
-		crb_output_json(result);
-		return CRB_OK;
-	}
-	output = crb_output_new(stdout, heads);
-	json_array_foreach(
-	    json_object_get(result, "credentials"), i, credential)
-	{
-		char delivery[64];
-		const char *const cells[] = { crb_member(credential, "name"),
-			crb_member(credential, "backend"), delivery,
-			crb_member(credential, "created"),
-			crb_member(credential, "changed") };
-
-		join_delivery(credential, delivery);
-		crb_output_row(output, cells);
-	}
-	crb_output_end(output);
-	return CRB_OK;
-}
-
-static void
-print_params(const json_t *params)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)params, key, value)
-	{
-		char *text = json_is_string(value)
-		    ? NULL
-		    : json_dumps(value, JSON_ENCODE_ANY);
-
-		crb_output_pair(
-		    key, text != NULL ? text : json_string_value(value));
-		crb_json_text_free(text);
-	}
-}
-
-static enum crb_status
-show_run(struct crb_cli *cli, const void *opaque,
-    const struct crb_operands *operands, struct crb_err *err)
-{
-	CRB_AUTO_JSON json_t *result = NULL;
-	const json_t *credential;
-	char delivery[64];
-
-	(void)opaque;
-	if (crb_cli_call(cli, "credential.show",
-		json_pack("{s:s}", "name", operands->at[0]), &result,
-		err) != CRB_OK)
-		return err->status;
-	if (cli->common->json) {
-		crb_output_json(result);
-		return CRB_OK;
-	}
-	credential = json_object_get(result, "credential");
-	crb_output_pair("name", crb_member(credential, "name"));
-	crb_output_pair("backend", crb_member(credential, "backend"));
-	crb_output_pair("form", crb_member(credential, "form"));
-	join_delivery(credential, delivery);
-	crb_output_pair("delivery", delivery);
-	print_params(json_object_get(credential, "params"));
-	crb_output_pair("secret", "stored; never shown");
-	crb_output_pair("created", crb_member(credential, "created"));
-	crb_output_pair("changed", crb_member(credential, "changed"));
-	return CRB_OK;
-}
-
 static enum crb_status
 remove_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
@@ -517,8 +415,5 @@ CREDENTIAL_COMMAND(add, "NAME", true, "store a credential",
     add_options);
 CREDENTIAL_COMMAND(set, "NAME", false,
     "replace a credential's secret or parameters", NULL, set_options);
-CREDENTIAL_COMMAND(list, NULL, false, "list credentials", NULL, show_options);
-CREDENTIAL_COMMAND(show, "NAME", false, "show a credential, without its secret",
-    NULL, show_options);
 CREDENTIAL_COMMAND(
     remove, "NAME", false, "remove a credential", NULL, remove_options);

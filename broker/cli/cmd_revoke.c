@@ -88,8 +88,12 @@ print_deny(struct crb_cli *cli, const struct revoke_options *options,
 	crb_output_json(policy);
 	if (cli->common->json)
 		return CRB_OK;
-	fputs("Nothing was revoked. To end the keys, attach it to their role "
-	      "(or user):\n"
+	fprintf(stderr, "Nothing was revoked. It denies %s.\n",
+	    id != NULL ? "the keys of that session"
+		: options->task != NULL
+		? "the keys of that task, those that are issued later, too"
+		: "all keys that were issued before now, whoever has them");
+	fputs("To end the keys, attach it to their role (or user):\n"
 	      "  aws iam put-role-policy --role-name ROLE --policy-name "
 	      "credbroker-revoked \\\n"
 	      "      --policy-document file://FILE\n",

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/units.h"
@@ -144,12 +145,24 @@ print_aws(const json_t *session)
 	crb_output_pair("aws", text);
 }
 
+/* Nothing is left of one that has ended. */
+static void
+print_expiry(const json_t *session)
+{
+	const char *expires = crb_member(session, "expires");
+	char left[CRB_DURATION_TEXT], text[128];
+
+	crb_output_left(expires, left);
+	(void)snprintf(text, sizeof(text), "%s (%s left)", expires, left);
+	crb_output_pair("expires",
+	    strcmp(crb_member(session, "state"), "live") == 0 ? text : expires);
+}
+
 static void
 print_session(const json_t *session)
 {
-	char left[CRB_DURATION_TEXT], text[128];
+	char text[128];
 
-	crb_output_left(crb_member(session, "expires"), left);
 	crb_output_pair("session", crb_member(session, "id"));
 	crb_output_pair("task", crb_member(session, "task"));
 	crb_output_pair("state", crb_member(session, "state"));
@@ -158,9 +171,7 @@ print_session(const json_t *session)
 	print_aws(session);
 	crb_leases_print(json_object_get(session, "leases"));
 	crb_output_pair("created", crb_member(session, "created"));
-	(void)snprintf(text, sizeof(text), "%s (%s left)",
-	    crb_member(session, "expires"), left);
-	crb_output_pair("expires", text);
+	print_expiry(session);
 	if (crb_member_number(session, "pid") > 0) {
 		(void)snprintf(text, sizeof(text), "%lld",
 		    crb_member_number(session, "pid"));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "backends/backend.h"
+#include "base/cleanup.h"
 #include "broker/cli/import/sources.h"
 
 #define TEXT_MAX 72u
@@ -139,12 +140,41 @@ add_params(struct crb_complete *complete)
 	}
 }
 
+/* Of the credential of this name, as the broker says; NULL: not known. */
+static const struct crb_backend_ops *
+backend_of(const struct crb_complete *complete, struct crb_slice name)
+{
+	CRB_AUTO_BUF struct crb_buf listed = CRB_BUF_INIT(65536);
+	CRB_AUTO_FREE char *typed = crb_slice_dup(name);
+	struct crb_complete probe = { .names = complete->names,
+		.ctx = complete->ctx,
+		.out = &listed,
+		.typed = typed,
+		.head = nothing };
+	struct crb_slice rest, line, word;
+
+	if (typed == NULL)
+		return NULL;
+	complete->names(complete->ctx, "credentials", &probe);
+	rest = CRB_SLICE(crb_buf_text(&listed));
+	while (rest.len > 0 && crb_slice_cut(&rest, '\n', &line)) {
+		if (line.len == 0 || !crb_slice_cut(&line, '\t', &word) ||
+		    !crb_slice_is(word, typed))
+			continue;
+		for (size_t i = 0; crb_backends[i] != NULL; i++)
+			if (crb_slice_is(line, crb_backends[i]->kind))
+				return crb_backends[i];
+	}
+	return NULL;
+}
+
 /* NAME, then NAME:KEY=, NAME:KEY=VALUE,KEY=VALUE+VALUE. */
 static void
 add_grant(struct crb_complete *complete)
 {
 	const char *value = complete->typed + complete->head.len;
 	const char *colon = strchr(value, ':');
+	const struct crb_backend_ops *backend;
 	const char *piece, *equals;
 
 	if (colon == NULL) {
@@ -155,9 +185,13 @@ add_grant(struct crb_complete *complete)
 	equals = strchr(piece, '=');
 	set_head(complete, (size_t)(piece - complete->typed));
 	complete->tail = equals == NULL ? "=" : NULL;
+	backend = backend_of(
+	    complete, (struct crb_slice){ value, (size_t)(colon - value) });
 	for (size_t i = 0; crb_backends[i] != NULL; i++) {
 		const struct crb_attribute *a = crb_backends[i]->attributes;
 
+		if (backend != NULL && crb_backends[i] != backend)
+			continue;
 		for (; a->name != NULL; a++) {
 			size_t len = strlen(a->name);
 

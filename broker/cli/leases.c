@@ -11,7 +11,7 @@ static const struct {
 	const char *state, *words;
 } states[] = {
 	{ "live", "" },
-	{ "issued", ", handed out before" },
+	{ "issued", ", handed out no more" },
 	{ "minting", ", being minted" },
 	{ "unknown", ", perhaps: the upstream's answer was lost" },
 };
@@ -25,27 +25,40 @@ words_of(const char *state)
 	return "";
 }
 
+/* Its keys are the broker's alone. */
+static bool
+is_injected(const json_t *lease)
+{
+	const char *delivery = crb_member(lease, "delivery");
+
+	return delivery != NULL && strcmp(delivery, "inject") == 0;
+}
+
+static void
+print(const json_t *lease)
+{
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(1024);
+	const char *id = crb_member(lease, "id");
+	const char *until = crb_member(lease, "expires");
+	bool injected = is_injected(lease);
+	char left[CRB_DURATION_TEXT];
+
+	crb_output_left(until, left);
+	crb_buf_printf(&text, "%s  %s until %s (%s)%s%s%s",
+	    crb_member(lease, "credential"),
+	    injected ? "never handed out, works" : "issued keys work", until,
+	    left, injected ? "" : words_of(crb_member(lease, "state")),
+	    id != NULL ? "  " : "", id != NULL ? id : "");
+	crb_output_pair("lease", crb_buf_text(&text));
+}
+
 void
 crb_leases_print(const json_t *leases)
 {
 	size_t i;
 	json_t *lease;
 
-	json_array_foreach(leases, i, lease)
-	{
-		CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(1024);
-		const char *id = crb_member(lease, "id");
-		const char *until = crb_member(lease, "expires");
-		char left[CRB_DURATION_TEXT];
-
-		crb_output_left(until, left);
-		crb_buf_printf(&text,
-		    "%s  issued keys work until %s (%s)%s%s%s",
-		    crb_member(lease, "credential"), until, left,
-		    words_of(crb_member(lease, "state")),
-		    id != NULL ? "  " : "", id != NULL ? id : "");
-		crb_output_pair("lease", crb_buf_text(&text));
-	}
+	json_array_foreach(leases, i, lease) print(lease);
 }
 
 bool
@@ -60,7 +73,7 @@ crb_leases_remain(FILE *to, const json_t *leases)
 	{
 		const char *until = crb_member(lease, "expires");
 
-		if (until == NULL)
+		if (until == NULL || is_injected(lease))
 			continue;
 		count++;
 		/* All are written in the same way, in UTC. */

@@ -84,15 +84,3 @@ crb_labels_read(const struct crb_list *items, json_t *into, struct crb_err *err)
 	}
 	return CRB_OK;
 }
-
-json_t *
-crb_list_json(const struct crb_list *items)
-{
-	json_t *array;
-
-	if (items->count == 0 || (array = json_array()) == NULL)
-		return NULL;
-	for (size_t i = 0; i < items->count; i++)
-		(void)json_array_append_new(array, json_string(items->item[i]));
-	return array;
-}

@@ -16,7 +16,4 @@ CRB_NODISCARD enum crb_status crb_params_read(
 CRB_NODISCARD enum crb_status crb_labels_read(
     const struct crb_list *items, json_t *into, struct crb_err *err);
 
-/* A JSON array of the items, or NULL when there are none. */
-json_t *crb_list_json(const struct crb_list *items);
-
 #endif /* !CRB_CLI_PARAMS_H */

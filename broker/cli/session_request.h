@@ -58,8 +58,8 @@ extern const char *const crb_aws_choices[], *const crb_mint_choices[];
 		    .offset = offsetof(owner, field.aws),                        \
 		    .choices = crb_aws_choices,                                  \
 		    .value = "WAY",                                              \
-		    .help = "how AWS's tools get keys: container, imds, "        \
-			    "process, inject" },                                 \
+		    .help =                                                      \
+			"AWS keys by container, imds, process or inject" },      \
 	{                                                                        \
 		.name = "mint", .type = CRB_OPTION_CHOICE,                       \
 		.offset = offsetof(owner, field.mint),                           \

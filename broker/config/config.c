@@ -14,116 +14,8 @@
 #include "broker/config/places.h"
 
 #define FILE_MAX (64u << 10)
-#define DAY ((int64_t)24 * 60 * 60)
-#define ROLES "roles" /* the one key that is no option: it has a structure */
 
 enum { STATE, RUNTIME, CONFIG };
-
-#define AT(member) .offset = offsetof(struct crb_config, member)
-
-const struct crb_option crb_config_options[] = {
-	{ .name = "state",
-	    .type = CRB_OPTION_TEXT,
-	    AT(state),
-	    .value = "FOLDER",
-	    .help = "folder of the vault, the store and the audit log" },
-	{ .name = "runtime",
-	    .type = CRB_OPTION_TEXT,
-	    AT(runtime),
-	    .value = "FOLDER",
-	    .help = "folder of admin.sock and of the sessions" },
-	{ .name = "key_file",
-	    .type = CRB_OPTION_TEXT,
-	    AT(key_file),
-	    .value = "FILE",
-	    .help = "unlock at start with this key file" },
-	{ .name = "ca_file",
-	    .type = CRB_OPTION_TEXT,
-	    AT(ca_file),
-	    .value = "FILE",
-	    .help = "certificates that upstreams are verified with" },
-	{ .name = "proxy",
-	    .type = CRB_OPTION_TEXT,
-	    AT(proxy),
-	    .value = "URL",
-	    .help = "outbound proxy, http:// or https://" },
-	{ .name = "core_user",
-	    .type = CRB_OPTION_TEXT,
-	    AT(core_user),
-	    .value = "USER",
-	    .help = "as whom root's broker runs its core" },
-	{ .name = "gateway_user",
-	    .type = CRB_OPTION_TEXT,
-	    AT(gateway_user),
-	    .value = "USER",
-	    .help = "as whom root's broker runs its gateway" },
-	{ .name = "egress_user",
-	    .type = CRB_OPTION_TEXT,
-	    AT(egress_user),
-	    .value = "USER",
-	    .help = "as whom root's broker runs its egress" },
-	{ .name = "ttl",
-	    .type = CRB_OPTION_DURATION,
-	    AT(ttl),
-	    .min = 1,
-	    .max = 365 * DAY,
-	    .preset = "8h",
-	    .value = "DURATION",
-	    .help = "life of a session for which none is asked" },
-	{ .name = "ttl_max",
-	    .type = CRB_OPTION_DURATION,
-	    AT(ttl_max),
-	    .min = 1,
-	    .max = 365 * DAY,
-	    .preset = "7d",
-	    .value = "DURATION",
-	    .help = "longest life of a session" },
-	{ .name = "sessions_max",
-	    .type = CRB_OPTION_NUMBER,
-	    AT(sessions_max),
-	    .min = 1,
-	    .max = 1000000,
-	    .preset = "4096",
-	    .value = "COUNT",
-	    .help = "most sessions at once" },
-	{ .name = "connections_max",
-	    .type = CRB_OPTION_NUMBER,
-	    AT(connections_max),
-	    .min = 1,
-	    .max = 1024,
-	    .preset = "64",
-	    .value = "COUNT",
-	    .help = "most connections of a session" },
-	{ .name = "exchanges_max",
-	    .type = CRB_OPTION_NUMBER,
-	    AT(exchanges_max),
-	    .min = 1,
-	    .max = 1024,
-	    .preset = "32",
-	    .value = "COUNT",
-	    .help = "most requests of a session that are served at once" },
-	{ .name = "requests_per_minute",
-	    .type = CRB_OPTION_NUMBER,
-	    AT(requests_per_minute),
-	    .min = 1,
-	    .max = 6000000,
-	    .preset = "3000",
-	    .value = "COUNT",
-	    .help = "most requests of a session in a minute" },
-	{ .name = "read_only",
-	    .type = CRB_OPTION_REPEAT,
-	    AT(read_only),
-	    .value = "NAME",
-	    .help = "more files of a workspace that run keeps read-only" },
-	{ .name = "allow_no_sandbox",
-	    .type = CRB_OPTION_FLAG,
-	    AT(allow_no_sandbox),
-	    .help = "let run --no-sandbox use one's own broker" },
-	CRB_OPTION_END,
-};
-
-const char *const crb_config_at_start[] = { "state", "runtime", "key_file",
-	"core_user", "gateway_user", "egress_user", ROLES, NULL };
 
 /* The file's text is kept while it is judged, to find lines in. */
 struct reader {
@@ -166,7 +58,7 @@ refuse_unknown(
 	for (const struct crb_option *option = crb_config_options;
 	     option->name != NULL; option++)
 		names[count++] = option->name;
-	names[count++] = ROLES;
+	names[count++] = CRB_CONFIG_ROLES;
 	nearest = crb_text_nearest(key, names, count);
 	where_is(reader, key, &where);
 	crb_text_escape(&shown, key, strlen(key), 64);
@@ -211,7 +103,7 @@ read_members(const struct reader *reader, json_t *object, struct crb_err *err)
 
 	json_object_foreach(object, key, value)
 	{
-		if (strcmp(key, ROLES) == 0) {
+		if (strcmp(key, CRB_CONFIG_ROLES) == 0) {
 			if (read_roles(reader, value, err) != CRB_OK)
 				return err->status;
 			continue;

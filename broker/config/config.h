@@ -36,6 +36,8 @@ struct crb_config {
 };
 
 extern const struct crb_option crb_config_options[];
+/* The one key that is no option: it has a structure. */
+#define CRB_CONFIG_ROLES "roles"
 
 /*
  * Read `path`, or the usual file when it is NULL (which need not exist); ""

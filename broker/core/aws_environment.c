@@ -46,9 +46,9 @@ says_delivery(const char *scope)
 	return false;
 }
 
-enum crb_status
-crb_aws_resolve(struct crb_session *session, const char *text,
-    struct crb_grant **out, struct crb_err *err)
+static enum crb_status
+resolve(struct crb_session *session, const char *text, struct crb_grant **out,
+    struct crb_err *err)
 {
 	CRB_AUTO_BUF struct crb_buf more = CRB_BUF_INIT(GRANT_MAX);
 	CRB_AUTO_FREE char *name = NULL, *scope = NULL;
@@ -70,6 +70,22 @@ crb_aws_resolve(struct crb_session *session, const char *text,
 	}
 	return crb_grant_resolve(
 	    &core->grants, &core->credentials, text, out, err);
+}
+
+enum crb_status
+crb_aws_add_grant(
+    struct crb_session *session, const char *text, struct crb_err *err)
+{
+	struct crb_grant *grant;
+	enum crb_status status;
+
+	if ((status = resolve(session, text, &grant, err)) != CRB_OK)
+		return status;
+	status = crb_session_add_grant(
+	    session, session->last_grant + 1, grant, err);
+	if (status != CRB_OK)
+		crb_grant_release(grant);
+	return status;
 }
 
 /* Credentials of AWS besides the session's first; `fn` for each. */
@@ -123,10 +139,15 @@ missing(const struct crb_aws_wish *wish, bool any, struct crb_err *err)
 {
 	if (!any)
 		return crb_err_set(err, CRB_ERR_INVALID,
-		    "aws %s: no grant is of keys of AWS", wish->mode);
+		    "aws %s: the session has no grant of AWS keys", wish->mode);
+	if (strcmp(wish->mode, "inject") == 0)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "aws inject hands no keys out, and each grant of AWS keys "
+		    "says delivery=mint: leave out one of the two");
 	return crb_err_set(err, CRB_ERR_INVALID,
-	    "aws %s: each grant of keys of AWS says delivery=%s", wish->mode,
-	    strcmp(wish->mode, "inject") == 0 ? "mint" : "inject");
+	    "aws %s hands keys out, and each grant of AWS keys says "
+	    "delivery=inject: leave out one of the two",
+	    wish->mode);
 }
 
 enum crb_status

@@ -21,11 +21,12 @@ CRB_NODISCARD enum crb_status crb_aws_wish(struct crb_session *session,
     const struct crb_aws_wish *wish, struct crb_err *err);
 
 /*
- * A grant for this session: where the session's way is injection, one that
- * does not say how it is delivered is not handed out.  Release it.
+ * One more grant for this session, the last of its grants: where the session's
+ * way is injection, one that does not say how it is delivered is not handed
+ * out.
  */
-CRB_NODISCARD enum crb_status crb_aws_resolve(struct crb_session *session,
-    const char *text, struct crb_grant **out, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_aws_add_grant(
+    struct crb_session *session, const char *text, struct crb_err *err);
 
 /*
  * The grants are there: which credential, and whether the wish can be had.

@@ -2,11 +2,14 @@
 
 #include <string.h>
 
+#include "backends/aws_action.h"
 #include "backends/sigv4_canonical.h"
 #include "broker/core/target.h"
 
 _Static_assert(CRB_AWS_CREDENTIAL_MAX >= 64, "a credential's name");
 
+/* Of an object, whose requests the audit log tells by their parameters. */
+#define PARAMETERS_MAX 16u
 #define PRESIGNED                                                         \
 	"a presigned request is not injected; sign in the Authorization " \
 	"header, not in the query"
@@ -31,24 +34,12 @@ static const struct {
 	    "a session of S3 Express is not injected: it has keys of its own" },
 };
 
-static char
-lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 static bool
 is_named(struct crb_slice name, const char *listed)
 {
-	size_t len = strlen(listed);
-
-	if (listed[len - 1] == '-' ? name.len < len : name.len != len)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (lower(name.p[i]) != listed[i])
-			return false;
-	}
-	return true;
+	if (listed[strlen(listed) - 1] != '-')
+		return crb_slice_is_nocase(name, listed);
+	return crb_slice_starts_nocase(name, listed);
 }
 
 /* Names have no escaped letters, so nothing is hidden from this. */
@@ -56,13 +47,18 @@ static enum crb_status
 check_parameters(const struct crb_aws_request *request, struct crb_err *err)
 {
 	struct crb_slice rest = request->query, piece, name;
+	bool objects = crb_sigv4_is_s3(request->service);
 
-	while (rest.len > 0 && crb_slice_cut(&rest, '&', &piece)) {
+	for (size_t count = 1;
+	     rest.len > 0 && crb_slice_cut(&rest, '&', &piece); count++) {
+		if (objects && count > PARAMETERS_MAX)
+			return crb_err_set(err, CRB_ERR_INVALID,
+			    "more than %u parameters, which nothing of %s has",
+			    PARAMETERS_MAX, request->service);
 		(void)crb_slice_cut(&piece, '=', &name);
 		for (size_t i = 0; i < sizeof(refused) / sizeof(*refused);
 		     i++) {
-			if (refused[i].objects &&
-			    !crb_sigv4_is_s3(request->service))
+			if (refused[i].objects && !objects)
 				continue;
 			if (is_named(name, refused[i].name))
 				return crb_err_set(
@@ -72,20 +68,37 @@ check_parameters(const struct crb_aws_request *request, struct crb_err *err)
 	return CRB_OK;
 }
 
-enum crb_status
-crb_aws_request_name(struct crb_slice target,
-    char out[CRB_AWS_CREDENTIAL_MAX + 1], struct crb_slice *path,
-    struct crb_err *err)
+/*
+ * Keys may be asked for in the query, or by a path: "/GetRoleCredentials",
+ * "/service/Sts/operation/AssumeRole".
+ */
+static enum crb_status
+check_action(const struct crb_aws_request *request, struct crb_err *err)
+{
+	struct crb_slice rest = request->path, segment;
+
+	if (crb_sigv4_is_s3(request->service))
+		return CRB_OK;
+	while (rest.p != NULL && crb_slice_cut(&rest, '/', &segment)) {
+		if (crb_aws_action_check(segment, err) != CRB_OK)
+			return err->status;
+	}
+	return crb_aws_action_check_text(request->query, true, err);
+}
+
+/* "NAME[/PATH]": the credential that it names, and the path behind it. */
+static enum crb_status
+take_name(struct crb_slice target, char out[CRB_AWS_CREDENTIAL_MAX + 1],
+    struct crb_slice *path, struct crb_err *err)
 {
 	struct crb_slice rest = target, name;
 
 	(void)crb_slice_cut(&rest, '/', &name);
-	if (name.len == 0 || name.len > CRB_AWS_CREDENTIAL_MAX)
+	if (name.len == 0 ||
+	    !crb_slice_copy(name, out, CRB_AWS_CREDENTIAL_MAX + 1))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a request is /http/NAME/PATH, and the credential's name "
 		    "is missing or too long");
-	memcpy(out, name.p, name.len);
-	out[name.len] = '\0';
 	if (!crb_name_ok(out))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a request is /http/NAME/PATH, and the name is not one of "
@@ -185,11 +198,12 @@ crb_aws_request_parse(const struct crb_msg_exchange *msg,
 	if (msg->has_query != 0)
 		request.query = msg->query;
 	if (check_method(msg->method, err) != CRB_OK ||
-	    crb_aws_request_name(msg->target, request.credential, &request.path,
-		err) != CRB_OK ||
+	    take_name(msg->target, request.credential, &request.path, err) !=
+		CRB_OK ||
 	    take_scope(msg, &request, err) != CRB_OK ||
 	    check_target(&request, err) != CRB_OK ||
 	    check_parameters(&request, err) != CRB_OK ||
+	    check_action(&request, err) != CRB_OK ||
 	    check_root(msg, &request, err) != CRB_OK ||
 	    check_body(msg, &request, err) != CRB_OK)
 		return err->status;

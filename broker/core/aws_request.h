@@ -26,14 +26,6 @@ struct crb_aws_request {
 };
 
 /*
- * The credential that a target "NAME[/PATH]" names, into `out`; the path is
- * what is behind it.
- */
-CRB_NODISCARD enum crb_status crb_aws_request_name(struct crb_slice target,
-    char out[CRB_AWS_CREDENTIAL_MAX + 1], struct crb_slice *path,
-    struct crb_err *err);
-
-/*
  * Slices of *out are borrowed from the message.  CRB_ERR_INVALID: malformed,
  * or not signed.  CRB_ERR_DENIED: of a kind that is not injected.
  */

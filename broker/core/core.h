@@ -21,6 +21,7 @@ struct crb_session;
 struct crb_admin;
 struct crb_users;
 struct crb_unlocking;
+struct crb_ending;
 TAILQ_HEAD(crb_session_list, crb_session);
 struct crb_lease_record;
 TAILQ_HEAD(crb_lease_records, crb_lease_record);
@@ -63,6 +64,7 @@ struct crb_core {
 	char *ca;                  /* of the config's ca_file, PEM; or NULL */
 	bool locking;              /* no more changes */
 	bool lock_due;             /* at the end of this turn */
+	struct crb_ending *lock_ending;  /* then: what waits for it; or NULL */
 	struct crb_unlocking *unlocking; /* by passphrase, under way */
 
 	struct crb_map credentials;             /* by name */
@@ -73,6 +75,7 @@ struct crb_core {
 	struct crb_map exchanges;               /* by the gateway's number */
 	struct crb_map jobs;                    /* the same, by the egress's */
 	struct crb_lease_records lease_records; /* of sessions that are gone */
+	size_t lease_record_count;              /* and of all others */
 	struct crb_mints {
 		struct crb_mint_list list;
 		unsigned count, running;

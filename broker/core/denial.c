@@ -152,7 +152,11 @@ join_type(const struct crb_scope *scope, enum crb_attribute_type type,
 	bool any = false;
 
 	for (size_t i = 0; i < scope->count; i++) {
-		if (scope->at[i].attribute->type != type)
+		const struct crb_attribute *attribute = scope->at[i].attribute;
+
+		/* How it comes to whom has it is not what it allows. */
+		if (attribute->type != type ||
+		    strcmp(attribute->name, "delivery") == 0)
 			continue;
 		crb_buf_str(out, any ? " " : before);
 		join(&scope->at[i], out);

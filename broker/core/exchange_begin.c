@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backends/sigv4.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "broker/bus/stream.h"
@@ -13,9 +14,61 @@
 #define REQUEST_TEXT_MAX 2048
 /* A key of an object is all that tells it from others. */
 #define OBJECT_TEXT_MAX 1100
+#define QUERY_TEXT_MAX 256
+#define NAMES_TEXT_MAX 700
+#define NAME_TEXT_MAX 24
+#define VALUE_TEXT_MAX 8
 /* Refusals of a session in the log: so many at once, and one each so often. */
 #define REFUSALS_MOST 100
 #define REFUSAL_US 200000
+
+/*
+ * Of a long one each name, and how its value begins: none can be hidden behind
+ * others that mean nothing.
+ */
+static void
+query_text(struct crb_slice query, struct crb_buf *out)
+{
+	size_t end = out->len + NAMES_TEXT_MAX;
+	struct crb_slice value, name;
+
+	if (query.len <= QUERY_TEXT_MAX) {
+		crb_text_escape(out, query.p, query.len, QUERY_TEXT_MAX);
+		return;
+	}
+	while (out->len < end && crb_slice_cut(&query, '&', &value)) {
+		(void)crb_slice_cut(&value, '=', &name);
+		crb_text_escape(out, name.p, name.len, NAME_TEXT_MAX);
+		if (value.p != NULL) {
+			crb_buf_char(out, '=');
+			crb_text_escape(
+			    out, value.p, value.len, VALUE_TEXT_MAX);
+		}
+		if (query.p != NULL)
+			crb_buf_char(out, '&');
+	}
+	if (query.p != NULL)
+		crb_buf_str(out, "...");
+}
+
+/* Of what does not stand there whole, so that two of them differ. */
+static void
+digest_text(const struct crb_msg_exchange *msg, struct crb_slice path,
+    struct crb_buf *out)
+{
+	CRB_AUTO_BUF struct crb_buf whole = CRB_BUF_INIT(4 * CRB_TARGET_MAX);
+	char digest[CRB_SIGV4_HASH];
+
+	if (path.len <= OBJECT_TEXT_MAX && msg->query.len <= QUERY_TEXT_MAX)
+		return;
+	crb_buf_add(&whole, path.p, path.len);
+	if (msg->has_query != 0) {
+		crb_buf_char(&whole, '?');
+		crb_buf_add(&whole, msg->query.p, msg->query.len);
+	}
+	crb_sigv4_hash(whole.data, whole.len, digest);
+	crb_buf_printf(out, " [sha256 %.16s]", digest);
+}
 
 /* "GET s3.eu-west-1.amazonaws.com/alpha/key?versionId=1 (s3 eu-west-1)" */
 static void
@@ -32,8 +85,9 @@ http_text(const struct crb_msg_exchange *msg,
 	crb_text_escape(out, path.p, path.len, OBJECT_TEXT_MAX);
 	if (msg->has_query != 0) {
 		crb_buf_char(out, '?');
-		crb_text_escape(out, msg->query.p, msg->query.len, 256);
+		query_text(msg->query, out);
 	}
+	digest_text(msg, path, out);
 	if (request->service[0] != '\0')
 		crb_buf_printf(
 		    out, " (%s %s)", request->service, request->region);

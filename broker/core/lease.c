@@ -11,8 +11,6 @@
 
 /* One with less left is minted anew when somebody asks the core for it. */
 #define FRESH_S 660
-/* One with less left is of no use to anybody. */
-#define LEAST_S 60
 /* Upstreams whose keys last no time are not asked all the time. */
 #define OFTEN_S 30
 #define WAITS_MAX 256
@@ -114,8 +112,8 @@ crb_lease_ahead(int64_t seconds)
 		ahead = AHEAD_LEAST_S;
 	if (ahead > AHEAD_MOST_S)
 		ahead = AHEAD_MOST_S;
-	if (ahead > seconds - LEAST_S)
-		ahead = seconds - LEAST_S;
+	if (ahead > seconds - CRB_LEASE_LEAST_S)
+		ahead = seconds - CRB_LEASE_LEAST_S;
 	return ahead > 0 ? ahead : 0;
 }
 
@@ -316,7 +314,7 @@ crb_lease_keys(struct crb_session *session, const char *credential)
 	struct crb_lease_record *record;
 
 	if (session->state != CRB_SESSION_LIVE || lease == NULL ||
-	    left(lease) < LEAST_S)
+	    left(lease) < CRB_LEASE_LEAST_S)
 		return NULL;
 	if ((record = crb_lease_record_newest(session, credential)) != NULL)
 		record->fetched++;
@@ -378,6 +376,8 @@ crb_lease_failed(
     struct crb_lease *lease, const struct crb_err *why, bool passes)
 {
 	struct crb_loop *loop = lease->session->core->loop;
+	struct crb_err named =
+	    *why; /* the lease may be gone before it is read */
 	int64_t rest = REST_MOST_S;
 
 	/* 1, 2, 4 ... 60 s */
@@ -388,9 +388,10 @@ crb_lease_failed(
 	lease->failures++;
 	lease->again = crb_loop_now(loop) + rest * 1000;
 	lease->passes = passes;
-	lease->why = *why;
+	(void)crb_err_context(&named, "credential %s", lease->credential);
+	lease->why = named;
 	rearm(lease);
-	settle(lease, why);
+	settle(lease, &named);
 }
 
 void
@@ -432,8 +433,9 @@ crb_leases_end(struct crb_session *session, const struct crb_err *why)
 	tell_all(&waits, why);
 }
 
-json_t *
-crb_leases_shown(const struct crb_session *session)
+/* Of those whose keys still work, until when. */
+static json_t *
+show_records(const struct crb_session *session)
 {
 	int64_t now = crb_wall_seconds();
 	const struct crb_lease_record *at;
@@ -464,6 +466,6 @@ crb_leases_session_shown(const struct crb_session *session)
 
 	if (shown != NULL)
 		(void)json_object_set_new(
-		    shown, "leases", crb_leases_shown(session));
+		    shown, "leases", show_records(session));
 	return shown;
 }

@@ -62,13 +62,13 @@ void crb_lease_drop_each(
  */
 void crb_leases_end(struct crb_session *session, const struct crb_err *why);
 
-/* What `session show` says of them: until when issued keys work.  An array. */
-json_t *crb_leases_shown(const struct crb_session *session);
-
 /* When the last key that was issued for it ends, in wall seconds; 0: none. */
 int64_t crb_leases_until(const struct crb_session *session);
 
-/* The session as crb_session_shown() has it, with its leases. */
+/*
+ * The session as crb_session_shown() has it, with its leases: until when issued
+ * keys work.
+ */
 json_t *crb_leases_session_shown(const struct crb_session *session);
 
 /*

@@ -5,20 +5,19 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "broker/core/aws_environment.h"
 #include "broker/core/lease_impl.h"
 
 /* Lines about fetches: so many of a session at once, and one each so often. */
 #define FETCHES_MOST 20
 #define FETCHES_US 2000000
 
-static bool
-handed_out(const struct crb_lease *lease)
+bool
+crb_lease_handed_out(const struct crb_session *session, const char *credential)
 {
-	const struct crb_session *session = lease->session;
-
 	for (size_t i = 0; i < session->grant_count; i++)
-		if (strcmp(session->grants[i].grant->credential,
-			lease->credential) == 0)
+		if (strcmp(session->grants[i].grant->credential, credential) ==
+		    0)
 			return crb_grant_mints(session->grants[i].grant);
 	return false;
 }
@@ -37,7 +36,8 @@ crb_lease_tell(struct crb_lease *lease)
 	};
 	struct crb_err err;
 
-	if (!handed_out(lease) || !lease->session->announced)
+	if (!lease->session->announced ||
+	    !crb_lease_handed_out(lease->session, lease->credential))
 		return;
 	if (crb_link_send(&lease->session->core->gateway, CRB_MSG_LEASE, &msg,
 		-1, &err) == CRB_OK)
@@ -64,44 +64,20 @@ crb_lease_tell_drop(struct crb_lease *lease, struct crb_ending *ending)
 		crb_ending_settle(ending, NULL);
 }
 
-static const char *
-param(const struct crb_credential *credential, const char *key)
-{
-	const char *text = json_string_value(
-	    json_object_get(credential->params, key));
-
-	return text != NULL ? text : "";
-}
-
-/* "123456789012", of "arn:aws:iam::123456789012:role/name" */
-static struct crb_slice
-account_of(const char *arn)
-{
-	struct crb_slice rest = CRB_SLICE(arn), piece = { arn, 0 };
-
-	for (int i = 0; i < 5; i++)
-		if (!crb_slice_cut(&rest, ':', &piece))
-			return (struct crb_slice){ arn, 0 };
-	return piece.len == 12 ? piece : (struct crb_slice){ arn, 0 };
-}
-
 static void
 tell_imds(const struct crb_session *session)
 {
-	const struct crb_grant *grant = crb_aws_grant(session, true);
-	const struct crb_credential *credential = grant != NULL
-	    ? crb_map_text(&session->core->credentials, grant->credential)
-	    : NULL;
 	struct crb_msg_session_imds msg;
+	struct crb_aws_imds imds;
 	struct crb_err err;
 
-	if (credential == NULL)
+	if (!crb_aws_imds(session, &imds))
 		return;
 	msg = (struct crb_msg_session_imds){
 		.session = CRB_SLICE(session->id),
-		.name = CRB_SLICE(grant->credential),
-		.region = CRB_SLICE(param(credential, "region")),
-		.account = account_of(param(credential, "role-arn")),
+		.name = CRB_SLICE(imds.credential),
+		.region = CRB_SLICE(imds.region),
+		.account = CRB_SLICE(imds.account),
 	};
 	if (crb_link_send(&session->core->gateway, CRB_MSG_SESSION_IMDS, &msg,
 		-1, &err) != CRB_OK)
@@ -115,8 +91,7 @@ crb_lease_announce(struct crb_session *session)
 {
 	struct crb_lease *lease;
 
-	if (session->aws == CRB_AWS_IMDS)
-		tell_imds(session);
+	tell_imds(session);
 	TAILQ_FOREACH(lease, &session->leases, link)
 	{
 		lease->told = false;
@@ -125,16 +100,15 @@ crb_lease_announce(struct crb_session *session)
 	}
 }
 
-static void
-record_fetches(
-    const struct crb_session *session, struct crb_lease_record *record)
+void
+crb_lease_say_fetches(struct crb_core *core, struct crb_lease_record *record)
 {
-	char count[64];
+	char count[64], who[CRB_SESSION_ID_MAX + 16];
 	const struct crb_audit_event event = {
 		.event = "lease.fetch",
-		.who = "gateway",
-		.task = session->task,
-		.session = session->id,
+		.who = who,
+		.task = record->task,
+		.session = record->session,
 		.credential = record->credential,
 		.decision = "allow",
 		.outcome = "ok",
@@ -143,11 +117,35 @@ record_fetches(
 	};
 	struct crb_err err;
 
+	(void)snprintf(who, sizeof(who), "session %s", record->session);
 	(void)snprintf(count, sizeof(count),
 	    "%" PRIu64 " times, %" PRIu64 " in all", record->unsaid,
 	    record->fetched);
-	if (crb_audit_record(session->core->audit, &event, &err) == CRB_OK)
+	if (crb_audit_record(core->audit, &event, &err) == CRB_OK)
 		record->unsaid = 0;
+}
+
+/* Counted already; said at once, or with later ones. */
+static void
+note_fetches(struct crb_session *session, struct crb_lease_record *record,
+    uint64_t count)
+{
+	struct crb_core *core = session->core;
+
+	record->unsaid += count;
+	if (crb_rate_take(&session->fetches, crb_loop_now(core->loop),
+		FETCHES_US, FETCHES_MOST))
+		crb_lease_say_fetches(core, record);
+}
+
+void
+crb_lease_given(struct crb_session *session, const char *credential)
+{
+	struct crb_lease_record *record = crb_lease_record_newest(
+	    session, credential);
+
+	if (record != NULL && session->core->audit != NULL)
+		note_fetches(session, record, 1);
 }
 
 void
@@ -166,10 +164,7 @@ crb_lease_fetched(
 	if ((record = crb_lease_record_newest(session, name)) == NULL)
 		return;
 	record->fetched += msg->count;
-	record->unsaid += msg->count;
 	if ((lease = crb_lease_find(session, name)) != NULL)
 		crb_lease_used(lease);
-	if (crb_rate_take(&session->fetches, crb_loop_now(core->loop),
-		FETCHES_US, FETCHES_MOST))
-		record_fetches(session, record);
+	note_fetches(session, record, msg->count);
 }

@@ -6,6 +6,10 @@
 #include "broker/core/lease_record.h"
 
 /* What lease.c, lease_mint.c and lease_gateway.c share. */
+
+/* One with less left, in seconds, is of no use to anybody. */
+#define CRB_LEASE_LEAST_S 60
+
 struct crb_lease_wait {
 	TAILQ_ENTRY(crb_lease_wait) link;
 	crb_lease_fn *fn;
@@ -65,7 +69,13 @@ void crb_mint_orphan(struct crb_mint *mint);
 /* Its record is gone from memory. */
 void crb_mint_unrecord(struct crb_mint *mint);
 
-/* lease_gateway.c: give it to the gateway, and take it back. */
+/* lease_gateway.c: its keys are for the sandbox, as its grants say. */
+bool crb_lease_handed_out(
+    const struct crb_session *session, const char *credential);
+/* What was fetched and is not in the audit log yet goes there. */
+void crb_lease_say_fetches(
+    struct crb_core *core, struct crb_lease_record *record);
+/* Give it to the gateway, and take it back. */
 void crb_lease_tell(struct crb_lease *lease);
 void crb_lease_tell_drop(struct crb_lease *lease, struct crb_ending *ending);
 

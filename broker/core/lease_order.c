@@ -28,14 +28,6 @@ scopes_of(const struct crb_session *session,
 	return count;
 }
 
-static int64_t
-rest_of(const struct crb_session *session)
-{
-	int64_t seconds = session->expires - crb_wall_seconds();
-
-	return seconds > 0 ? seconds : 0;
-}
-
 enum crb_status
 crb_lease_order(const struct crb_session *session, const char *credential,
     bool pending, json_t **out, struct crb_err *err)
@@ -45,7 +37,7 @@ crb_lease_order(const struct crb_session *session, const char *credential,
 	const struct crb_scope *scopes[CRB_SESSION_GRANTS_MAX];
 	const struct crb_mint_terms terms = { .task = session->task,
 		.session = session->id,
-		.seconds = rest_of(session) };
+		.seconds = crb_session_left(session) };
 	size_t count;
 
 	if (found == NULL || found->backend->order == NULL)
@@ -111,10 +103,11 @@ note(const struct crb_session *session, const char *credential,
 	json_array_foreach(told, i, text)(void) json_array_append_new(notes,
 	    json_sprintf(
 		"credential %s: %s", credential, json_string_value(text)));
-	if (json_array_size(told) > 0 || seconds <= rest_of(session) + SLACK_S)
+	if (json_array_size(told) > 0 ||
+	    seconds <= crb_session_left(session) + SLACK_S)
 		return;
 	crb_duration_text(seconds, lasts);
-	crb_duration_text(rest_of(session), rest);
+	crb_duration_text(crb_session_left(session), rest);
 	(void)json_array_append_new(notes,
 	    json_sprintf("credential %s: the keys work for %s, and the session "
 			 "ends in %s",

@@ -85,10 +85,11 @@ check_minted(const struct crb_msg_minted *msg, struct crb_err *err)
 	if (msg->keys.len == 0)
 		return crb_err_set(
 		    err, CRB_ERR_UPSTREAM, "the service gave no keys");
-	if (msg->expires <= (uint64_t)now ||
+	if (msg->expires < (uint64_t)(now + CRB_LEASE_LEAST_S) ||
 	    msg->expires > (uint64_t)(now + LONGEST_S))
 		return crb_err_set(err, CRB_ERR_UPSTREAM,
-		    "the service gave keys that end in the past, or too late");
+		    "the service gave keys that end in less than a minute, or "
+		    "too late");
 	return CRB_OK;
 }
 
@@ -173,8 +174,10 @@ crb_mint_answered(void *ctx, struct crb_msg *msg, const struct crb_err *why)
 	struct crb_mint *mint = ctx;
 
 	/* It was locked and unlocked in between. */
-	if (mint->record == NULL)
-		mint->record = crb_lease_record_find(mint->core, &mint->id);
+	if (mint->record == NULL &&
+	    (mint->record = crb_lease_record_find(mint->core, &mint->id)) !=
+		NULL)
+		mint->record->mint = mint;
 	if (mint->core->commit == NULL)
 		forget(mint);
 	else if (msg == NULL) {

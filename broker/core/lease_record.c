@@ -44,11 +44,23 @@ crb_lease_record_free(struct crb_lease_record *record)
 		return;
 	if (record->mint != NULL)
 		crb_mint_unrecord(record->mint);
-	if (record->list != NULL)
+	if (record->list != NULL) {
 		TAILQ_REMOVE(record->list, record, link);
+		--*record->total;
+	}
 	free(record->task);
 	free(record->order);
 	free(record);
+}
+
+/* One more, and not one that only moves. */
+static void
+enter_first(struct crb_lease_record *record, struct crb_core *core,
+    struct crb_lease_records *list)
+{
+	record->total = &core->lease_record_count;
+	++*record->total;
+	enter(record, list);
 }
 
 static size_t
@@ -97,6 +109,12 @@ crb_lease_record_new(struct crb_session *session,
 		    "session %s has %d leases that have not expired; no more "
 		    "are minted for it",
 		    session->id, CRB_LEASE_RECORDS_MAX);
+	/* None of them can be forgotten: their keys work. */
+	if (session->core->lease_record_count >= CRB_LEASE_RECORDS_ALL)
+		return crb_err_set(err, CRB_ERR_LIMIT,
+		    "the broker has %d leases that have not expired; no more "
+		    "are minted until one has",
+		    CRB_LEASE_RECORDS_ALL);
 	if ((record = calloc(1, sizeof(*record))) == NULL ||
 	    (record->task = strdup(session->task)) == NULL ||
 	    (record->order = plain_text(order)) == NULL)
@@ -108,9 +126,10 @@ crb_lease_record_new(struct crb_session *session,
 	    record->credential, credential->name, sizeof(record->credential));
 	(void)snprintf(record->backend, sizeof(record->backend), "%s",
 	    credential->backend->kind);
+	record->injected = !crb_lease_handed_out(session, credential->name);
 	record->asked = crb_wall_seconds();
 	record->expires = bound(record->asked, order);
-	enter(record, &session->lease_records);
+	enter_first(record, session->core, &session->lease_records);
 	*out = CRB_STEAL(record);
 	return CRB_OK;
 }
@@ -126,18 +145,24 @@ order_json(const struct crb_lease_record *record)
 	return order;
 }
 
+static const char *
+delivery(const struct crb_lease_record *record)
+{
+	return record->injected ? "inject" : "mint";
+}
+
 static json_t *
 to_json(const struct crb_lease_record *record)
 {
 	return json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, "
-			 "s:s, s:I, s:o}",
+			 "s:s, s:I, s:s, s:o}",
 	    "version", VERSION, "session", record->session, "task",
 	    record->task, "issuer", (json_int_t)record->issuer, "credential",
 	    record->credential, "backend", record->backend, "state",
 	    names[record->state], "asked", (json_int_t)record->asked, "minted",
 	    (json_int_t)record->minted, "expires", (json_int_t)record->expires,
-	    "id", record->id, "fetched", (json_int_t)record->fetched, "order",
-	    order_json(record));
+	    "id", record->id, "fetched", (json_int_t)record->fetched,
+	    "delivery", delivery(record), "order", order_json(record));
 }
 
 enum crb_status
@@ -215,6 +240,8 @@ load_texts(
     struct crb_lease_record *record, const json_t *json, struct crb_err *err)
 {
 	enum crb_status status;
+	/* Not in the first ones that were written. */
+	const char *how = json_string_value(json_object_get(json, "delivery"));
 	const char *task;
 	json_t *order;
 
@@ -229,6 +256,7 @@ load_texts(
 	    (status = crb_json_string(json, "task", WHERE, &task, err)) ||
 	    (status = crb_json_object(json, "order", WHERE, &order, err)))
 		return status;
+	record->injected = how != NULL && strcmp(how, "inject") == 0;
 	record->task = strdup(task);
 	record->order = plain_text(order);
 	if (record->task == NULL || record->order == NULL)
@@ -302,7 +330,7 @@ crb_lease_record_load(struct crb_core *core, const struct crb_record_id *id,
 		return status;
 	record->record = *id;
 	session = crb_map_text(&core->sessions, record->session);
-	enter(record,
+	enter_first(record, core,
 	    session != NULL ? &session->lease_records : &core->lease_records);
 	record = NULL;
 	return CRB_OK;
@@ -378,6 +406,8 @@ keep(struct crb_core *core, struct crb_lease_record *record, int64_t now,
 {
 	enum crb_status status;
 
+	if (record->unsaid > 0)
+		crb_lease_say_fetches(core, record);
 	if (record->mint != NULL)
 		return CRB_OK;
 	if (!crb_lease_record_works(record, now) && !record->live)
@@ -441,8 +471,9 @@ crb_lease_record_shown(const struct crb_lease_record *record)
 	if (record->minted != 0)
 		crb_text_time(record->minted, minted);
 	crb_text_time(record->expires, expires);
-	return json_pack("{s:s, s:s, s:s*, s:s*, s:s, s:I, s:o}", "credential",
-	    record->credential, "state", shown_state(record), "id",
+	return json_pack("{s:s, s:s, s:s, s:s*, s:s*, s:s, s:I, s:o}",
+	    "credential", record->credential, "delivery", delivery(record),
+	    "state", shown_state(record), "id",
 	    record->id[0] != '\0' ? record->id : NULL, "minted",
 	    record->minted != 0 ? minted : NULL, "expires", expires, "fetched",
 	    (json_int_t)record->fetched, "order", order_json(record));

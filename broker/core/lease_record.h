@@ -21,6 +21,7 @@ struct crb_mint;
 struct crb_lease_record {
 	TAILQ_ENTRY(crb_lease_record) link;
 	struct crb_lease_records *list; /* the session's, or the core's */
+	size_t *total;                  /* the core's number of all */
 	struct crb_record_id record;
 	char session[CRB_SESSION_ID_MAX + 1];
 	char *task;
@@ -36,11 +37,14 @@ struct crb_lease_record {
 	uint64_t kept;         /* of that, as the record has it */
 	uint64_t unsaid;       /* and what is not in the audit log */
 	bool live;             /* its keys are handed out */
+	bool injected;         /* they never are: only requests use them */
 	struct crb_mint *mint; /* under way; or NULL */
 };
 
 /* So many of one session at once. */
 #define CRB_LEASE_RECORDS_MAX 64
+/* And of all sessions, those that are gone among them: 3 KiB each or so. */
+#define CRB_LEASE_RECORDS_ALL 16384
 
 /* An intent, in the session's list.  Not collected yet.  `order` is borrowed.
  */

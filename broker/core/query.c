@@ -62,14 +62,6 @@ grants_json(const struct crb_session *session)
 	return list;
 }
 
-static int64_t
-left(const struct crb_session *session)
-{
-	int64_t seconds = session->expires - crb_wall_seconds();
-
-	return seconds > 0 ? seconds : 0;
-}
-
 static void
 grants_plain(const struct crb_session *session, struct crb_buf *out)
 {
@@ -89,7 +81,7 @@ session_plain(const struct crb_session *session, struct crb_buf *out)
 {
 	char text[CRB_DURATION_TEXT];
 
-	crb_duration_text(left(session), text);
+	crb_duration_text(crb_session_left(session), text);
 	crb_buf_printf(out, "task %s \xc2\xb7 session %s \xc2\xb7 %s left\n",
 	    session->task, session->id, text);
 	grants_plain(session, out);
@@ -110,10 +102,10 @@ answer_session(const struct crb_session *session,
 	crb_answer_json(answer,
 	    json_pack("{s:s, s:s, s:O, s:s, s:I, s:o, s:I, s:I}", "session",
 		session->id, "task", session->task, "labels", session->labels,
-		"expires", expires, "expires_in", (json_int_t)left(session),
-		"credentials", grants_json(session), "requests",
-		(json_int_t)session->requests, "refused",
-		(json_int_t)session->refused));
+		"expires", expires, "expires_in",
+		(json_int_t)crb_session_left(session), "credentials",
+		grants_json(session), "requests", (json_int_t)session->requests,
+		"refused", (json_int_t)session->refused));
 }
 
 static void

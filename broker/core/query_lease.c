@@ -9,6 +9,7 @@
 #include "broker/core/answer.h"
 #include "broker/core/judge.h"
 #include "broker/core/lease.h"
+#include "broker/core/lease_gateway.h"
 
 #define KEYS_MOST 8
 
@@ -69,6 +70,7 @@ answer_keys(
 	if (keys == NULL || grant == NULL)
 		return crb_err_set(err, CRB_ERR_LIMIT,
 		    "the lease of %s has just ended; try again", asked->name);
+	crb_lease_given(session, asked->name);
 	crb_text_time(crb_lease_expires(session, asked->name), expires);
 	crb_answer_json(&asked->answer,
 	    json_pack("{s:s, s:s, s:s, s:o}", "credential", asked->name, "form",
@@ -125,12 +127,18 @@ check_grant(const struct crb_session *session, const struct crb_msg_query *msg,
 		    "no credential of this name is granted to task %s; "
 		    "GET /v1/credentials lists those that are",
 		    session->task);
-	if (!crb_grant_mints(grant) || msg->name.len > CRB_NAME_MAX)
+	if (crb_grant_mints(grant) && msg->name.len <= CRB_NAME_MAX)
+		return CRB_OK;
+	if (strcmp(grant->backend->form, CRB_AWS_FORM) == 0)
 		return crb_err_set(err, CRB_ERR_DENIED,
-		    "credential %s is only injected: it is never handed out. "
-		    "Use its hosts by their ordinary URLs",
-		    grant->credential);
-	return CRB_OK;
+		    "credential %s is only injected: its keys are never handed "
+		    "out. Send requests to /http/%s of this endpoint, as "
+		    "AWS_ENDPOINT_URL says",
+		    grant->credential, grant->credential);
+	return crb_err_set(err, CRB_ERR_DENIED,
+	    "credential %s is only injected: it is never handed out. Use its "
+	    "hosts by their ordinary URLs",
+	    grant->credential);
 }
 
 static enum crb_status

@@ -53,6 +53,20 @@ settle(void *ctx, bool durable)
 		crb_credential_free(stays);
 }
 
+/* Neither keys of it nor requests with it outlive it as it was. */
+static void
+end_uses(const struct edit *edit)
+{
+	const char *name = edit->before->name;
+	struct crb_session *session;
+
+	crb_lease_drop_each(edit->core, name, edit->ending);
+	TAILQ_FOREACH(session, &edit->core->list, link)
+	(void)crb_exchange_cut(session, 0, name,
+	    edit->now != NULL ? "the credential was changed"
+			      : "the credential was removed");
+}
+
 /* Put `now` in the place of `before`; either may be NULL, and both are taken.
  */
 static enum crb_status
@@ -80,7 +94,7 @@ edit_new(struct crb_core *core, struct crb_credential *now,
 		return err->status;
 	}
 	if (before != NULL)
-		crb_lease_drop_each(core, before->name, edit->ending);
+		end_uses(edit);
 	if (now != NULL)
 		now->busy = true;
 	*out = edit;
@@ -114,13 +128,47 @@ commit(struct crb_call *call, struct edit *edit)
 	});
 }
 
+static bool
+session_uses(const struct crb_session *session, const char *credential)
+{
+	for (size_t i = 0; i < session->grant_count; i++)
+		if (strcmp(session->grants[i].grant->credential, credential) ==
+		    0)
+			return true;
+	return false;
+}
+
+static size_t
+count_sessions(const struct crb_core *core, const char *credential)
+{
+	const struct crb_session *session;
+	size_t count = 0;
+
+	TAILQ_FOREACH(session, &core->list, link)
+	if (session->state <= CRB_SESSION_LIVE &&
+	    session_uses(session, credential))
+		count++;
+	return count;
+}
+
+/*
+ * Grants are by name: what a session had of one that was removed must not
+ * become a grant of another.
+ */
 static enum crb_status
 check_free(const struct crb_core *core, const char *name, struct crb_err *err)
 {
+	size_t sessions;
+
 	if (crb_map_text(&core->credentials, name) != NULL)
 		return crb_err_set(err, CRB_ERR_EXISTS,
 		    "there is a credential \"%s\" already; change it with: credbroker credential set %s",
 		    name, name);
+	sessions = count_sessions(core, name);
+	if (sessions > 0)
+		return crb_err_set(err, CRB_ERR_EXISTS,
+		    "%zu live sessions have grants of a credential \"%s\" that was removed, and would get this one: revoke them, or drop those grants (credbroker session drop), or choose another name",
+		    sessions, name);
 	return CRB_OK;
 }
 
@@ -293,16 +341,6 @@ names(const char *grant, const char *credential)
 }
 
 static bool
-session_uses(const struct crb_session *session, const char *credential)
-{
-	for (size_t i = 0; i < session->grant_count; i++)
-		if (strcmp(session->grants[i].grant->credential, credential) ==
-		    0)
-			return true;
-	return false;
-}
-
-static bool
 profile_uses(const struct crb_profile *profile, const char *credential)
 {
 	const json_t *text;
@@ -316,12 +354,8 @@ profile_uses(const struct crb_profile *profile, const char *credential)
 static enum crb_status
 check_unused(const struct crb_core *core, const char *name, struct crb_err *err)
 {
-	const struct crb_session *session;
-	size_t sessions = 0, profiles = 0;
+	size_t sessions = count_sessions(core, name), profiles = 0;
 
-	TAILQ_FOREACH(session, &core->list, link)
-	if (session->state <= CRB_SESSION_LIVE && session_uses(session, name))
-		sessions++;
 	for (size_t i = 0; i < core->profiles.capacity; i++)
 		if (core->profiles.slot[i].value != NULL &&
 		    profile_uses(core->profiles.slot[i].value, name))
@@ -338,7 +372,6 @@ remove_it(struct crb_call *call, struct edit **out, struct crb_err *err)
 {
 	struct crb_core *core = call->core;
 	struct crb_credential *credential;
-	struct crb_session *session;
 	enum crb_status status;
 	bool force = false;
 
@@ -348,13 +381,7 @@ remove_it(struct crb_call *call, struct edit **out, struct crb_err *err)
 	if (!force &&
 	    (status = check_unused(core, credential->name, err)) != CRB_OK)
 		return status;
-	status = edit_new(core, NULL, credential, out, err);
-	if (status != CRB_OK)
-		return status;
-	TAILQ_FOREACH(session, &core->list, link)
-	(void)crb_exchange_cut(
-	    session, 0, credential->name, "the credential was removed");
-	return CRB_OK;
+	return edit_new(core, NULL, credential, out, err);
 }
 
 void

@@ -64,33 +64,70 @@ read_target(struct crb_call *call, struct target *target, struct crb_err *err)
 
 /* Of all, and of a task's, who is no admin means his own. */
 static bool
-hits(const struct crb_call *call, const struct target *target,
+means(const struct crb_call *call, const struct target *target,
     const struct crb_session *session)
 {
-	if (session->state != CRB_SESSION_LIVE || !crb_call_owns(call, session))
+	if (session->state == CRB_SESSION_OPENING ||
+	    !crb_call_owns(call, session))
 		return false;
 	return target->all || session == target->session ||
 	    (target->task != NULL && strcmp(session->task, target->task) == 0);
 }
 
+static bool
+hits(const struct crb_call *call, const struct target *target,
+    const struct crb_session *session)
+{
+	return session->state == CRB_SESSION_LIVE &&
+	    means(call, target, session);
+}
+
+/* Nothing of it is left but the keys that were issued for it. */
+static bool
+ended_before(const struct crb_call *call, const struct target *target,
+    const struct crb_session *session)
+{
+	return session->state != CRB_SESSION_LIVE &&
+	    means(call, target, session);
+}
+
 /* STS has no call that takes keys back: who revokes has to know that. */
+static void
+add_lease(struct revoking *revoking, const struct crb_lease_record *record)
+{
+	json_t *shown;
+
+	if (!crb_lease_record_works(record, crb_wall_seconds()) ||
+	    (shown = crb_lease_record_shown(record)) == NULL)
+		return;
+	(void)json_object_set_new(
+	    shown, "session", json_string(record->session));
+	(void)json_object_del(shown, "order");
+	(void)json_array_append_new(revoking->leases, shown);
+}
+
 static void
 add_leases(struct revoking *revoking, const struct crb_lease_records *list)
 {
 	const struct crb_lease_record *at;
-	int64_t now = crb_wall_seconds();
-	json_t *shown;
 
 	TAILQ_FOREACH(at, list, link)
-	{
-		if (!crb_lease_record_works(at, now) ||
-		    (shown = crb_lease_record_shown(at)) == NULL)
-			continue;
-		(void)json_object_set_new(
-		    shown, "session", json_string(at->session));
-		(void)json_object_del(shown, "order");
-		(void)json_array_append_new(revoking->leases, shown);
-	}
+	add_lease(revoking, at);
+}
+
+/* Of sessions that had to make room, with the same right to them. */
+static void
+add_left_behind(struct revoking *revoking, const struct target *target)
+{
+	const struct crb_call *call = revoking->call;
+	bool admin = (call->access.may & CRB_MAY_ADMIN) != 0;
+	const struct crb_lease_record *at;
+
+	TAILQ_FOREACH(at, &call->core->lease_records, link)
+	if ((admin || at->issuer == call->uid) &&
+	    (target->all ||
+		(target->task != NULL && strcmp(at->task, target->task) == 0)))
+		add_lease(revoking, at);
 }
 
 static void
@@ -102,6 +139,8 @@ revoke_hits(struct revoking *revoking, const struct target *target,
 
 	TAILQ_FOREACH(session, &call->core->list, link)
 	{
+		if (ended_before(call, target, session))
+			add_leases(revoking, &session->lease_records);
 		if (!hits(call, target, session))
 			continue;
 		(void)json_array_append_new(
@@ -110,6 +149,7 @@ revoke_hits(struct revoking *revoking, const struct target *target,
 		    session, CRB_SESSION_REVOKED, call->who, ending);
 		add_leases(revoking, &session->lease_records);
 	}
+	add_left_behind(revoking, target);
 }
 
 void

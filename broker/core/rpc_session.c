@@ -227,7 +227,7 @@ static enum crb_status
 add_grant(struct crb_call *call, struct crb_session *session,
     struct crb_grant **out, struct crb_err *err)
 {
-	struct crb_grant *grant;
+	struct crb_session_grant *added;
 	enum crb_status status;
 	const char *text;
 
@@ -235,20 +235,15 @@ add_grant(struct crb_call *call, struct crb_session *session,
 	if (status == CRB_OK)
 		status = crb_call_may_grant(call, text, err);
 	if (status == CRB_OK)
-		status = crb_aws_resolve(session, text, &grant, err);
+		status = crb_aws_add_grant(session, text, err);
 	if (status != CRB_OK)
 		return status;
-	status = crb_session_add_grant(
-	    session, session->last_grant + 1, grant, err);
-	if (status != CRB_OK) {
-		crb_grant_release(grant);
-		return status;
-	}
-	session->grants[session->grant_count - 1].pending = true;
+	added = &session->grants[session->grant_count - 1];
+	added->pending = true;
 	if ((status = crb_lease_check(session, NULL, err)) != CRB_OK)
 		drop_grant(session, session->grant_count - 1);
 	else
-		*out = grant;
+		*out = added->grant;
 	return status;
 }
 
@@ -286,6 +281,20 @@ is_meant(const struct crb_session_grant *at, const char *name)
 	    strcmp(at->grant->credential, name) == 0;
 }
 
+/*
+ * Keys are for all of a credential's grants together, so each of its requests
+ * under way may be one that only the dropped grant allows.
+ */
+static void
+drop_minted(struct crb_session *session, const struct crb_grant *grant,
+    struct crb_ending *ending)
+{
+	crb_lease_drop(session, grant->credential, ending);
+	if (grant->backend->mint != NULL)
+		(void)crb_exchange_cut(session, 0, grant->credential,
+		    "what is granted of its credential has changed");
+}
+
 static unsigned
 drop_meant(
     struct crb_session *session, const char *name, struct crb_ending *ending)
@@ -295,8 +304,7 @@ drop_meant(
 
 	while (i < session->grant_count) {
 		if (is_meant(&session->grants[i], name)) {
-			crb_lease_drop(session,
-			    session->grants[i].grant->credential, ending);
+			drop_minted(session, session->grants[i].grant, ending);
 			drop_grant(session, i);
 			dropped++;
 		} else

@@ -8,7 +8,7 @@
 #include "broker/core/lease.h"
 #include "broker/core/lease_record.h"
 #include "broker/core/rpc.h"
-#include "broker/core/session_end.h"
+#include "broker/core/session.h"
 #include "broker/core/unlock.h"
 #include "broker/kdf/wire.h"
 
@@ -115,7 +115,7 @@ crb_rpc_unlock(struct crb_call *call)
 }
 
 static void
-send_locked(struct crb_core *core, const char *id)
+send_locked(struct crb_core *core, const char *id, struct crb_ending *ending)
 {
 	struct crb_msg_session_end end = {
 		.session = CRB_SLICE(id),
@@ -124,26 +124,31 @@ send_locked(struct crb_core *core, const char *id)
 	};
 	struct crb_err err;
 
-	(void)!crb_link_request(&core->gateway, CRB_MSG_SESSION_END, &end,
-	    &end.request, NULL, NULL, &err);
+	crb_ending_expect(ending);
+	if (crb_link_request(&core->gateway, CRB_MSG_SESSION_END, &end,
+		&end.request, crb_ending_acknowledged, ending, &err) != CRB_OK)
+		crb_ending_settle(ending, NULL);
 }
 
 static void
-send_drop(struct crb_core *core, const char *id)
+send_drop(struct crb_core *core, const char *id, struct crb_ending *ending)
 {
 	struct crb_msg_session_drop drop = { .session = CRB_SLICE(id) };
 	struct crb_err err;
 
-	(void)!crb_link_request(&core->egress, CRB_MSG_SESSION_DROP, &drop,
-	    &drop.request, NULL, NULL, &err);
+	crb_ending_expect(ending);
+	if (crb_link_request(&core->egress, CRB_MSG_SESSION_DROP, &drop,
+		&drop.request, crb_ending_acknowledged, ending, &err) != CRB_OK)
+		crb_ending_settle(ending, NULL);
 }
 
 /*
  * Sessions stay in the store, and their sockets with the gateway, where they
- * say that the broker is locked; an unlock opens them anew.
+ * say that the broker is locked; an unlock opens them anew.  With that the
+ * gateway forgets the keys that it hands out, which `ending` waits for.
  */
 static void
-shut_sessions(struct crb_core *core)
+shut_sessions(struct crb_core *core, struct crb_ending *ending)
 {
 	struct crb_session *session;
 	struct crb_err why;
@@ -160,8 +165,8 @@ shut_sessions(struct crb_core *core)
 		(void)json_array_append_new(
 		    core->locked_ids, json_string(session->id));
 		if (session->announced)
-			send_locked(core, session->id);
-		send_drop(core, session->id);
+			send_locked(core, session->id, ending);
+		send_drop(core, session->id, ending);
 	}
 }
 
@@ -172,18 +177,10 @@ locked(void *ctx, bool durable)
 
 	/* Not from within the commit, which goes too. */
 	core->locking = core->lock_due = durable;
-}
-
-/* Who waits for an upstream keeps nobody from locking. */
-static void
-end_minting(const struct crb_call *call)
-{
-	struct crb_session *session;
-
-	TAILQ_FOREACH(session, &call->core->list, link)
-	if (session->minting)
-		(void)crb_session_end(
-		    session, CRB_SESSION_FAILED, call->who, NULL);
+	if (durable)
+		crb_ending_expect(core->lock_ending);
+	else
+		core->lock_ending = NULL;
 }
 
 void
@@ -199,7 +196,10 @@ crb_rpc_lock(struct crb_call *call)
 		crb_call_fail(call, &err);
 		return;
 	}
-	end_minting(call);
+	if (crb_ending_new(NULL, NULL, &core->lock_ending, &err) != CRB_OK) {
+		crb_call_fail(call, &err);
+		return;
+	}
 	crb_keep_counts(core);
 	crb_lease_records_keep(core);
 	core->locking = true;
@@ -208,15 +208,20 @@ crb_rpc_lock(struct crb_call *call)
 	    .event = &event,
 	    .settle = locked,
 	    .ctx = core,
+	    .ending = core->lock_ending,
 	});
 }
 
 void
 crb_rpc_lock_due(struct crb_core *core)
 {
+	struct crb_ending *ending = core->lock_ending;
+
 	core->lock_due = false;
-	if (core->commit == NULL)
-		return;
-	shut_sessions(core);
-	crb_lock(core);
+	core->lock_ending = NULL;
+	if (core->commit != NULL) {
+		shut_sessions(core, ending);
+		crb_lock(core);
+	}
+	crb_ending_settle(ending, NULL);
 }

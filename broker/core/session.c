@@ -181,9 +181,7 @@ id_like(const char *id)
 	size_t len = strlen(id);
 
 	return len >= PREFIX_LEAST && len <= CRB_SESSION_ID_MAX &&
-	    strspn(id,
-		"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		"abcdefghijklmnopqrstuvwxyz") == len;
+	    strspn(id, CRB_LOWER CRB_UPPER CRB_DIGITS) == len;
 }
 
 static enum crb_status
@@ -216,6 +214,14 @@ crb_session_find_of(const struct crb_core *core, uid_t issuer, const char *id,
     struct crb_session **out, struct crb_err *err)
 {
 	return find(core, &issuer, id, out, err);
+}
+
+int64_t
+crb_session_left(const struct crb_session *session)
+{
+	int64_t left = session->expires - crb_wall_seconds();
+
+	return left > 0 ? left : 0;
 }
 
 enum crb_status

@@ -70,7 +70,6 @@ struct crb_session {
 	bool busy;           /* a change of its grants or expiry is committed */
 	bool announced;      /* the gateway knows it */
 	bool closed;         /* its folder is gone */
-	bool minting;        /* its issue waits for leases */
 	unsigned last_grant; /* the highest number ever given */
 	size_t grant_count;
 	struct crb_session_grant *grants;
@@ -116,6 +115,8 @@ CRB_NODISCARD enum crb_status crb_session_find(const struct crb_core *core,
 CRB_NODISCARD enum crb_status crb_session_find_of(const struct crb_core *core,
     uid_t issuer, const char *id, struct crb_session **out,
     struct crb_err *err);
+/* Until it expires, in seconds; not less than 0. */
+int64_t crb_session_left(const struct crb_session *session);
 /* By the id. */
 struct crb_session *crb_session_get(
     const struct crb_core *core, struct crb_slice id);

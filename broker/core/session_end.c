@@ -186,13 +186,11 @@ expire(void *ctx)
 enum crb_status
 crb_session_rearm(struct crb_session *session, struct crb_err *err)
 {
-	int64_t left = session->expires - crb_wall_seconds();
+	int64_t left = crb_session_left(session);
 
 	/* One that is set must not be initialised. */
 	crb_timer_clear(session->core->loop, &session->timer);
 	crb_timer_init(&session->timer, expire, session);
-	if (left < 0)
-		left = 0;
 	if (left > TIMER_MOST_S)
 		left = TIMER_MOST_S;
 	return crb_timer_set(

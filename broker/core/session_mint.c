@@ -20,13 +20,8 @@ struct minting {
 static void
 settle(struct minting *minting)
 {
-	struct crb_session *session;
-
 	if (--minting->waits > 0)
 		return;
-	session = crb_map_text(&minting->core->sessions, minting->session);
-	if (session != NULL)
-		session->minting = false;
 	minting->fn(minting->ctx, minting->failed ? &minting->why : NULL);
 	free(minting);
 }
@@ -94,7 +89,6 @@ crb_session_mint(struct crb_session *session, crb_session_minted_fn *fn,
 	minting->core = session->core;
 	memcpy(minting->session, session->id, sizeof(minting->session));
 	minting->waits = 1;
-	session->minting = true;
 	minting->fn = fn;
 	minting->ctx = ctx;
 	for (size_t i = 0; !minting->failed && i < session->grant_count; i++) {

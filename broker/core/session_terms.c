@@ -25,7 +25,6 @@ static enum crb_status
 add_grants(struct crb_session *session, const json_t *texts,
     const struct crb_call *call, struct crb_err *err)
 {
-	struct crb_grant *grant;
 	enum crb_status status;
 	const json_t *text;
 	size_t i;
@@ -39,16 +38,10 @@ add_grants(struct crb_session *session, const json_t *texts,
 		    crb_call_may_grant(call, json_string_value(text), err) !=
 			CRB_OK)
 			return err->status;
-		status = crb_aws_resolve(
-		    session, json_string_value(text), &grant, err);
+		status = crb_aws_add_grant(
+		    session, json_string_value(text), err);
 		if (status != CRB_OK)
 			return status;
-		status = crb_session_add_grant(
-		    session, session->last_grant + 1, grant, err);
-		if (status != CRB_OK) {
-			crb_grant_release(grant);
-			return status;
-		}
 	}
 	return CRB_OK;
 }

@@ -94,18 +94,6 @@ take_framing(
 	return CRB_OK;
 }
 
-static struct crb_slice
-trim(struct crb_slice text)
-{
-	while (text.len > 0 && strchr(" \t", text.p[0]) != NULL) {
-		text.p++;
-		text.len--;
-	}
-	while (text.len > 0 && strchr(" \t", text.p[text.len - 1]) != NULL)
-		text.len--;
-	return text;
-}
-
 static enum crb_status
 take_header(struct crb_head *head, struct crb_slice line,
     enum crb_head_line *what, struct crb_header *header, struct crb_err *err)
@@ -120,7 +108,7 @@ take_header(struct crb_head *head, struct crb_slice line,
 	    !crb_slice_cut(&value, ':', &name) ||
 	    strchr(" \t", name.p[name.len - 1]) != NULL)
 		return refuse(head, "sent a malformed header", err);
-	*header = (struct crb_header){ name, trim(value) };
+	*header = (struct crb_header){ name, crb_slice_trim(value, " \t") };
 	*what = CRB_HEAD_HEADER;
 	return take_framing(head, header, err);
 }

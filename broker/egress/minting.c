@@ -25,14 +25,15 @@ crb_minting_new(const struct crb_msg_mint *msg, struct crb_minting **out,
 	if ((minting = calloc(1, sizeof(*minting))) == NULL ||
 	    (minting->params = crb_slice_dup(msg->params)) == NULL ||
 	    (minting->order = crb_slice_dup(msg->order)) == NULL ||
-	    (minting->ca = crb_slice_dup(msg->ca)) == NULL ||
-	    (minting->proxy = crb_slice_dup(msg->proxy)) == NULL)
+	    (minting->ca = crb_slice_dup(msg->ca)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "no memory for a mint");
 	minting->since = crb_mint_clock();
 	minting->request = msg->request;
 	copy_text(msg->session, minting->session, sizeof(minting->session));
 	copy_text(msg->backend, minting->kind, sizeof(minting->kind));
-	if (crb_secret_copy(msg->secret.p, msg->secret.len, &minting->secret,
+	if (crb_secret_copy(
+		msg->proxy.p, msg->proxy.len, &minting->proxy, err) != CRB_OK ||
+	    crb_secret_copy(msg->secret.p, msg->secret.len, &minting->secret,
 		err) != CRB_OK)
 		return err->status;
 	*out = CRB_STEAL(minting);
@@ -46,10 +47,10 @@ crb_minting_free(struct crb_minting *minting)
 		return;
 	crb_minted_clear(&minting->minted);
 	crb_secret_free(minting->secret);
+	crb_secret_free(minting->proxy);
 	free(minting->params);
 	free(minting->order);
 	free(minting->ca);
-	free(minting->proxy);
 	free(minting);
 }
 
@@ -149,7 +150,7 @@ try_all(struct crb_minting *minting, const struct asked *asked,
 		.trust = world->trust,
 		.network = asked->route.network,
 		.ca = CRB_SLICE(minting->ca),
-		.proxy = CRB_SLICE(minting->proxy),
+		.proxy = CRB_SLICE(crb_secret_bytes(minting->proxy)),
 		.connect_ms = limits->connect_ms,
 		.deadline = minting->since + limits->whole_ms,
 	};

@@ -19,8 +19,9 @@ struct crb_minting {
 	uint32_t request;
 	char session[CRB_SESSION_ID_MAX + 1];
 	char kind[33];
-	char *params, *order, *ca, *proxy; /* owned texts */
-	struct crb_secret *secret;         /* owned; NULL when it has run */
+	char *params, *order, *ca; /* owned texts */
+	struct crb_secret *proxy;  /* owned: it may have a password in it */
+	struct crb_secret *secret; /* owned; NULL when it has run */
 	enum crb_status outcome;
 	struct crb_err why; /* unless the outcome is CRB_OK */
 	struct crb_minted minted;

@@ -15,30 +15,18 @@
 #define CURL_BUFFER_TLS (16L << 10)
 #define KEPT_SECONDS 30L /* a connection that nobody uses */
 #define URL_MAX_BYTES 1024
-
-static bool
-consists_of(struct crb_slice text, const char *punctuation)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.p[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
-		    !(c >= '0' && c <= '9') &&
-		    (c == '\0' || strchr(punctuation, c) == NULL))
-			return false;
-	}
-	return text.len > 0;
-}
+#define WORD CRB_LOWER CRB_UPPER CRB_DIGITS
 
 /* The core has judged it; this keeps a mistake there from becoming another
  * request here. */
 static enum crb_status
 check_job(const struct crb_msg_job *job, struct crb_err *err)
 {
-	if (!consists_of(job->method, "-_") ||
+	if (job->method.len == 0 ||
+	    !crb_slice_consists(job->method, WORD "-_") ||
 	    crb_slice_is_nocase(job->method, "CONNECT"))
 		return crb_err_set(err, CRB_ERR_INVALID, "job: method");
-	if (!consists_of(job->host, ".-:[]_"))
+	if (job->host.len == 0 || !crb_slice_consists(job->host, WORD ".-:[]_"))
 		return crb_err_set(err, CRB_ERR_INVALID, "job: host");
 	if (!crb_slice_starts(job->target, "/"))
 		return crb_err_set(err, CRB_ERR_INVALID, "job: target");

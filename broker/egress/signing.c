@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/aws_action.h"
 #include "backends/sigv4.h"
 #include "backends/sigv4_canonical.h"
 #include "base/cleanup.h"
@@ -21,7 +22,7 @@ static const char *const not_covered[] = { "accept", "accept-language",
 
 /* What the request says of its body, and what is said of it upstream. */
 struct head {
-	struct crb_slice payload, length, trailer, encoding;
+	struct crb_slice payload, length, trailer, encoding, type, target;
 };
 
 /* Headers that are not passed on as they are. */
@@ -48,10 +49,8 @@ static const struct {
 static enum crb_status
 copy_text(char *to, size_t size, struct crb_slice from, struct crb_err *err)
 {
-	if (from.len >= size)
+	if (!crb_slice_copy(from, to, size))
 		return crb_err_set(err, CRB_ERR_INVALID, "job: a field");
-	memcpy(to, from.p, from.len);
-	to[from.len] = '\0';
 	return CRB_OK;
 }
 
@@ -210,10 +209,8 @@ take_chunked(struct crb_signing *signing, const struct head *head, bool trailer,
 		err) != CRB_OK)
 		return crb_err_set(
 		    err, CRB_ERR_INVALID, "x-amz-trailer is too long");
-	for (char *c = signing->trailer; *c != '\0'; c++) {
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	}
+	for (char *c = signing->trailer; *c != '\0'; c++)
+		*c = crb_text_lower(*c);
 	return take_length(signing, head->length, err);
 }
 
@@ -259,14 +256,13 @@ pass_encoding(
 	bool found = false;
 
 	while (value.p != NULL && crb_slice_cut(&value, ',', &piece)) {
-		while (piece.len > 0 && *piece.p == ' ')
-			piece.p++, piece.len--;
-		while (piece.len > 0 && piece.p[piece.len - 1] == ' ')
-			piece.len--;
+		piece = crb_slice_trim(piece, " \t");
 		if (crb_slice_is_nocase(piece, CODING)) {
 			found = true;
 			continue;
 		}
+		if (piece.len == 0)
+			continue;
 		crb_buf_str(&left, left.len > 0 ? ", " : "");
 		crb_buf_add(&left, piece.p, piece.len);
 	}
@@ -292,6 +288,28 @@ take_special(struct head *head, enum special special, struct crb_slice value)
 		head->encoding = value;
 }
 
+/*
+ * What a service other than S3 is asked for.  A body without a type, or one
+ * that is packed, may be a form.
+ */
+static enum crb_status
+take_action(
+    struct crb_signing *signing, const struct head *head, struct crb_err *err)
+{
+	static const char form[] = "application/x-www-form-urlencoded";
+
+	signing->form = head->type.p == NULL ||
+	    crb_slice_starts_nocase(head->type, form);
+	if (signing->form && signing->body != CRB_BODY_NONE &&
+	    head->encoding.len > 0)
+		return crb_err_set(err, CRB_ERR_DENIED,
+		    "a form that is packed (Content-Encoding) is not "
+		    "injected: nobody can see what it asks for");
+	if (head->target.p == NULL)
+		return CRB_OK;
+	return crb_aws_action_check_target(head->target, err);
+}
+
 static enum crb_status
 take_body(
     struct crb_signing *signing, const struct head *head, struct crb_err *err)
@@ -299,7 +317,8 @@ take_body(
 	bool object = crb_sigv4_is_s3(signing->service);
 
 	signing->told = head->payload.p != NULL;
-	if (object && take_object(signing, head, err) != CRB_OK)
+	if ((object ? take_object(signing, head, err)
+		    : take_action(signing, head, err)) != CRB_OK)
 		return err->status;
 	if (!signing->chunked &&
 	    (head->length.p != NULL || head->trailer.p != NULL))
@@ -321,9 +340,14 @@ crb_signing_head(
 
 	if (read_block(block, headers, &count, err) != CRB_OK)
 		return err->status;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		take_special(
 		    &head, special_of(headers[i].name), headers[i].value);
+		if (crb_slice_is(headers[i].name, "content-type"))
+			head.type = headers[i].value;
+		else if (crb_slice_is(headers[i].name, "x-amz-target"))
+			head.target = headers[i].value;
+	}
 	if (take_body(signing, &head, err) != CRB_OK)
 		return err->status;
 	for (size_t i = 0; i < count; i++) {
@@ -353,6 +377,9 @@ crb_signing_finish(struct crb_signing *signing, const char *host,
 		.now = now };
 	enum crb_status status;
 
+	if (!crb_sigv4_is_s3(signing->service) &&
+	    crb_aws_action_check_text(body, signing->form, err) != CRB_OK)
+		return err->status;
 	if (signing->payload[0] == '\0')
 		crb_sigv4_hash(body.p, body.len, signing->payload);
 	/* Of S3 it is the signer's own. */

@@ -17,7 +17,8 @@
  * The body of an object is streamed: its hash is the client's word, which the
  * service checks, or it is not signed; chunks of aws-chunked are undone on the
  * way and their checksum is verified.  Other services must be told the hash,
- * so their bodies are collected first, up to a bound.
+ * so their bodies are collected first, up to a bound.  Where what
+ * they ask for is keys, nothing is signed.
  */
 #define CRB_SIGNING_COLLECT_MAX (1u << 20)
 #define CRB_SIGNING_TRAILER_MAX 64
@@ -36,6 +37,7 @@ struct crb_signing {
 	char
 	    payload[80]; /* x-amz-content-sha256; empty: of what is collected */
 	bool told;       /* the client said one: other services get it, too */
+	bool form;       /* the body may be one, as far as its type says */
 	bool chunked;    /* decode, with: */
 	uint64_t length;
 	char trailer[CRB_SIGNING_TRAILER_MAX + 1];
@@ -57,7 +59,8 @@ CRB_NODISCARD enum crb_status crb_signing_head(
 /*
  * All headers that are to be sent, the signature among them, as lines for
  * `host`.  `body` is what was collected; without an own hash its bytes are
- * signed.  The keys are wiped.  `out` should be wiped.
+ * signed.  The keys are wiped.  `out` should be wiped.  CRB_ERR_DENIED and
+ * CRB_ERR_INVALID: the body asks for keys, or could.
  */
 CRB_NODISCARD enum crb_status crb_signing_finish(struct crb_signing *signing,
     const char *host, struct crb_slice body, int64_t now, struct crb_buf *out,

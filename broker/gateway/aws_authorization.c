@@ -10,6 +10,9 @@
 #define SIGNED_MAX 4096
 #define SIGNATURE_LEN 64
 #define DATE_LEN 8
+/* Also "." and "_", which some providers have in the names of regions. */
+#define WORD CRB_LOWER CRB_DIGITS "-._"
+#define HEADERS CRB_LOWER CRB_DIGITS "-_;"
 
 enum part { PART_CREDENTIAL, PART_HEADERS, PART_SIGNATURE, PART_COUNT };
 
@@ -20,68 +23,11 @@ static const char *const part_names[PART_COUNT] = {
 };
 
 static bool
-is_lower(char c)
+is_made(
+    struct crb_slice text, const char *characters, size_t least, size_t most)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-
-/* Also "." and "_", which some providers have in the names of regions. */
-static bool
-is_of_word(char c)
-{
-	return is_lower(c) || c == '-' || c == '.' || c == '_';
-}
-
-static bool
-is_of_id(char c)
-{
-	return is_of_word(c) || (c >= 'A' && c <= 'Z');
-}
-
-static bool
-is_of_headers(char c)
-{
-	return is_lower(c) || c == '-' || c == '_' || c == ';';
-}
-
-static bool
-is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-}
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool
-all_are(struct crb_slice text, bool (*is)(char), size_t least, size_t most)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if (!is(text.p[i]))
-			return false;
-	}
-	return text.len >= least && text.len <= most;
-}
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static struct crb_slice
-trim(struct crb_slice text)
-{
-	while (text.len > 0 && is_blank(text.p[0])) {
-		text.p++;
-		text.len--;
-	}
-	while (text.len > 0 && is_blank(text.p[text.len - 1]))
-		text.len--;
-	return text;
+	return crb_slice_consists(text, characters) && text.len >= least &&
+	    text.len <= most;
 }
 
 static enum crb_status
@@ -123,10 +69,10 @@ take_credential(struct crb_slice text, struct crb_aws_authorization *out,
 	if (count < COUNT || rest.p != NULL || !crb_slice_is(piece[LAST], END))
 		return malformed(
 		    err, "its Credential is not ID/DATE/REGION/SERVICE/" END);
-	if (!all_are(piece[ID], is_of_id, 1, ID_MAX) ||
-	    !all_are(piece[DATE], is_digit, DATE_LEN, DATE_LEN) ||
-	    !all_are(piece[REGION], is_of_word, 1, CRB_REGION_MAX) ||
-	    !all_are(piece[SERVICE], is_of_word, 1, CRB_SERVICE_MAX))
+	if (!is_made(piece[ID], WORD CRB_UPPER, 1, ID_MAX) ||
+	    !is_made(piece[DATE], CRB_DIGITS, DATE_LEN, DATE_LEN) ||
+	    !is_made(piece[REGION], WORD, 1, CRB_REGION_MAX) ||
+	    !is_made(piece[SERVICE], WORD, 1, CRB_SERVICE_MAX))
 		return malformed(
 		    err, "a part of its Credential has a wrong form");
 	out->region = piece[REGION];
@@ -142,12 +88,13 @@ take_part(enum part part, struct crb_slice value,
 	case PART_CREDENTIAL:
 		return take_credential(value, out, err);
 	case PART_HEADERS:
-		if (!all_are(value, is_of_headers, 1, SIGNED_MAX))
+		if (!is_made(value, HEADERS, 1, SIGNED_MAX))
 			return malformed(
 			    err, "its SignedHeaders have a wrong form");
 		return CRB_OK;
 	case PART_SIGNATURE:
-		if (!all_are(value, is_hex, SIGNATURE_LEN, SIGNATURE_LEN))
+		if (!is_made(value, CRB_DIGITS "abcdef", SIGNATURE_LEN,
+			SIGNATURE_LEN))
 			return malformed(
 			    err, "its Signature is not 64 hexadecimal digits");
 		return CRB_OK;
@@ -198,7 +145,8 @@ crb_aws_authorization_parse(struct crb_slice value,
 	if (rest.p == NULL)
 		return malformed(err, "there is nothing behind its scheme");
 	while (crb_slice_cut(&rest, ',', &piece)) {
-		if (take_piece(trim(piece), seen, &found, err) != CRB_OK)
+		if (take_piece(crb_slice_trim(piece, " \t"), seen, &found,
+			err) != CRB_OK)
 			return err->status;
 	}
 	for (unsigned i = 0; i < PART_COUNT; i++) {

@@ -10,11 +10,14 @@
 static bool
 is_presigned(const struct crb_exchange *exchange)
 {
+	/* Of SigV4, and of what was before it. */
+	static const char *const marks[] = { "x-amz-", "awsaccesskeyid=" };
 	const char *query = exchange->match.query;
 
 	while (query != NULL) {
-		if (strncasecmp(query, "x-amz-", 6) == 0)
-			return true;
+		for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+			if (strncasecmp(query, marks[i], strlen(marks[i])) == 0)
+				return true;
 		query = strchr(query, '&');
 		if (query != NULL)
 			query++;

@@ -6,7 +6,6 @@
 #include <sodium.h>
 
 #include "base/cleanup.h"
-#include "base/process.h"
 #include "broker/gateway/connection.h"
 #include "broker/gateway/gateway.h"
 #include "broker/gateway/imds.h"
@@ -99,7 +98,7 @@ crb_fetch_imds_begin(struct crb_exchange *exchange)
 	struct crb_refusal refusal;
 
 	switch (crb_imds_find(exchange->session->imds, exchange->target,
-	    crb_wall_seconds(), &text)) {
+	    exchange->gateway->wall, &text)) {
 	case CRB_IMDS_NOTHING:
 		crb_refusal_make(&refusal, CRB_PROBLEM_NOT_FOUND,
 		    "there is no such metadata here");
@@ -200,7 +199,7 @@ enum MHD_Result
 crb_fetch_reply(struct crb_exchange *exchange, const char *data, size_t *size)
 {
 	struct crb_lease *lease = crb_lease_find(exchange->session,
-	    exchange->name, crb_wall_seconds(),
+	    exchange->name, exchange->gateway->wall,
 	    least[exchange->match.route->format]);
 
 	if (lease != NULL)

@@ -32,6 +32,7 @@ struct crb_gateway {
 	/* One packet of a stream at a time. */
 	uint8_t *packet;
 	unsigned long calls; /* that the HTTP server has made of us */
+	int64_t wall;        /* seconds of the clock, when it last ran */
 	rlim_t descriptors;  /* at most */
 	/* Those of all sessions. */
 	size_t connection_count, flow_count;

@@ -11,27 +11,6 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TOKENS_FIRST 4
 
-static bool
-is_made_of(struct crb_slice text, const char *characters)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.p[i] == '\0' || strchr(characters, text.p[i]) == NULL)
-			return false;
-	}
-	return true;
-}
-
-static bool
-copy(char *out, size_t size, struct crb_slice text)
-{
-	if (text.len >= size)
-		return false;
-	if (text.len > 0)
-		memcpy(out, text.p, text.len);
-	out[text.len] = '\0';
-	return true;
-}
-
 /* Seventeen digits, always the same for a session. */
 static void
 name_instance(struct crb_imds *imds, struct crb_slice session)
@@ -50,12 +29,12 @@ crb_imds_describe(struct crb_imds *imds, const struct crb_msg_session_imds *msg)
 {
 	struct crb_imds next = *imds;
 
-	if (!copy(next.name, sizeof(next.name), msg->name) ||
-	    !copy(next.region, sizeof(next.region), msg->region) ||
-	    !copy(next.account, sizeof(next.account), msg->account) ||
+	if (!crb_slice_copy(msg->name, next.name, sizeof(next.name)) ||
+	    !crb_slice_copy(msg->region, next.region, sizeof(next.region)) ||
+	    !crb_slice_copy(msg->account, next.account, sizeof(next.account)) ||
 	    !crb_name_ok(next.name) ||
-	    !is_made_of(msg->region, "abcdefghijklmnopqrstuvwxyz0123456789-") ||
-	    !is_made_of(msg->account, "0123456789"))
+	    !crb_slice_consists(msg->region, CRB_LOWER CRB_DIGITS "-") ||
+	    !crb_slice_consists(msg->account, CRB_DIGITS))
 		return false;
 	name_instance(&next, msg->session);
 	*imds = next;

@@ -12,6 +12,7 @@
 #include "broker/gateway/connection.h"
 #include "broker/gateway/exchange.h"
 #include "broker/gateway/gateway.h"
+#include "broker/gateway/query.h"
 #include "broker/gateway/response.h"
 
 /* At most so often the core is told how many fetches there were. */
@@ -110,6 +111,18 @@ clear_keys(struct crb_lease *lease)
 	lease->keys = (struct crb_lease_keys){ .id = { NULL, 0 } };
 }
 
+/* Its keys are in what the core has answered. */
+static bool
+is_answered(const struct crb_lease *lease, const struct crb_exchange *exchange)
+{
+	const struct crb_slice name = { exchange->match.rest,
+		exchange->match.rest_len };
+
+	return (exchange->phase == CRB_PHASE_ANSWER ||
+		   exchange->phase == CRB_PHASE_REPLY) &&
+	    crb_query_has_keys(exchange) && crb_slice_is(name, lease->name);
+}
+
 /* Nothing more of it goes out, though somebody be in the midst of reading. */
 static void
 cut(struct crb_lease *lease)
@@ -118,7 +131,7 @@ cut(struct crb_lease *lease)
 
 	for (exchange = lease->session->exchanges; exchange != NULL;
 	     exchange = exchange->next) {
-		if (exchange->lease != lease)
+		if (exchange->lease != lease && !is_answered(lease, exchange))
 			continue;
 		exchange->lease = NULL;
 		if (exchange->connection != NULL)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define HEAD 4
 /* As much of a message as fits with its band or "ERR ". */
 #define MESSAGE_MAX 4096
@@ -31,18 +33,6 @@ crb_pktline_flush(struct crb_buf *out)
 	crb_buf_str(out, "0000");
 }
 
-static int
-digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* What four digits say; -1 when they are none. */
 static int
 length_of(const char head[HEAD])
@@ -50,9 +40,9 @@ length_of(const char head[HEAD])
 	int length = 0;
 
 	for (size_t i = 0; i < HEAD; i++) {
-		if (digit(head[i]) < 0)
+		if (crb_text_hex_value(head[i]) < 0)
 			return -1;
-		length = length * 16 + digit(head[i]);
+		length = length * 16 + crb_text_hex_value(head[i]);
 	}
 	return length;
 }

@@ -165,6 +165,7 @@ static json_t *
 object_of(const struct crb_refusal *refusal)
 {
 	json_t *object = json_object();
+	json_t *steps = json_array();
 	char type[sizeof(TYPE_PREFIX) + sizeof(refusal->code)];
 
 	(void)snprintf(type, sizeof(type), "%s%s", TYPE_PREFIX, refusal->code);
@@ -175,7 +176,9 @@ object_of(const struct crb_refusal *refusal)
 	(void)json_object_set_new(object, "detail", text_of(refusal->detail));
 	(void)json_object_set_new(object, "rule", text_of(refusal->rule));
 	(void)json_object_set_new(object, "tier", text_of(refusal->tier));
-	(void)json_object_set_new(object, "next_steps", text_of(refusal->next));
+	if (refusal->next[0] != '\0')
+		(void)json_array_append_new(steps, text_of(refusal->next));
+	(void)json_object_set_new(object, "next_steps", steps);
 	return object;
 }
 
@@ -198,8 +201,8 @@ crb_problem_aws(const struct crb_refusal *refusal, struct crb_buf *out)
 }
 
 void
-crb_problem_aws_from(
-    struct crb_slice body, struct crb_slice code, struct crb_buf *out)
+crb_problem_aws_from(struct crb_slice body, struct crb_slice code,
+    unsigned status, struct crb_buf *out)
 {
 	CRB_AUTO_JSON json_t *object = json_loadb(
 	    body.p, body.len, JSON_REJECT_DUPLICATES, NULL);
@@ -208,6 +211,8 @@ crb_problem_aws_from(
 		crb_buf_add(out, body.p, body.len);
 		return;
 	}
+	(void)json_object_set_new(
+	    object, "status", json_integer((json_int_t)status));
 	(void)json_object_set_new(
 	    object, "Code", json_stringn(code.p, code.len));
 	(void)json_object_set(

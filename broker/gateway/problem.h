@@ -66,8 +66,8 @@ void crb_problem_json(const struct crb_refusal *refusal, struct crb_buf *out);
 /* The same with "Code" and "Message", which AWS's clients show. */
 void crb_problem_aws(const struct crb_refusal *refusal, struct crb_buf *out);
 /* Of somebody else's problem+json; as it is when it is no object. */
-void crb_problem_aws_from(
-    struct crb_slice body, struct crb_slice code, struct crb_buf *out);
+void crb_problem_aws_from(struct crb_slice body, struct crb_slice code,
+    unsigned status, struct crb_buf *out);
 
 /*
  * For people: "credbroker: DETAIL", the rule and tier that said so, and what

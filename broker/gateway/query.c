@@ -82,6 +82,14 @@ crb_query_collect(struct crb_exchange *exchange, const char *data, size_t *size)
 	return crb_exchange_again(exchange, data, size);
 }
 
+bool
+crb_query_has_keys(const struct crb_exchange *exchange)
+{
+	return exchange->match.route != NULL &&
+	    exchange->match.route->action == CRB_ACTION_QUERY &&
+	    exchange->match.route->query == CRB_QUERY_CREDENTIAL;
+}
+
 /* What the core says is believed, but not that it is a header. */
 static bool
 add_code(struct MHD_Response *response, struct crb_slice code)
@@ -107,11 +115,25 @@ add_retry(struct MHD_Response *response, unsigned seconds)
 	    MHD_YES;
 }
 
+/*
+ * AWS's clients show the words of a 4xx alone, and ask at once again after a
+ * 5xx: so what the upstream refused for good, which is no 503, is a 403.
+ */
+static unsigned
+status_of(
+    const struct crb_exchange *exchange, const struct crb_msg_answer *answer)
+{
+	bool refused = answer->status == MHD_HTTP_BAD_GATEWAY;
+
+	return refused && crb_route_aws(exchange->target) ? MHD_HTTP_FORBIDDEN
+							  : answer->status;
+}
+
 static struct MHD_Response *
 response_of(
     const struct crb_exchange *exchange, const struct crb_msg_answer *answer)
 {
-	CRB_AUTO_BUF struct crb_buf body = CRB_BUF_INIT(BODY_MAX);
+	CRB_AUTO_BUF struct crb_buf body = CRB_BUF_INIT_WIPED(BODY_MAX);
 	struct MHD_Response *response;
 	char type[129];
 
@@ -119,13 +141,17 @@ response_of(
 	    type, sizeof(type), "%.*s", (int)answer->type.len, answer->type.p);
 	if (crb_route_aws(exchange->target) &&
 	    strcmp(type, "application/problem+json") == 0)
-		crb_problem_aws_from(answer->body, answer->code, &body);
+		crb_problem_aws_from(answer->body, answer->code,
+		    status_of(exchange, answer), &body);
 	else
 		crb_buf_add(&body, answer->body.p, answer->body.len);
 	if (body.failed)
 		return NULL;
-	response = crb_response_bytes(crb_buf_text(&body), body.len,
-	    answer->type.len > 0 ? type : "application/octet-stream");
+	if (answer->type.len == 0)
+		(void)snprintf(type, sizeof(type), "application/octet-stream");
+	response = crb_query_has_keys(exchange)
+	    ? crb_response_secret(crb_buf_text(&body), body.len, type, NULL)
+	    : crb_response_bytes(crb_buf_text(&body), body.len, type);
 	if (response == NULL ||
 	    (add_code(response, answer->code) &&
 		add_retry(response, answer->retry)))
@@ -153,7 +179,7 @@ crb_query_answer(
 		return;
 	}
 	exchange->phase = CRB_PHASE_ANSWER;
-	exchange->answer_status = answer->status;
+	exchange->answer_status = status_of(exchange, answer);
 	if (answer->status < 200 || answer->status > 599 ||
 	    (exchange->answer = response_of(exchange, answer)) == NULL) {
 		crb_refusal_make(&refusal, CRB_PROBLEM_INTERNAL,

@@ -16,5 +16,7 @@ enum MHD_Result crb_query_reply(
 /* The core has answered. */
 void crb_query_answer(
     struct crb_gateway *gateway, const struct crb_msg_answer *answer);
+/* Its answer may be a lease's keys. */
+bool crb_query_has_keys(const struct crb_exchange *exchange);
 
 #endif /* !CRB_QUERY_H */

@@ -7,6 +7,7 @@
 #include "broker/gateway/routes.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define BLANKS " \t"
 
 /* Headers that decide something, and so may be there once only. */
 enum seen {
@@ -212,22 +213,13 @@ refuse_name(
 	return false;
 }
 
-/* What users say of their objects is only said, and may be called anything. */
-static bool
-is_metadata(struct crb_slice name)
-{
-	static const char prefix[] = "x-amz-meta-";
-
-	return name.len >= sizeof(prefix) &&
-	    strncasecmp(name.p, prefix, sizeof(prefix) - 1) == 0;
-}
-
 /* An underscore is a hyphen to some servers: none is taken for the other. */
 static bool
 check_name(struct check *check, struct crb_slice name)
 {
 	if (!is_token(name) ||
-	    (memchr(name.p, '_', name.len) != NULL && !is_metadata(name)))
+	    (memchr(name.p, '_', name.len) != NULL &&
+		!crb_header_is_metadata(name)))
 		return REFUSE(
 		    check, CRB_PROBLEM_MALFORMED, "a header name is malformed");
 	for (size_t i = 0; i < COUNT(refused); i++) {
@@ -252,17 +244,6 @@ note(struct check *check, const struct crb_header *header)
 	return true;
 }
 
-static struct crb_slice
-without_blanks(struct crb_slice text)
-{
-	while (text.len > 0 && (*text.p == ' ' || *text.p == '\t'))
-		text.p++, text.len--;
-	while (text.len > 0 &&
-	    (text.p[text.len - 1] == ' ' || text.p[text.len - 1] == '\t'))
-		text.len--;
-	return text;
-}
-
 /*
  * RFC 9110, 7.6.1: what it names is for us alone.  Who names a header that is
  * passed on would have it end here.
@@ -275,7 +256,7 @@ check_connection(struct check *check, const struct crb_header *header)
 	if (!crb_slice_is_nocase(header->name, "Connection"))
 		return true;
 	while (rest.p != NULL && crb_slice_cut(&rest, ',', &token)) {
-		token = without_blanks(token);
+		token = crb_slice_trim(token, BLANKS);
 		if (crb_header_request_ok(CRB_ROUTE_GIT, token) ||
 		    crb_header_request_ok(CRB_ROUTE_HTTP, token))
 			return REFUSE(check, CRB_PROBLEM_MALFORMED,
@@ -309,6 +290,11 @@ check_headers(struct check *check)
 			return REFUSE(check, CRB_PROBLEM_MALFORMED,
 			    "the header %.*s has a byte that is not allowed",
 			    (int)header->name.len, header->name.p);
+		/* It would be lost on the way, and nobody be told. */
+		if (crb_header_is_metadata(header->name) &&
+		    crb_slice_trim(header->value, BLANKS).len == 0)
+			return REFUSE(check, CRB_PROBLEM_MALFORMED,
+			    "metadata without a value cannot be passed on");
 		if (!check_connection(check, header) || !note(check, header))
 			return false;
 	}
@@ -441,7 +427,8 @@ wants_plain(struct crb_slice accept)
 
 	while (crb_slice_cut(&accept, ',', &one)) {
 		if (crb_slice_cut(&one, ';', &type) &&
-		    crb_slice_is_nocase(without_blanks(type), "text/plain"))
+		    crb_slice_is_nocase(
+			crb_slice_trim(type, BLANKS), "text/plain"))
 			return true;
 	}
 	return false;

@@ -235,12 +235,6 @@ crb_route_aws(const char *target)
 }
 
 bool
-crb_route_http(const char *target)
-{
-	return strncmp(target, "/http/", 6) == 0;
-}
-
-bool
 crb_route_imds(const char *target)
 {
 	static const char path[] = "/latest";

@@ -56,6 +56,5 @@ bool crb_route_plain(const char *target);
 bool crb_route_git(const char *target);
 bool crb_route_aws(const char *target);
 bool crb_route_imds(const char *target);
-bool crb_route_http(const char *target);
 
 #endif /* !CRB_ROUTES_H */

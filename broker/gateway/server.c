@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "broker/gateway/connection.h"
 #include "broker/gateway/exchange.h"
 #include "broker/gateway/gateway.h"
@@ -106,6 +107,7 @@ run(struct crb_server *server)
 	unsigned long calls = server->gateway->calls;
 
 	server->due = false;
+	server->gateway->wall = crb_wall_seconds();
 	(void)MHD_run(server->daemon);
 	server->idle_rounds = calls == server->gateway->calls
 	    ? server->idle_rounds + 1

@@ -10,7 +10,6 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
-#include "base/process.h"
 #include "broker/gateway/connection.h"
 #include "broker/gateway/exchange.h"
 #include "broker/gateway/flow.h"
@@ -290,7 +289,7 @@ crb_session_refuses(
 		*refusal = *session->end;
 		return true;
 	}
-	if (crb_wall_seconds() < session->expires)
+	if (session->gateway->wall < session->expires)
 		return false;
 	crb_refusal_make(refusal, CRB_PROBLEM_EXPIRED, "session %s has expired",
 	    session->id);

@@ -128,9 +128,12 @@ class Relay:
             upstream.putrequest(exchange.method, exchange.path,
                                 skip_host=True, skip_accept_encoding=True)
             for name, value in exchange.headers.items():
-                if name not in ("connection", "expect", "transfer-encoding"):
+                if name not in ("connection", "expect"):
                     upstream.putheader(name, value)
-            upstream.endheaders(exchange.body or None)
+            chunked = "transfer-encoding" in exchange.headers
+            upstream.endheaders([exchange.body] if chunked
+                                else exchange.body or None,
+                                encode_chunked=chunked)
             answer = upstream.getresponse()
             exchange.status = answer.status
             exchange.answer_headers = {name.lower(): value for name, value

@@ -220,10 +220,11 @@ class Tools:
         return self.run(AWS, *(["--endpoint-url", url] if url else []),
                         *words, **kwargs)
 
-    def python(self, script, **kwargs):
+    def python(self, script, *words, **kwargs):
         """Debian's boto3, which is older than that, too: `url` is it."""
         head = 'import os, sys, boto3\nurl = os.environ["AWS_ENDPOINT_URL"]\n'
-        return self.run(PYTHON, "-c", head + textwrap.dedent(script), **kwargs)
+        return self.run(PYTHON, "-c", head + textwrap.dedent(script), *words,
+                        **kwargs)
 
     def javascript(self, script, env=None, **kwargs):
         """With `s3` (the package) and `providers`."""

@@ -89,6 +89,17 @@ def test_a_bucket_is_read_and_nothing_else(cloud, ceph, options):
     assert ceph.get("alpha", "y") == b"alpha/y\n"
 
 
+@pytest.mark.parametrize("way", ["container", "imds", "process", "inject"])
+def test_each_way_works_in_a_sandbox(cloud, way):
+    """Through the forwarder that stands in it."""
+    done = run_aws(cloud, "s3", "cp", "s3://alpha/x", "-",
+                   options=[*HOST_NETWORK, "--aws", way])
+    assert done.stdout == "alpha/x\n", done.stderr
+    done = run_aws(cloud, "s3", "cp", "s3://beta/x", "-",
+                   options=[*HOST_NETWORK, "--aws", way])
+    assert done.returncode != 0 and "403" in done.stderr, done.stderr
+
+
 def test_the_long_lived_keys_may_what_no_session_may(cloud, ceph):
     """So that the test above shows the session policy, and not the user."""
     with opened(cloud, aws_grant("actions=s3:*,resources=*")) as session:
@@ -399,14 +410,17 @@ LIFE = 95
 
 def test_clients_call_on_across_the_end_of_their_keys(brief):
     """Each outlives the keys that it got first, by a call in each third of a
-    second."""
+    second; and so do requests that the broker signs."""
     need_javascript()
     brief.relay.life = LIFE
     done, threads = {}, []
     with contextlib.ExitStack() as stack:
         made = {mode: stack.enter_context(opened(brief, aws=mode))
-                for mode in ("container", "process")}
-        first = {mode: keys_of(session)[0] for mode, session in made.items()}
+                for mode in ("container", "process", "inject")}
+        first = {mode: keys_of(session)[0] for mode, session in made.items()
+                 if mode != "inject"}
+        # Its keys are minted by the first request.
+        made["inject"].aws("s3", "ls", "s3://alpha/")
         until = str(max(dies for _, dies in brief.relay.minted) + 2)
 
         def run(mode, client):
@@ -424,7 +438,10 @@ def test_clients_call_on_across_the_end_of_their_keys(brief):
         for result in done.values():
             assert int(result.stdout) > 20
         assert brief.relay.refused == 0
-        assert len(brief.relay.minted) > len(made)
+        for session in made.values():
+            ids = {lease["id"] for lease in brief.call(
+                "session.show", session=session.session)["session"]["leases"]}
+            assert len(ids & {key_id for key_id, _ in brief.relay.minted}) > 1
         # What had been handed out first is dead by now.
         for keys in first.values():
             s3 = keys.client("s3", brief.relay.url)
@@ -560,3 +577,37 @@ def test_an_sts_that_was_down_is_asked_again(brief):
         assert "503" in done.stderr, done.stderr
         del brief.relay.before
         assert may_read(brief.ceph, fetched_again(session), "alpha")
+
+
+def test_keys_that_were_never_handed_out_are_not_said_to_go_on(cloud):
+    done = run_aws(cloud, "s3", "cp", "s3://alpha/x", "-", options=[])
+    assert done.stdout == "alpha/x\n"
+    assert "work until" not in done.stderr, done.stderr
+    session = cloud.json("session", "list", "--all")["sessions"][0]["id"]
+    shown = cloud.run("session", "show", session).stdout
+    assert "never handed out" in shown and "issued keys" not in shown
+    done = run_aws(cloud, "s3", "cp", "s3://alpha/x", "-")
+    assert "keys work until" in done.stderr
+    run_aws(cloud, "s3", "cp", "s3://beta/x", "-", options=[])
+    ends = [line.split("\t") for line in cloud.run(
+        "audit", "show").stdout.splitlines() if "exchange.end" in line]
+    assert [line[-1].split(",")[0] for line in ends] == ["200", "200", "403"]
+    # As the vault keeps it, too.
+    cloud.stop()
+    cloud.start()
+    assert "never handed out" in cloud.run("session", "show", session).stdout
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_a_presigned_url_is_refused_with_a_reason(cloud, version):
+    with opened(cloud, aws="inject") as session:
+        done = session.python("""
+            from botocore.config import Config
+            s3 = boto3.client("s3", endpoint_url=url, config=Config(
+                signature_version=sys.argv[1]))
+            print(s3.generate_presigned_url(
+                "get_object", {"Bucket": "alpha", "Key": "x"}))
+        """, version)
+        signed = done.stdout.strip().removeprefix(session.wire.url)
+        status, body = curl(session, signed)
+        assert status == 400 and "presigned" in body, body

@@ -12,10 +12,12 @@ import pexpect
 import pytest
 
 from aws_relay import UnixConnection
+from aws_world import (AWS, READ_ALPHA, READ_BETA, Tools, add_aws_credential,
+                       aws_grant)
 from conftest import wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
-import sts as fake  # noqa: E402
+fake = pytest.importorskip("sts", reason="the fake needs python3-boto3")
 
 KEY = "AKIDCANARYCANARY0003"
 SECRET = "canary/secret+of/a+person=============="
@@ -189,6 +191,25 @@ def test_more_than_one_credential_are_profiles(aws, sts):
         for name in ("aws-b", "aws-c")]
 
 
+@pytest.mark.parametrize("aws", [None, "process", "inject"])
+def test_a_real_client_takes_the_profiles(cloud, ceph, aws):
+    add_aws_credential(cloud, ceph, "aws-b")
+    with contextlib.closing(Tools(
+            cloud, aws_grant(READ_ALPHA), aws_grant(READ_BETA, "aws-b"),
+            aws=aws)) as tools:
+        for words, name, bucket, works in (
+                ([], "aws-dev", "alpha", True),
+                ([], "aws-dev", "beta", False),
+                (["--profile", "aws-b"], "aws-b", "beta", True),
+                (["--profile", "aws-b"], "aws-b", "alpha", False)):
+            # Debian's is older than a profile's endpoint_url.
+            url = (f"http://127.0.0.1:{tools.wire.port}/http/{name}"
+                   if aws == "inject" else ceph.url)
+            done = tools.run(AWS, *words, "--endpoint-url", url, "s3", "ls",
+                             f"s3://{bucket}/", check=False)
+            assert (done.returncode == 0) == works, (words, bucket, done)
+
+
 def test_a_session_without_aws_is_offered_nothing(aws, forge):
     issued = issue(forge, grants=["forge:repository=acme/api"])
     assert aws_of(issued) == {}
@@ -283,6 +304,15 @@ def test_notes_are_in_the_json_of_run(aws):
     assert end["event"] == "end"
 
 
+@pytest.mark.parametrize("options", [
+    [], HOST, [*HOST, "--aws", "process"], [*HOST, "--aws", "imds"]])
+def test_inventory_finds_nothing_of_ours(aws, options):
+    done = aws.sandbox(
+        "/run/credbroker-bin/credbroker-shim inventory --no-network --json",
+        grants=[GRANT], options=options, check=False)
+    assert json.loads(done.stdout)["findings"] == []
+
+
 # A grant that comes later.
 
 def test_a_later_grant_keeps_to_the_sessions_way(aws, sts):
@@ -311,17 +341,24 @@ def test_minted_later_is_minted_at_the_first_fetch(aws):
     assert len(aws.sts.requests) == before + 1
 
 
-def test_a_shell_forgets_what_would_win(aws):
-    done = aws.run("issue", "--task", "t", "--grant", GRANT,
+@pytest.mark.parametrize("way", ["container", "imds", "process", "inject"])
+def test_a_shell_forgets_what_would_win(aws, way):
+    done = aws.run("issue", "--task", "t", "--grant", GRANT, "--aws", way,
                    "--format", "shell")
-    script = done.stdout + 'env | grep "^AWS_" | sort'
+    mine = {name: "mine" for name in (
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE",
+        "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN",
+        "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_DISABLED",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE", "AWS_REGION")}
     shown = subprocess.run(
-        ["sh", "-c", script], text=True, capture_output=True, check=True,
-        env={"PATH": "/usr/bin:/bin", "AWS_ACCESS_KEY_ID": "mine",
-             "AWS_SECRET_ACCESS_KEY": "mine", "AWS_PROFILE": "mine",
-             "AWS_SESSION_TOKEN": "mine"}).stdout
-    assert "mine" not in shown
-    assert "AWS_CONTAINER_CREDENTIALS_FULL_URI=http" in shown
+        ["sh", "-c", done.stdout + 'env | grep "^AWS_" | sort'], text=True,
+        capture_output=True, check=True,
+        env={"PATH": "/usr/bin:/bin", **mine}).stdout
+    issued = aws_of(issue(aws, "--aws", way))
+    assert shown == "".join(f"{k}={v}\n" for k, v in sorted(issued.items()))
 
 
 def test_notes_go_to_standard_error(aws):
@@ -497,17 +534,31 @@ def test_show_says_until_when_keys_work(aws):
 
 
 def test_revoke_says_what_it_cannot(aws):
+    issue(aws, "--mint", "later")
+    assert "lease" not in aws.run("revoke", "--all").stdout
     issued = issue(aws)
     done = aws.run("revoke", issued["session"]["id"])
     assert re.search(r"^1 AWS lease cannot be revoked upstream: keys work "
-                     r"until \d\d:\d\d|\d{4}-", done.stdout, re.M), done.stdout
+                     r"until (\d\d:\d\d|\d{4}-)", done.stdout, re.M), done.stdout
     assert ("credbroker revoke --print-deny " + issued["session"]["id"]) \
         in done.stdout
     issue(aws)
-    assert "--print-deny --task logs" in \
-        aws.run("revoke", "--task", "logs").stdout
-    issue(aws, "--mint", "later")
-    assert "lease" not in aws.run("revoke", "--all").stdout
+    # What was issued before works on, too.
+    done = aws.run("revoke", "--task", "logs")
+    assert "2 AWS leases cannot be revoked upstream" in done.stdout
+    assert "--print-deny --task logs" in done.stdout
+
+
+def test_a_sandbox_is_told_what_it_has_and_how(aws):
+    done = aws.sandbox("credbroker-shim status", grants=[GRANT], options=HOST)
+    assert re.search(r"^aws-dev +actions s3:.*; resources .* minted$",
+                     done.stdout, re.M), done.stdout
+    done = aws.sandbox("credbroker-shim status",
+                       "credbroker-shim get /v1/aws/aws-dev",
+                       grants=[GRANT], check=False)
+    assert re.search(r"^aws-dev +actions s3:.*; resources .* injected$",
+                     done.stdout, re.M), done.stdout
+    assert "Send requests to /http/aws-dev" in done.stderr + done.stdout
 
 
 def test_run_says_at_its_end_what_goes_on(aws):
@@ -516,9 +567,26 @@ def test_run_says_at_its_end_what_goes_on(aws):
                      r"until .*--print-deny", done.stderr, re.M), done.stderr
 
 
+def test_keys_that_only_sign_are_no_ones_to_worry_about(cloud):
+    """They never left the broker."""
+    with contextlib.closing(Tools(cloud, aws_grant(READ_ALPHA),
+                                  aws="inject")) as tools:
+        assert "x" in tools.aws("s3", "ls", "s3://alpha/").stdout
+        shown = cloud.run("session", "show", tools.session).stdout
+        assert re.search(r"^lease +aws-dev  never handed out, works until ",
+                         shown, re.M), shown
+        done = cloud.run("revoke", tools.session)
+        assert "Revoked 1 session" in done.stdout
+        assert "lease" not in done.stdout
+
+
 def deny(broker, *words, **kwargs):
-    policy = json.loads(broker.run("revoke", "--print-deny", *words,
-                                   **kwargs).stdout)
+    done = broker.run("revoke", "--print-deny", *words, **kwargs)
+    # Whom it is about is no secret of the JSON.
+    assert "that were issued before now, whoever has them" in done.stderr \
+        or "the keys of that " in done.stderr, done.stderr
+    policy = json.loads(done.stdout)
+    assert ("DateLessThan" in done.stdout) == ("whoever" in done.stderr)
     assert policy["Version"] == "2012-10-17"
     [statement] = policy["Statement"]
     assert (statement["Effect"], statement["Action"], statement["Resource"]) \

@@ -2,6 +2,7 @@
 (which requests it makes, what it believes, when it gives up), held against our
 server and our environment."""
 
+import contextlib
 import datetime
 import json
 import re
@@ -11,6 +12,7 @@ import pytest
 import aws_relay
 from aws_world import (READ_ALPHA, Tools, add_aws_credential, aws_grant,
                        need_javascript)
+from conftest import wait_until
 
 GRANT = aws_grant(READ_ALPHA)
 MODES = ("container", "imds", "process")
@@ -301,7 +303,8 @@ def test_the_endpoint_is_named_as_every_client_accepts_it(tools):
         done = session.python(FOUND, check=False, env={
             "AWS_CONTAINER_CREDENTIALS_FULL_URI":
             f"http://{refused}:{session.wire.port}/v1/aws/aws-dev"})
-        assert "access_key" not in done.stdout
+        assert done.stdout in ("", "None\n")
+        assert f"Unsupported host '{refused}'" in done.stderr
     assert session.wire.exchanges == []
 
 
@@ -320,12 +323,100 @@ def test_nothing_but_our_endpoint_is_offered(tools):
         assert "AWS_ACCESS_KEY_ID" not in env
 
 
+def by_aws(session):
+    return session.aws("s3", "ls", "s3://alpha/", check=False)
+
+
+def by_boto3(session):
+    return session.python("""
+        s3 = boto3.client("s3", endpoint_url=url)
+        print([e["Key"] for e in s3.list_objects(Bucket="alpha")["Contents"]])
+    """, check=False)
+
+
+def by_javascript(session):
+    """With a provider of its own: the chain of all of them says nothing."""
+    return session.javascript("""
+        const own = {container: providers.fromHttp,
+                     process: providers.fromProcess}[process.env.MODE];
+        const client = new s3.S3Client(
+            {forcePathStyle: true, credentials: own && own()});
+        try {
+            const told = await client.send(
+                new s3.ListObjectsCommand({Bucket: "alpha"}));
+            console.log(told.Contents.map((e) => e.Key));
+        } catch (e) {
+            console.error(e.Code, e.Message || e.message);
+            process.exitCode = 1;
+        }
+    """, env={"MODE": session.mode}, check=False)
+
+
+def deny(exchange):
+    exchange.status = 403
+    exchange.answer_headers = {"content-type": "text/xml"}
+    exchange.answer = (
+        b"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>"
+        b"<Message>User broker is not authorized to perform: sts:AssumeRole"
+        b"</Message></Error><RequestId>9f3c-1</RequestId></ErrorResponse>")
+
+
+@pytest.mark.parametrize("mode", ["container", "process", "inject"])
+@pytest.mark.parametrize("call", [by_aws, by_boto3, by_javascript],
+                         ids=lambda f: f.__name__)
+def test_clients_show_what_ails_the_sts(brief, call, mode):
+    """Who uses a tool reads the STS's own words in what the tool says, and the
+    tool works again when the STS does."""
+    with contextlib.closing(Tools(brief, GRANT, aws=mode,
+                                  mint="later")) as session:
+        session.mode = mode
+        brief.relay.before = deny
+        done = call(session)
+        assert done.returncode != 0 and done.stdout == ""
+        assert "AccessDenied (request 9f3c-1)" in done.stderr, done.stderr
+        assert "not authorized to perform: sts:AssumeRole" in done.stderr
+        del brief.relay.before
+        wait_until(lambda: "sub/" in call(session).stdout, "keys")
+
+
 def test_clients_say_why_there_are_no_keys(cloud):
     """What a client shows when the broker refuses: our words."""
-    need_javascript()
     session = Tools(cloud, GRANT)
+    session.mode = "container"
     with session.wire:
         cloud.run("revoke", session.session)
-        done = session.javascript(
-            "await providers.fromHttp()();", check=False)
-        assert done.returncode != 0
+        for call in (by_aws, by_boto3, by_javascript):
+            done = call(session)
+            assert done.returncode != 0 and "was revoked at" in done.stderr
+
+
+# What tools ask a machine about itself.
+
+def test_botocore_finds_the_region_of_the_metadata_service(tools):
+    session = tools(aws="imds")
+    done = session.python("""
+        from botocore.session import Session
+        from botocore.utils import IMDSRegionProvider
+        print(IMDSRegionProvider(Session()).provide())
+    """)
+    assert done.stdout == "us-east-1\n"
+    assert session.wire.asked("placement") == [
+        "GET /latest/meta-data/placement/availability-zone/ 200"]
+
+
+def test_the_identity_document_says_region_and_account(broker, ceph):
+    add_aws_credential(
+        broker, ceph, region="eu-west-3",
+        role="arn:aws:iam::123456789012:role/logs")
+    session = Tools(broker, GRANT, aws="imds", mint="later")
+    with session.wire:
+        token = session.run(
+            "curl", "--silent", "--fail", "--noproxy", "*", "--request", "PUT",
+            "--header", "x-aws-ec2-metadata-token-ttl-seconds: 60",
+            session.wire.url + TOKEN_PATH).stdout
+        said = json.loads(session.run(
+            "curl", "--silent", "--fail", "--noproxy", "*", "--header",
+            f"x-aws-ec2-metadata-token: {token}", session.wire.url +
+            "/latest/dynamic/instance-identity/document").stdout)
+    assert said["region"] == "eu-west-3"
+    assert said["accountId"] == "123456789012"

@@ -527,6 +527,35 @@ def test_other_services_and_credentials_are_refused(session):
     assert told.status == 403 and b"other is not granted" in told.text
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded",
+                                  "text/plain", None])
+def test_keys_are_not_asked_of_another_service(broker, ceph, kind):
+    """Ceph has STS at the address of all that it has."""
+    name = f"topics-{(kind or 'none')[:4]}"
+    add_aws_credential(broker, ceph, name, services="s3,sns")
+    types = [f"Content-Type: {kind}"] if kind else []
+    with injected(broker, "actions=*,resources=*,delivery=inject",
+                  name) as session:
+        for query, body in (
+                ("", f"Action=AssumeRole&Version=2011-06-15&RoleArn={ceph.role}"
+                     "&RoleSessionName=stolen"),
+                ("", "Action=GetSessionToken&Version=2011-06-15"),
+                ("", "Action=%47etSessionToken&Version=2011-06-15"),
+                ("?Action=GetSessionToken&Version=2011-06-15", ""),
+                ("", "Action=ListTopics&Action=GetSessionToken")):
+            told = ask(session, "POST", f"/http/{name}/{query}",
+                       f"Content-Length: {len(body)}", *types,
+                       body=body.encode(), service="sns")
+            assert b"SecretAccessKey" not in told.text
+            assert told.status == 403, told.text
+            assert b"whose answer is credentials" in told.text
+        body = b"Action=ListTopics&Version=2010-03-31"
+        told = ask(session, "POST", f"/http/{name}/",
+                   f"Content-Length: {len(body)}", *types, body=body,
+                   service="sns")
+        assert told.status == 200 and b"ListTopics" in told.text, told.text
+
+
 def test_an_upstream_that_is_gone_is_told(broker, ceph):
     add_aws_credential(broker, ceph, "gone", url="http://127.0.0.1:1")
     with injected(broker, name="gone") as session:
@@ -560,8 +589,14 @@ def test_the_command_line(session, tmp_path):
     assert last.status == 403 and b"AccessDenied" in last.answer
 
 
-def test_javascript(session):
-    env = {"URL": session.url}
+@pytest.mark.parametrize("checksums", ["when_required", "when_supported"])
+def test_javascript(session, checksums):
+    """As the session has it, and as the SDK does it by itself: a checksum in a
+    header, or behind a streamed body in aws-chunked."""
+    env = {"URL": session.url,
+           "AWS_REQUEST_CHECKSUM_CALCULATION": checksums}
+    assert session.environment["AWS_REQUEST_CHECKSUM_CALCULATION"] == \
+        "when_required"
     done = session.javascript("""
       const { Readable } = require("stream");
       const client = new s3.S3Client({ endpoint: process.env.URL,
@@ -585,3 +620,6 @@ def test_javascript(session):
       } catch (e) { console.log(e.name); }
       """, env=env)
     assert done.stdout.split() == ["text", "300000", "1", "AccessDenied"]
+    sent = [e.headers.get("x-amz-content-sha256")
+            for e in session.wire.exchanges if e.method == "PUT"]
+    assert (TRAILER in sent) == (checksums == "when_supported"), sent

@@ -37,6 +37,17 @@ def test_the_benchmark_prints_a_table():
     assert "injected small request" in done.stdout
 
 
+def test_many_clients_at_once_are_one_mint():
+    pytest.importorskip("botocore", reason="the fake needs python3-boto3")
+    done = bench("--quick", "--only", "fetch,mint", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["rows"]
+    assert [r["name"] for r in rows] == ["fetch", "mint", "mint"]
+    assert all(r["ratio"] > 0 for r in rows)
+    # Not a time: it is a count.
+    assert rows[2]["ratio"] == 1
+
+
 def test_the_benchmark_refuses_what_it_does_not_know():
     done = bench("--only", "luck")
     assert done.returncode == 2

@@ -172,7 +172,8 @@ def test_processes_have_clean_environments_and_no_dump(broker):
     for name, pid in broker.pids().items():
         environ = open(f"/proc/{pid}/environ", "rb").read()
         names = {v.split(b"=")[0] for v in environ.split(b"\0") if v}
-        assert names <= {b"LANG", b"TZ", b"ASAN_OPTIONS"}, name
+        assert names <= {b"LANG", b"TZ", b"ASAN_OPTIONS",
+                         b"LD_BIND_NOW"}, name
         limits = open(f"/proc/{pid}/limits").read()
         assert re.search(r"Max core file size +0 +0", limits), name
         status = open(f"/proc/{pid}/status").read()

@@ -84,6 +84,8 @@ def named(broker):
     """A credential, a profile, a session."""
     broker.run("credential", "add", "github-work", "--preset", "github",
                input="canary")
+    broker.run("credential", "add", "aws-dev", "-b", "aws-sts", "-p",
+               "region=eu-west-1", input="AKIDCANARY\ncanary\n")
     broker.run("profile", "add", "web", "-g",
                "github-work:repository=acme/web")
     broker.run("issue", "--task", "Fix-123", "--profile", "web")
@@ -115,6 +117,17 @@ def shell(request, named):
      ["credential", "add", "x", "-p", "auth=basic"]),
     ("unlock --key-file ./odd\\ na",
      ["unlock", "--key-file", "./odd name.key"]),
+    ("run --aws con", ["run", "--aws", "container"]),
+    ("issue --mint=la", ["issue", "--mint=later"]),
+    ("revoke --print", ["revoke", "--print-deny"]),
+    ("credential add x -b aws", ["credential", "add", "x", "-b", "aws-sts"]),
+    ("credential add x -b aws-sts -p role",
+     ["credential", "add", "x", "-b", "aws-sts", "-p", "role-arn="]),
+    ("credential add x -b aws-sts -p call=fed",
+     ["credential", "add", "x", "-b", "aws-sts", "-p", "call=federation"]),
+    ("run -g aws-dev:act", ["run", "-g", "aws-dev:actions="]),
+    ("run -g aws-dev:actions=s3:*,delivery=in",
+     ["run", "-g", "aws-dev:actions=s3:*,delivery=inject"]),
     ("session extend --tt", ["session", "extend", "--ttl"]),
     ("nonsense fo", ["nonsense", "fo"]),
 ])

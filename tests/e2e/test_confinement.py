@@ -7,12 +7,16 @@ import pathlib
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 
 import pytest
 
 import conftest
 from conftest import SANITIZED, Broker, wait_until
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0,
                                reason="only root has other users")
@@ -253,38 +257,75 @@ def test_a_link_in_place_of_the_state_folder_is_not_followed(place):
     broker.process = None
 
 
-@ROOT_ONLY
-def test_a_resolver_file_that_is_replaced_is_noticed(place):
-    """Its root shows the egress the one that was there at start."""
-    etc = place / "etc"
-    shutil.copytree("/etc", etc, symlinks=True)
-    (etc / "resolv.conf").unlink(missing_ok=True)
-    (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+class Elsewhere(Broker):
+    """With an /etc of its own."""
 
-    class Elsewhere(Broker):
-        def command(self, *args):
-            words = super().command(*args)
-            if args[0] != "serve":
-                return words
-            return ["unshare", "-m", "sh", "-c",
-                    f'mount --bind {etc} /etc && exec "$@"', "sh", *words]
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.etc = folder / "etc"
+        shutil.copytree("/etc", self.etc, symlinks=True)
+        (self.etc / "resolv.conf").unlink(missing_ok=True)
+        self.resolve_at("127.0.0.1")
 
+    def resolve_at(self, address):
+        (self.etc / "new").write_text(f"nameserver {address}\n")
+        (self.etc / "new").rename(self.etc / "resolv.conf")
+
+    def command(self, *args):
+        words = super().command(*args)
+        if args[0] != "serve":
+            return words
+        return ["unshare", "-m", "sh", "-c",
+                f'mount --bind {self.etc} /etc && exec "$@"', "sh", *words]
+
+
+@pytest.fixture
+def elsewhere(place):
     broker = Elsewhere(place)
     broker.init()
     broker.start()
-    try:
-        confinement(broker)
-        before = broker.pids()["egress"]
-        (etc / "new").write_text("nameserver 127.0.0.2\n")
-        (etc / "new").rename(etc / "resolv.conf")
-        wait_until(lambda: broker.pids()["egress"] not in (0, before),
-                   "another egress")
-        after = broker.pids()["egress"]
-        shown = pathlib.Path(f"/proc/{after}/root/etc/resolv.conf")
-        wait_until(lambda: root_of(after) <= {"etc", "usr"}, "its root")
-        assert "127.0.0.2" in shown.read_text()
-    finally:
-        broker.stop(check=False)
+    yield broker
+    broker.stop(check=False)
+
+
+def other_egress(broker, before):
+    return wait_until(lambda: broker.pids()["egress"] not in (0, before)
+                      and broker.pids()["egress"], "another egress")
+
+
+@ROOT_ONLY
+def test_a_resolver_file_that_is_replaced_is_noticed(elsewhere):
+    """Its root shows the egress the one that was there at start."""
+    confinement(elsewhere)
+    before = elsewhere.pids()["egress"]
+    elsewhere.resolve_at("127.0.0.2")
+    after = other_egress(elsewhere, before)
+    shown = pathlib.Path(f"/proc/{after}/root/etc/resolv.conf")
+    wait_until(lambda: root_of(after) <= {"etc", "usr"}, "its root")
+    assert "127.0.0.2" in shown.read_text()
+
+
+@ROOT_ONLY
+def test_a_mint_ends_before_another_egress_is_started_for_it(elsewhere):
+    sts = pytest.importorskip("sts")    # which needs botocore
+    confinement(elsewhere)
+    before = elsewhere.pids()["egress"]
+    with sts.Sts({"AKIDEXAMPLE": "secret"}) as service:
+        elsewhere.run(
+            "credential", "add", "aws", "--backend", "aws-sts",
+            "-p", f"endpoint-url={service.url}", "-p", "network=loopback",
+            "-p", "role-arn=arn:aws:iam::123456789012:role/logs",
+            input="AKIDEXAMPLE\nsecret\n")
+        service.fault = "slow-head"
+        issue = subprocess.Popen(
+            elsewhere.command("issue", "--task", "logs", "--grant",
+                              "aws:actions=s3:*,resources=*"),
+            env=elsewhere.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: service.count == 1, "the request")
+        elsewhere.resolve_at("127.0.0.2")
+        assert "did not answer in time" in issue.communicate(timeout=60)[1]
+    other_egress(elsewhere, before)
 
 
 # Runs a command in a user namespace with everybody in it, that has no more.

@@ -987,6 +987,28 @@ def test_response_headers_are_listed_ones(gateway):
         "x-content-type-options": "nosniff", "transfer-encoding": "chunked"}
 
 
+def test_the_largest_heads_have_room_both_ways(gateway):
+    gateway.session()
+    client = gateway.connect()
+    path = "/git/example.com/%s/x.git/info/refs?service=git-upload-pack"
+    path = path % ("a" * (8192 - len(path) + 2))
+    lines = [HOST.strip(), "Accept-Language: " + "x" * 106]
+    lines += [f"X-A{i:02}: " + "y" * 119 for i in range(62)]
+    ask(client, f"GET {path}", "".join(line + "\r\n" for line in lines))
+    stream = gateway.allow(gateway.expect("EXCHANGE"))
+    headers, _ = take_request(stream)
+    assert b"accept-language: xxx" in headers
+    headers = "".join(f"x-ratelimit-{i:02}: " + "z" * 262 + "\n"
+                      for i in range(58))
+    assert 16000 < len(headers) <= 16384
+    stream.send("RESPONSE_HEAD", job=stream.job, status=200, headers=headers)
+    stream.send("RESPONSE_BODY", data=b"ok")
+    stream.send("RESPONSE_END", clean=1)
+    response = Response(client)
+    assert response.status == 200 and response.body() == b"ok"
+    assert response.headers["x-ratelimit-57"] == "z" * 262
+
+
 @pytest.mark.parametrize("location,seen", [
     ("https://example.com/new/r", "/git/example.com/new/r"),
     ("https://EXAMPLE.com:443/r?a=b", "/git/example.com/r?a=b"),

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import secrets
+import socket
 import time
 
 import pytest
@@ -463,6 +464,43 @@ def test_the_keys_of_a_lease_that_is_gone_are_nowhere(gateway, how):
     elif how == "replace":
         slow.close()
         lease(gateway)
+    elif how == "end":
+        gateway.end()
+    else:
+        gateway.core.send("SESSION_CLOSE", session="s1")
+    wait_until(lambda: not places(gateway.process.pid, mark),
+               "the keys are gone", seconds=10)
+    assert get(gateway.connect("s2"), "/v1/nothing", host=V1).status == 404
+
+
+@GUARDED
+@pytest.mark.parametrize("how", ["drop", "end", "close"])
+def test_keys_that_the_core_answered_with_go_with_the_lease(gateway, how):
+    mark = secrets.token_hex(12)
+    gateway.session()
+    gateway.session("s2")
+    lease(gateway)
+    body = json.dumps({"keys": {"secret_access_key": f"secret{mark}"},
+                       "padding": "x" * 60000})
+
+    def answered(client):
+        ask(client, "GET /v1/credentials/dev", V1)
+        query = gateway.expect("QUERY")
+        gateway.core.send("ANSWER", exchange=query["exchange"], status=200,
+                          type="application/json", body=body)
+
+    fast = gateway.connect()
+    answered(fast)
+    assert mark.encode() in Response(fast).body()
+    slow = gateway.connect()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    for _ in range(8):  # more than the sockets hold
+        answered(slow)
+        if places(gateway.process.pid, mark):
+            break
+    wait_until(lambda: gateway.state() == "S", "nothing moves")
+    if how == "drop":
+        drop(gateway)
     elif how == "end":
         gateway.end()
     else:

@@ -230,7 +230,9 @@ def test_a_name_tells_of_a_secret(box, name, severity):
     ("GIT_CONFIG_KEY_0", "url.http://127.0.0.1:9169/git/h/.insteadOf"),
     ("SECRET_FILE", "/nonexistent"), ("GITHUB_TOKEN", ""), ("NO_AUTH", "1"),
     ("PROXY", "http://user@proxy:3128"), ("URL", "https://a:$PASS@b/"),
-    ("CREDBROKER_TOKEN", "crbs_" + 49 * "a"), ("TASK", "sk-the-task")])
+    ("CREDBROKER_TOKEN", "crbs_" + 49 * "a"),
+    ("AWS_SECRET_ACCESS_KEY", "not-a-secret"),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Credbroker-Session"), ("TASK", "sk-the-task")])
 def test_what_is_no_secret_is_not_taken_for_one(box, name, value):
     box.env[name] = value
     assert box.findings() == {}

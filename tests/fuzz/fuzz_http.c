@@ -97,6 +97,15 @@ begin(void)
 		.expires = (uint64_t)time(NULL) + 100000000,
 		.connections = 16,
 	};
+	const struct crb_msg_lease lease = { .session = session.session,
+		.name = CRB_SLICE("dev"),
+		.form = CRB_SLICE("aws-keys"),
+		.expires = session.expires,
+		.keys = CRB_SLICE("AKIAQQQQQQQQQQQQQQQQ\nsecret\ntoken") };
+	const struct crb_msg_session_imds imds = { .session = session.session,
+		.name = lease.name,
+		.region = CRB_SLICE("eu-west-1"),
+		.account = CRB_SLICE("") };
 	struct crb_err err;
 	int pair[2], fd = make_listener();
 
@@ -106,6 +115,8 @@ begin(void)
 	core = pair[0];
 	need(crb_gateway_new(loop, pair[1], &gateway, &err) == CRB_OK);
 	say(core, CRB_MSG_SESSION_OPEN, &session, fd);
+	say(core, CRB_MSG_LEASE, &lease, -1);
+	say(core, CRB_MSG_SESSION_IMDS, &imds, -1);
 	(void)close(fd);
 	turn(0);
 	need(gateway->sessions.count == 1);
@@ -165,7 +176,7 @@ judge(const struct crb_msg_exchange *msg)
 {
 	need(crb_slice_is(msg->session, SESSION));
 	need(crb_slice_is(msg->method, "GET") ||
-	    crb_slice_is(msg->method, "POST"));
+	    crb_slice_is(msg->method, "POST") || msg->route == CRB_ROUTE_HTTP);
 	need(memchr(msg->target.p, '?', msg->target.len) == NULL);
 	for (size_t i = 0; i < msg->target.len; i++)
 		need((unsigned char)msg->target.p[i] > ' ');
@@ -209,7 +220,8 @@ play_core(void)
 		else if (msg.type == CRB_MSG_EXCHANGE)
 			judge(&msg.exchange);
 		else
-			need(msg.type == CRB_MSG_EXCHANGE_DONE);
+			need(msg.type == CRB_MSG_EXCHANGE_DONE ||
+			    msg.type == CRB_MSG_LEASE_FETCHED);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "broker/core/credential.h"
+#include "broker/core/lease_record.h"
 #include "broker/core/profile.h"
 #include "broker/core/session.h"
 #include "tests/fakes/world.h"
@@ -124,11 +125,25 @@ try_profile(const struct crb_secret *plain)
 	same(first, second);
 }
 
+static void
+try_lease(const struct crb_secret *plain)
+{
+	struct crb_lease_record *record;
+	struct crb_err err;
+
+	if (crb_lease_record_load(world.core, &id, plain, &err) != CRB_OK)
+		return;
+	if ((record = crb_lease_record_find(world.core, &id)) == NULL)
+		abort();
+	json_decref(crb_lease_record_shown(record));
+	crb_lease_record_free(record);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const tries[])(const struct crb_secret *) = { try_session,
-		try_credential, try_profile };
+		try_credential, try_profile, try_lease };
 	CRB_AUTO_SECRET struct crb_secret *plain = NULL;
 	static bool begun;
 	struct crb_err err;
@@ -143,6 +158,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2 || size > 65536 ||
 	    crb_secret_copy(data + 1, size - 1, &plain, &err) != CRB_OK)
 		return 0;
-	tries[data[0] % 3](plain);
+	tries[data[0] % 4](plain);
 	return 0;
 }

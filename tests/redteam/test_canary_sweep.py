@@ -14,6 +14,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -23,7 +24,12 @@ from attack import (CREDBROKER, HOST, Broker, Endpoint, GitServer, LiveSandbox,
                     wait_until)
 from sweep import Sweep, Watcher, encodings
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
+fake = pytest.importorskip("sts", reason="the fake needs python3-boto3")
+
 SEED = 20261121
+KEY = "AKIDCANARYCANARY0004"
+SCOPE = "actions=s3:GetObject,resources=arn:aws:s3:::alpha/*"
 ODD_REQUESTS = 500
 CORE_PATTERN = pathlib.Path("/proc/sys/kernel/core_pattern")
 WAYS = {
@@ -62,9 +68,11 @@ class Scene:
             **{way: canary(way) for way in WAYS},
             **{name: canary(name) for name in (
                 "replaced", "removed", "refused", "inherited", "home",
-                "passphrase", "mistyped", "descriptor")},
+                "passphrase", "mistyped", "descriptor", "aws",
+                "aws-import")},
             **{name: name + secrets.token_hex(16) for name in (
                 "netrc", "github", "docker")}}
+        self.sts = fake.Sts({KEY: self.canaries["aws"]})
         self.git = GitServer(folder / "git")
         self.canaries["git"] = self.git.password
         self.sweep = Sweep({name: text.encode()
@@ -102,6 +110,7 @@ class Scene:
 
     def open(self):
         self.git.start()
+        self.sts.__enter__()
         self.broker = self.make_broker("broker")
         self.cli(self.broker, "init", "--key-file", self.broker.key)
         self.ran.add("serve")
@@ -163,6 +172,68 @@ class Scene:
             pass_fds=[read], capture_output=True)
         os.close(read)
 
+    def store_aws(self):
+        """Keys in each form that they are taken in; and those that are none."""
+        broker, secret = self.broker, self.canaries["aws"]
+        params = [word for pair in (
+            f"endpoint-url={self.sts.url}", "network=loopback",
+            "role-arn=arn:aws:iam::123456789012:role/logs")
+            for word in ("-p", pair)]
+        forms = (f"{KEY}\n{secret}\n", json.dumps(
+            {"AccessKeyId": KEY, "SecretAccessKey": secret}),
+            f"[x]\naws_access_key_id={KEY}\naws_secret_access_key={secret}\n")
+        for number, form in enumerate(forms):
+            self.cli(broker, "credential add", f"aws-{number}", "-b",
+                     "aws-sts", *params, input=form)
+        self.cli(broker, "credential set", "aws-0", input=forms[1])
+        for form in (secret, f"{KEY} {secret}", f"{KEY}\n{secret}\n\nx",
+                     forms[1][:-1], forms[2] + "[y]", f"x,y\n{KEY},{secret}"):
+            self.cli(broker, "credential add", "aws-no", "-b", "aws-sts",
+                     *params, input=form, check=False)
+
+    def administer_aws(self):
+        cli, broker = self.cli, self.broker
+        grants = ["-g", f"aws-0:{SCOPE}"]
+        policy = self.folder / "policy.json"
+        policy.write_text('{"Version": "2012-10-17", "Statement": []}')
+        for way in ("container", "imds", "process", "inject"):
+            for form in ("text", "shell", "docker", "json"):
+                cli(broker, "issue", "--task", "aws", *grants, "--aws", way,
+                    "--format", form)
+        for fault in ("denied", "echo", "garbage"):
+            self.sts.faults = [fault]
+            cli(broker, "issue", "--task", "aws", *grants, check=False)
+        cli(broker, "issue", "--task", "aws", "-g", f"aws-0:policy=@{policy}",
+            check=False)
+        issued = json.loads(cli(broker, "issue", "--task", "aws", *grants,
+                                "--mint", "later", "--json").stdout)
+        session = issued["session"]["id"]
+        cli(broker, "session grant", session, "-g", f"aws-1:{SCOPE}")
+        for json_too in ((), ("--json",)):
+            cli(broker, "session show", session, *json_too)
+            cli(broker, "credential show", "aws-0", *json_too)
+            cli(broker, "revoke", "--print-deny", session, *json_too)
+        cli(broker, "revoke", "--print-deny")
+        cli(broker, "revoke", "--task", "aws", "--json")
+        cli(broker, "backend show", "aws-sts")
+
+    def run_aws(self):
+        """Keys that are handed out, and requests that are signed."""
+        workspace = self.folder / "aws"
+        workspace.mkdir()
+        script = "\n".join([
+            "env; cat $AWS_CONFIG_FILE", "credbroker-aws aws-0",
+            "credbroker-shim get /v1/aws/aws-0; credbroker-shim status",
+            "credbroker-shim get /latest/meta-data/",
+            "u=$CREDBROKER_ENDPOINT", "curl -si $u/http/aws-0/alpha/x",
+            "for s in s3 sts; do curl -si --aws-sigv4 aws:amz:us-east-1:$s "
+            "--user a:b $u/http/aws-0/alpha/x; done"])
+        for options in ([], ["--network", "host"],
+                        ["--network", "host", "--aws", "imds"]):
+            self.cli(self.broker, "run", "--task", "aws", *options,
+                     "--workspace", workspace, "-g", f"aws-0:{SCOPE}", "--",
+                     "sh", "-c", script, check=False)
+
     def take_in(self):
         """What lies about is stored, and cut out of its files."""
         canaries, broker = self.canaries, self.broker
@@ -173,11 +244,18 @@ class Scene:
                    f"https://me:{canaries['github']}@github.com\n")
         self.plant(broker, ".docker/config.json", json.dumps(
             {"auths": {"registry.example": {"auth": docker}}}))
-        sources = ("netrc", "git-credentials", "docker")
+        self.plant(broker, "taken/credentials",
+                   f"[default]\naws_access_key_id={KEY}\n"
+                   f"aws_secret_access_key={canaries['aws-import']}\n")
+        self.plant(broker, "taken/config",
+                   "[profile agent]\nsource_profile=default\n"
+                   "role_arn=arn:aws:iam::123456789012:role/agent\n")
+        sources = ("netrc", "git-credentials", "docker",
+                   f"aws:{broker.home}/taken/credentials")
         for args in (["--dry-run", "--all"], ["--dry-run", "--all", "--json"],
                      ["--all", "--remove-original"], ["--all"]):
             self.cli(broker, "credential import", *sources, *args, check=False)
-        for source in sources:
+        for source in (*sources[:3], "aws"):
             self.cli(broker, "credential import", f"{source}:/etc/passwd",
                      "--all", check=False)
 
@@ -292,7 +370,8 @@ class Scene:
 
     def ask_oddly(self):
         endpoint = Endpoint(self.broker, [
-            f"{way}:repository=acme/api" for way in WAYS], task="odd")
+            *(f"{way}:repository=acme/api" for way in WAYS),
+            f"aws-0:{SCOPE}", f"aws-1:{SCOPE},delivery=inject"], task="odd")
         odd = random.Random(SEED)
         for _ in range(ODD_REQUESTS):
             data = odd_request(odd, self.upstreams, endpoint)
@@ -420,6 +499,14 @@ class Scene:
         for broker in brokers:
             self.sweep.look("log", broker.log_text())
             self.sweep.look_at_files(broker.folder, but=planted)
+        # Leased keys are in no file at all, whoever they were handed out to.
+        self.leased = Sweep({
+            f"{what} {number}": text.encode()
+            for number, keys in enumerate(self.sts.issued)
+            for what, text in (("secret", keys.secret),
+                               ("token", keys.token))})
+        self.leased.look("log", self.broker.log_text())
+        self.leased.look_at_files(self.broker.folder)
         # A session's token is for its own folder, and nowhere else.
         self.tokens = Sweep({"token": self.token})
         self.tokens.look_at_files(self.broker.folder)
@@ -432,6 +519,8 @@ class Scene:
                 if hasattr(self, name):
                     stack.callback(getattr(self, name).stop, check=False)
             stack.callback(self.git.stop)
+            if self.sts.server is not None:
+                stack.callback(self.sts.__exit__)
             for upstream in self.upstreams.values():
                 stack.callback(upstream.close)
 
@@ -471,7 +560,8 @@ def odd_request(odd, upstreams, endpoint):
                "/latest/meta-data/iam/security-credentials/",
                "/computeMetadata/v1/instance/service-accounts/default/token",
                "/msi/token", "/metadata/identity/oauth2/token",
-               "/http/basic/user", "/v1/admin", "/../state/vault",
+               "/http/basic/user", "/v1/admin", "/v1/aws/aws-0",
+               "/v1/helper/aws/aws-0", "/http/aws-0/alpha/x", "/http/aws-1/", "/../state/vault",
                f"/git/{authority}/acme/api.git/info/refs"
                "?service=git-upload-pack",
                f"/git/{authority}/acme/api.git/git-upload-pack",
@@ -485,7 +575,10 @@ def odd_request(odd, upstreams, endpoint):
     token = (endpoint.folder / "token").read_text()
     headers = odd.sample([
         "Credbroker-Session: 1", f"Authorization: Bearer {token}",
-        "Authorization: Basic eDp5", "Accept: text/plain", "Accept: */*",
+        "Authorization: Basic eDp5", "Accept: text/plain",
+        "Authorization: AWS4-HMAC-SHA256 Credential=a/20261121/us-east-1/s3/"
+        "aws4_request, SignedHeaders=host, Signature=" + "0" * 64,
+        "x-amz-content-sha256: UNSIGNED-PAYLOAD", "Accept: */*",
         "X-aws-ec2-metadata-token-ttl-seconds: 60", "Metadata: true",
         "Metadata-Flavor: Google", "Origin: http://evil.example",
         "X-Forwarded-For: 127.0.0.1", "Expect: 100-continue",
@@ -558,11 +651,14 @@ def scene():
         made.open()
         with Watcher(made.sweep, but=[os.getpid()]) as watcher:
             made.store()
+            made.store_aws()
             made.take_in()
             made.administer()
+            made.administer_aws()
             made.others()
             made.sign()
             made.exchange()
+            made.run_aws()
             made.ask_oddly()
             made.lock_and_unlock()
         made.watched = watcher
@@ -590,6 +686,12 @@ def test_no_canary_is_anywhere(scene):
 def test_a_sessions_token_is_in_its_folder_only(scene):
     where = {pathlib.Path(hit[2]).name for hit in scene.tokens.found}
     assert where == {"token"}
+
+
+def test_leased_keys_are_nowhere_on_the_disk(scene):
+    assert len(scene.sts.issued) > 10
+    assert scene.leased.found == set()
+    assert scene.leased.seen["file"] > 1 << 20
 
 
 def test_everything_was_looked_at(scene):

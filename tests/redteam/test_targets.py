@@ -114,6 +114,10 @@ REFUSED = {
         http://AUTH/acme/api{R}
         http://127.0.0.1:9169/git/AUTH/acme/api{R}
         AUTH
+        /http/forge/acme
+        /http/forge/
+        /http/forge/git/AUTH/acme/api{R}
+        /http/forge/../git/AUTH/acme/api
         """,
     (403, 'policy_denied'): """
         /git/AUTH/acme/API{R}
@@ -144,6 +148,10 @@ REFUSED = {
         /git/metadata.google.internal/acme/api{R}
         /git/github.com/acme/api{R}
         /v1/credentials/forge
+        /v1/aws/forge
+        """,
+    (405, 'method_not_allowed'): """
+        /latest/api/token
         """,
     (404, 'not_found'): """
         //git/AUTH/acme/api{R}
@@ -155,12 +163,9 @@ REFUSED = {
         /git/
         /git/?{R}
         /v1/../git/AUTH/acme/api{R}
-        /http/forge/acme
-        /http/forge/
-        /latest/api/token
+        /http/
         /computeMetadata/v1/instance
         /msi/token
-        /v1/aws/forge
         /metadata/identity/oauth2/token
         /v1/credentials/other
         /v1/credentials/../session

@@ -1,27 +1,10 @@
 #include "backends/aws_keys.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
+#include "tests/unit/values.h"
 
 #define CANARY "cAnArY/7f3e+9a51"
-
-static struct crb_secret *
-secret_of(const char *text)
-{
-	struct crb_secret *secret = NULL;
-	struct crb_err err;
-
-	assert_int_equal(
-	    crb_secret_copy(text, strlen(text), &secret, &err), CRB_OK);
-	return secret;
-}
 
 /* What people have, and what is stored of it. */
 static const struct reading {

@@ -195,6 +195,8 @@ static const char *const bad_values[] = { "actions=GetObject",
 	"policy={\"Version\":\"2008-10-17\"%2C\"Statement\":[{\"Effect\":"
 	"\"Allow\"%2C\"Action\":\"*\"%2C\"Resource\":\"*\"}]}",
 	"policy={\"Version\":\"2012-10-17\"%2C\"Statement\":[]}",
+	"policy={\"Version\":\"2012-10-17\"%2C\"Extra\":1%2C\"Statement\":"
+	"[{\"Effect\":\"Allow\"%2C\"Action\":\"*\"%2C\"Resource\":\"*\"}]}",
 	"policy-arns=*", "policy-arns=arn:aws:iam::aws:policy/*",
 	"policy-arns=arn:aws:iam::aws:role/x",
 	"policy-arns=arn:aws:iam::aws:policy/", "delivery=both" };
@@ -299,6 +301,27 @@ a_policy_given_whole_is_read_strictly(void **state)
 		if (strstr(err.msg, documents[i].says) == NULL)
 			fail_msg("%s: %s", text, err.msg);
 	}
+}
+
+static void
+a_policy_has_one_form(void **state)
+{
+	static const char text[] =
+	    "\n{ \"Id\" : \"i\", \"Version\": \"2012-10-17\",\t"
+	    "\"Statement\": { \"Sid\": \"s\", \"Effect\": \"Allow\","
+	    " \"Action\": [ \"s3:*\" ], \"Resource\": \"\xc3\xa9/*\" } } ";
+	static const char form[] = HEAD
+	    "{\"Effect\":\"Allow\",\"Action\":[\"s3:*\"],"
+	    "\"Resource\":\"\\u00E9/*\"}]}";
+	CRB_AUTO_BUF struct crb_buf once = CRB_BUF_INIT(4096);
+	CRB_AUTO_BUF struct crb_buf twice = CRB_BUF_INIT(4096);
+	struct crb_err err = { 0 };
+
+	(void)state;
+	assert_int_equal(crb_aws_policy_check(text, &once, &err), CRB_OK);
+	assert_string_equal(crb_buf_text(&once), form);
+	assert_int_equal(crb_aws_policy_check(form, &twice, &err), CRB_OK);
+	assert_string_equal(crb_buf_text(&twice), form);
 }
 
 /* A scope whose policy has exactly this many characters. */
@@ -419,6 +442,7 @@ main(void)
 		cmocka_unit_test(values_that_mean_nothing_are_refused),
 		cmocka_unit_test(operators_of_conditions_are_known_by_name),
 		cmocka_unit_test(a_policy_given_whole_is_read_strictly),
+		cmocka_unit_test(a_policy_has_one_form),
 		cmocka_unit_test(what_sts_takes_is_counted_beforehand),
 		cmocka_unit_test(policies_by_arn_are_counted_over_all_grants),
 		cmocka_unit_test(everything_has_to_be_said_in_so_many_words),

@@ -106,6 +106,10 @@ what_could_be_read_in_two_ways_is_refused(void **state)
 		{ "s3", "a/b", "a&", "no name" },
 		{ "s3", "a/b", "=a", "no name" },
 		{ "s3", "a/b", "%78-amz-signature=1", "stand as itself" },
+		{ "s3", "a/b", "a&b&c&d&e&f&g&h&i&j&k&l&m&n&o&p&acl",
+		    "more than 16 parameters" },
+		{ "sns", "a", "Action=List&Action=Publish", "more than one" },
+		{ "sns", "a", "Action=Get%20List", "not the name" },
 		{ "lambda", "a//b", NULL, "empty segment" },
 		{ "lambda", "a/b//c", NULL, "empty segment" },
 		{ "lambda", "a/b/../c", NULL, "\"..\" segment" },
@@ -145,6 +149,15 @@ what_is_not_injected_is_refused_with_a_reason(void **state)
 		{ "POST", "s3", "a/", NULL, "name a bucket" },
 		{ "PUT", "s3", "a/", NULL, "name a bucket" },
 		{ "DELETE", "s3-object-lambda", "a", NULL, "name a bucket" },
+		{ "GET", "sns", "a", "Action=GetSessionToken&Version=1",
+		    "credentials" },
+		{ "POST", "sns", "a/", "a=b&action=ASSUMEROLE", "credentials" },
+		{ "POST", "sns", "a", "Action=List&Action=GetFederationToken",
+		    "credentials" },
+		{ "POST", "sns", "a/service/Sts/operation/AssumeRole", NULL,
+		    "credentials" },
+		{ "POST", "lambda", "a/GetTemporaryGlueTableCredentials", NULL,
+		    "credentials" },
 	};
 	struct crb_aws_request request;
 	struct crb_err err;

@@ -1,18 +1,11 @@
 #include "backends/aws_sts.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #include "backends/backend.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "tests/unit/values.h"
 
 #define ROLE "\"role-arn\": \"arn:aws:iam::123456789012:role/agent\""
 #define REGION "\"region\": \"eu-west-1\""
@@ -22,28 +15,6 @@
 static const struct crb_backend_ops *const ops = &crb_backend_aws_sts;
 static const struct crb_mint_terms terms = { "fix-123", "7Kq2a9Zx", 28800 };
 
-static json_t *
-json_of(const char *text)
-{
-	struct crb_err err = { 0 };
-	json_t *json = NULL;
-
-	if (crb_json_parse(text, strlen(text), "test", &json, &err) != CRB_OK)
-		fail_msg("%s: %s", text, err.msg);
-	return json;
-}
-
-static struct crb_secret *
-secret_of(const char *text)
-{
-	struct crb_secret *secret = NULL;
-	struct crb_err err;
-
-	assert_int_equal(
-	    crb_secret_copy(text, strlen(text), &secret, &err), CRB_OK);
-	return secret;
-}
-
 static const struct refusal {
 	const char *params;
 	const char *says;
@@ -51,6 +22,7 @@ static const struct refusal {
 	{ "{}", "region must be one of AWS's" },
 	{ "{" ROLE "}", "region must be one of AWS's" },
 	{ "{\"region\": \"mars\"}", "region" },
+	{ "{\"region\": \"mars-1\"}", "region" },
 	{ "{\"region\": \"eu-west-1.evil.example/\"}", "region" },
 	{ "{\"region\": \"EU-WEST-1\"}", "region" },
 	{ "{\"call\": \"assume-role\", " REGION "}", "needs role-arn" },
@@ -77,6 +49,9 @@ static const struct refusal {
 	{ "{" REGION ", \"services\": \"s3,sts\"}",
 	    "services, item 2: requests of sts are never signed" },
 	{ "{" REGION ", \"services\": \"iam\"}", "makes keys that last" },
+	{ "{" REGION ", \"services\": \"lakeformation\"}",
+	    "lakeformation are never signed" },
+	{ "{" REGION ", \"services\": \"eks-auth\"}", "never signed" },
 	{ "{" REGION ", \"services\": \"S3\"}", "services, item 1" },
 	{ "{\"region\": \"cn-north-1\", \"services\": \"cloudfront\"}",
 	    "services, item 1: where cloudfront is" },
@@ -552,6 +527,8 @@ static const struct failure {
 	    "not authorized. See docs/aws.md#trust" },
 	{ 400, ERROR_OF("PackedPolicyTooLarge", "consumes 116%"),
 	    CRB_ERR_UPSTREAM, "consumes 116%. Name fewer resources" },
+	{ 400, ERROR_OF("PackedPolicyTooLarge", "Use a smaller one."),
+	    CRB_ERR_UPSTREAM, "Use a smaller one. Name fewer resources" },
 	{ 403, ERROR_OF("InvalidClientTokenId", "invalid"), CRB_ERR_UPSTREAM,
 	    "The stored access key is not known there" },
 	{ 403, ERROR_OF("SignatureDoesNotMatch", "Canonical..."),
@@ -567,6 +544,8 @@ static const struct failure {
 	{ 502, "<html>bad gateway</html>", CRB_ERR_UPSTREAM,
 	    "AWS STS answered 502" },
 	{ 302, "", CRB_ERR_UPSTREAM, "AWS STS answered 302" },
+	{ 201, ANSWER("AssumeRole", SOON, ""), CRB_ERR_UPSTREAM,
+	    "AWS STS answered 201" },
 	{ 200, "<html>hello</html>", CRB_ERR_UPSTREAM,
 	    "AWS STS answered 200, but not as to AssumeRole" },
 	{ 200, ERROR_OF("AccessDenied", "x"), CRB_ERR_UPSTREAM,
@@ -689,6 +668,9 @@ static const struct upstream {
 	    "dynamodb", "eu-west-1", "dynamodb.eu-west-1.amazonaws.com" },
 	{ "{" REGION ", \"services\": \"ecr,ses,route53,dynamodb\"}", "s3",
 	    "eu-west-1", NULL },
+	/* A bucket of that name, whose ever it is. */
+	{ "{" REGION ", \"services\": \"ecr,ses,route53,dynamodb\"}",
+	    "dynamodb", "s3-eu-west-1", NULL },
 	{ "{\"endpoint-url\": \"https://storage.example:8443\"}", "s3",
 	    "anything-1", "storage.example" },
 	{ "{\"endpoint-url\": \"https://storage.example:8443\"}", "sts",

@@ -65,8 +65,9 @@ names(void *ctx, const char *which, struct crb_complete *complete)
 {
 	(void)ctx;
 	if (strcmp(which, "credentials") == 0) {
-		crb_complete_add(complete, "github", "static\tand \x1b more");
-		crb_complete_add(complete, "git ea", NULL);
+		crb_complete_add(complete, "github", "static");
+		crb_complete_add(complete, "aws", "aws-sts");
+		crb_complete_add(complete, "git ea", "x\tand \x1b more");
 		crb_complete_add(complete, "two\nlines", NULL);
 		crb_complete_add(complete, NULL, NULL);
 	} else {
@@ -137,7 +138,7 @@ static void
 operands(void **state)
 {
 	(void)state;
-	offers("credential show ", "github git ea");
+	offers("credential show ", "github aws git ea");
 	offers("credential show git", "github git ea");
 	offers("credential show -f gith", "github");
 	offers("credential show one ", "");
@@ -163,6 +164,11 @@ grants_by_parts(void **state)
 	    "github:repository=a/b,git=fetch+push");
 	offers("run --grant=github:git=f", "--grant=github:git=fetch");
 	offers("run -g github:repository=", "");
+	/* Each by its own backend; all of them when that is not known. */
+	offers("run -g aws:act", "aws:actions=");
+	offers("run -g aws:git", "");
+	offers("run -g aws:delivery=", "aws:delivery=mint aws:delivery=inject");
+	offers("run -g x:re", "x:resources= x:repository=");
 }
 
 static void
@@ -178,7 +184,8 @@ what_others_named_cannot_break_a_line(void **state)
 	(void)state;
 	crb_complete_words(&complete, words, 3);
 	assert_string_equal(crb_buf_text(&out),
-	    "github\tstatic\\x09and \\x1b more\ngit ea\t\n");
+	    "github\tstatic\naws\taws-sts\n"
+	    "git ea\tx\\x09and \\x1b more\n");
 }
 
 int

@@ -215,6 +215,33 @@ one_in_use_is_removed_by_force_only(void **state)
 	world_stop(&world);
 }
 
+/* Else what it was granted of one would become a grant of another. */
+static void
+a_name_that_sessions_still_have_is_not_given_to_another(void **state)
+{
+	char session[CRB_SESSION_ID_MAX + 1];
+	struct world world;
+
+	(void)state;
+	world_start(&world, NULL);
+	world_add_credential(&world, "gh");
+	world_issue(&world, "gh:repository=acme/api", session);
+	json_decref(world_call(&world, "credential.remove",
+	    json_pack("{s:s, s:b}", "name", "gh", "force", 1)));
+	for (int i = 0; i < 2; i++) {
+		world_call_fails(&world, "credential.add",
+		    json_pack("{s:s, s:s, s:s, s:{s:s}}", "name", "gh",
+			"backend", "static", "secret", "x", "params", "hosts",
+			"h.test"),
+		    "exists", "1 live sessions");
+		world_restart(&world);
+	}
+	json_decref(world_call(
+	    &world, "revoke", json_pack("{s:s}", "session", session)));
+	world_add_credential(&world, "gh");
+	world_stop(&world);
+}
+
 int
 main(void)
 {
@@ -227,6 +254,8 @@ main(void)
 		cmocka_unit_test(a_long_parameter_is_shown_by_its_length),
 		cmocka_unit_test(a_changed_secret_is_the_next_requests),
 		cmocka_unit_test(one_in_use_is_removed_by_force_only),
+		cmocka_unit_test(
+		    a_name_that_sessions_still_have_is_not_given_to_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,8 @@ an_api_has_a_list_of_its_own(void **state)
 		{ "x-amz-date", false, true },
 		{ "X-Amz-Security-Token", false, true },
 		{ "x-amz-s3session-token", false, true },
+		{ "x-amz-security_token", false, true },
+		{ "x-amz-meta-my_colour", true, true },
 		{ "git-protocol", false, false },
 		{ "x-ratelimit-limit", false, false },
 		{ "authorization", false, false },

@@ -163,6 +163,7 @@ the_gateway_has_the_lease_before_the_answer(void **state)
 static void
 a_credential_that_is_minted_can_be_asked_for_by_name(void **state)
 {
+	CRB_AUTO_JSON json_t *events = NULL;
 	CRB_AUTO_JSON json_t *json = NULL;
 	const struct crb_msg *msg;
 	const json_t *keys;
@@ -187,6 +188,9 @@ a_credential_that_is_minted_can_be_asked_for_by_name(void **state)
 	assert_string_equal(
 	    json_string_value(json_object_get(keys, "session_token")),
 	    "leased-token-1");
+	/* As those that the gateway hands out. */
+	events = lease_events(&world, "lease.fetch");
+	assert_int_equal(json_array_size(events), 1);
 }
 
 static void
@@ -208,9 +212,10 @@ a_failed_mint_fails_the_issue_and_leaves_nothing_live(void **state)
 	assert_int_equal(json_integer_value(json_object_get(
 			     json_object_get(error, "data"), "exit")),
 	    4);
-	assert_non_null(
-	    strstr(json_string_value(json_object_get(error, "message")),
-		"AccessDenied: not you (request 4711)"));
+	/* Of several, which it was. */
+	assert_string_equal(
+	    json_string_value(json_object_get(error, "message")),
+	    "credential aws: AccessDenied: not you (request 4711)");
 	result = world_call(
 	    &world, "session.list", json_pack("{s:b}", "all", 1));
 	sessions = json_object_get(result, "sessions");
@@ -226,6 +231,28 @@ a_failed_mint_fails_the_issue_and_leaves_nothing_live(void **state)
 	    json_string_value(
 		json_object_get(json_array_get(sessions, 0), "id")));
 	assert_int_equal(json_array_size(leases), 0);
+}
+
+/* Else who asks on has them minted all the time. */
+static void
+after_keys_that_last_no_time_the_upstream_rests(void **state)
+{
+	CRB_AUTO_JSON json_t *leases = NULL;
+	const struct crb_msg *msg;
+
+	(void)state;
+	lease_issue_later(&world, GRANT, session);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 7);
+	lease_minted(&world, lease_asked(&world), KEYS, 50);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 502);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 8);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 502);
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+	/* They are about all the same. */
+	leases = lease_shown(&world, session);
+	assert_int_equal(json_array_size(leases), 1);
 }
 
 static void
@@ -341,6 +368,28 @@ a_revoke_says_until_when_issued_keys_work(void **state)
 	json_decref(result);
 	result = lease_shown(&world, session);
 	assert_string_equal(lease_text(result, 0, "state"), "issued");
+}
+
+static void
+a_revoke_of_a_task_tells_of_sessions_that_ended_before(void **state)
+{
+	CRB_AUTO_JSON json_t *result = NULL;
+
+	(void)state;
+	lease_issue(&world, 3600, session);
+	json_decref(world_call(
+	    &world, "revoke", json_pack("{s:s}", "session", session)));
+	result = world_call(
+	    &world, "revoke", json_pack("{s:s}", "task", "fix-1"));
+	assert_int_equal(
+	    json_array_size(json_object_get(result, "revoked")), 0);
+	assert_string_equal(
+	    lease_text(json_object_get(result, "leases"), 0, "session"),
+	    session);
+	json_decref(result);
+	result = world_call(
+	    &world, "revoke", json_pack("{s:s}", "task", "other"));
+	assert_int_equal(json_array_size(json_object_get(result, "leases")), 0);
 }
 
 static void
@@ -560,6 +609,34 @@ a_lock_takes_leases_from_everybody(void **state)
 	(void)lease_asked(&world);
 }
 
+/* Who has been told "locked" may believe that nothing is handed out. */
+static void
+a_lock_is_answered_when_nothing_is_handed_out_any_more(void **state)
+{
+	uint32_t ended, dropped;
+	char c;
+
+	(void)state;
+	lease_issue(&world, 3600, session);
+	world.hold_acks = true;
+	world_send(&world, "lock", json_object());
+	ended = world_hear(&world, CRB_MSG_SESSION_END)->session_end.request;
+	dropped =
+	    world_hear(&world, CRB_MSG_SESSION_DROP)->session_drop.request;
+	assert_false(crb_core_unlocked(world.core));
+	world_egress_says(&world, CRB_MSG_SESSION_DROPPED,
+	    &(struct crb_msg_session_dropped){
+		.request = dropped, .session = CRB_SLICE(session) });
+	for (int i = 0; i < 50; i++) {
+		world_turn(&world);
+		assert_int_equal(recv(world.admin, &c, 1, MSG_DONTWAIT), -1);
+	}
+	world_gateway_says(&world, CRB_MSG_SESSION_ENDED,
+	    &(struct crb_msg_session_ended){
+		.request = ended, .session = CRB_SLICE(session) });
+	json_decref(world_receive(&world));
+}
+
 static void
 a_lock_does_not_wait_for_an_upstream(void **state)
 {
@@ -576,7 +653,11 @@ a_lock_does_not_wait_for_an_upstream(void **state)
 	assert_int_equal(send(other, lock, sizeof(lock) - 1, MSG_NOSIGNAL),
 	    sizeof(lock) - 1);
 	first = world_receive(&world);
-	assert_non_null(json_object_get(first, "error"));
+	assert_string_equal(
+	    json_string_value(json_object_get(
+		json_object_get(json_object_get(first, "error"), "data"),
+		"code")),
+	    "broker_locked");
 	world.admin = other;
 	free(world_read_line(&world));
 	world.admin = issuer;
@@ -589,6 +670,9 @@ a_lock_does_not_wait_for_an_upstream(void **state)
 	    &world, "unlock", json_pack("{s:s}", "key_file", world.key)));
 	second = world_call(
 	    &world, "session.list", json_pack("{s:b}", "all", 1));
+	assert_string_equal(
+	    lease_text(json_object_get(second, "sessions"), 0, "state"),
+	    "failed");
 	first = (json_decref(first),
 	    lease_shown(&world,
 		json_string_value(json_object_get(
@@ -631,12 +715,14 @@ main(void)
 		TEST(the_gateway_has_the_lease_before_the_answer),
 		TEST(a_credential_that_is_minted_can_be_asked_for_by_name),
 		TEST(a_failed_mint_fails_the_issue_and_leaves_nothing_live),
+		TEST(after_keys_that_last_no_time_the_upstream_rests),
 		TEST(after_a_failure_the_upstream_rests),
 		TEST(what_does_not_pass_is_no_503),
 		TEST(a_lease_that_lives_is_told_again_without_a_mint),
 		TEST(a_new_gateway_is_told_of_live_leases),
 		TEST(metadata_are_said_of_a_session_that_wants_them),
 		TEST(a_revoke_says_until_when_issued_keys_work),
+		TEST(a_revoke_of_a_task_tells_of_sessions_that_ended_before),
 		TEST(who_waits_when_the_session_ends_is_told),
 		TEST(an_issue_whose_session_ends_meanwhile_fails),
 		TEST(a_grant_that_is_dropped_takes_the_lease_with_it),
@@ -647,6 +733,7 @@ main(void)
 		TEST(fetches_are_counted_and_audited_together),
 		TEST(a_gateway_that_counts_all_the_time_fills_no_log),
 		TEST(a_lock_takes_leases_from_everybody),
+		TEST(a_lock_is_answered_when_nothing_is_handed_out_any_more),
 		TEST(a_lock_does_not_wait_for_an_upstream),
 		TEST(so_many_are_minted_at_once),
 	};

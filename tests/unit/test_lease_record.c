@@ -1,5 +1,7 @@
 #include "broker/core/lease_record.h"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "broker/core/session_end.h"
@@ -177,6 +179,30 @@ an_ended_session_is_there_while_its_keys_work(void **state)
 	    json_pack("{s:s}", "session", session), "not_found", "");
 }
 
+static size_t
+told_by_revoke(json_t *params)
+{
+	CRB_AUTO_JSON json_t *result = world_call(&world, "revoke", params);
+
+	return json_array_size(json_object_get(result, "leases"));
+}
+
+/* Nothing else says that they work: session.show knows nothing of it. */
+static void
+keys_of_a_session_that_made_room_are_told_to_who_revokes(void **state)
+{
+	(void)state;
+	lease_issue(&world, 1800, session);
+	json_decref(world_call(
+	    &world, "revoke", json_pack("{s:s}", "session", session)));
+	crb_session_bury(crb_session_get(world.core, CRB_SLICE(session)));
+	assert_int_equal(told_by_revoke(json_pack("{s:b}", "all", 1)), 1);
+	assert_int_equal(
+	    told_by_revoke(json_pack("{s:s}", "task", "fix-1")), 1);
+	assert_int_equal(
+	    told_by_revoke(json_pack("{s:s}", "task", "fix-2")), 0);
+}
+
 static void
 what_has_expired_is_deleted(void **state)
 {
@@ -228,6 +254,87 @@ a_session_has_so_many_records(void **state)
 	assert_true(world_hears_no(&world, CRB_MSG_MINT));
 }
 
+/* Those of sessions that are gone can neither be forgotten nor add up. */
+static void
+the_broker_has_so_many_records(void **state)
+{
+	enum { MOST = CRB_LEASE_RECORDS_ALL };
+	struct crb_session *live;
+	const struct crb_msg *msg;
+	struct crb_err err;
+
+	(void)state;
+	lease_issue_later(&world, GRANT, session);
+	live = crb_session_get(world.core, CRB_SLICE(session));
+	for (int i = 0; i < MOST; i++) {
+		struct crb_lease_record *record;
+		CRB_AUTO_JSON json_t *order = json_object();
+
+		assert_ok(crb_lease_record_new(live,
+		    crb_map_text(&world.core->credentials, "aws"), order,
+		    &record, &err));
+		crb_lease_records_leave(live);
+	}
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 7);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 503);
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+	/* One has expired; whoever asked in vain has to wait a moment. */
+	crb_lease_record_free(TAILQ_FIRST(&world.core->lease_records));
+	lease_issue_later(&world, GRANT, session);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 8);
+	(void)lease_asked(&world);
+	crb_lease_records_clear(&world.core->lease_records);
+	assert_int_equal(world.core->lease_record_count, 1);
+}
+
+/* No file may grow: as on a full disk. */
+static void
+set_full(bool full)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = full ? 1 : limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void
+what_cannot_be_recorded_is_not_minted(void **state)
+{
+	const struct crb_msg *msg;
+
+	(void)state;
+	lease_issue_later(&world, GRANT, session);
+	set_full(true);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 7);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 503);
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+	set_full(false);
+}
+
+static void
+what_was_minted_and_cannot_be_recorded_is_given_to_nobody(void **state)
+{
+	CRB_AUTO_JSON json_t *leases = NULL;
+	const struct crb_msg *msg;
+	uint32_t request;
+
+	(void)state;
+	lease_issue_later(&world, GRANT, session);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 7);
+	request = lease_asked(&world);
+	set_full(true);
+	lease_minted(&world, request, KEYS, 3600);
+	msg = world_hear(&world, CRB_MSG_ANSWER);
+	assert_int_equal(msg->answer.status, 503);
+	assert_true(world_hears_no(&world, CRB_MSG_LEASE));
+	leases = lease_shown(&world, session);
+	assert_int_equal(json_array_size(leases), 1);
+	set_full(false);
+}
+
 int
 main(void)
 {
@@ -238,9 +345,14 @@ main(void)
 		TEST(what_the_service_refused_leaves_no_record),
 		TEST(an_egress_that_dies_leaves_one_record_however_often),
 		TEST(an_ended_session_is_there_while_its_keys_work),
+		TEST(keys_of_a_session_that_made_room_are_told_to_who_revokes),
 		TEST(what_has_expired_is_deleted),
 		TEST(a_session_has_so_many_records),
+		TEST(the_broker_has_so_many_records),
+		TEST(what_cannot_be_recorded_is_not_minted),
+		TEST(what_was_minted_and_cannot_be_recorded_is_given_to_nobody),
 	};
 
+	(void)signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -230,7 +230,7 @@ set_up(void **state)
 	(void)signal(SIGPIPE, SIG_IGN);
 	world->thread = pthread_self();
 	world->limits = (struct crb_mint_limits){
-		.connect_ms = 5000, .whole_ms = 15000, .pause_ms = { 1, 2 }
+		.connect_ms = 14000, .whole_ms = 15000, .pause_ms = { 1, 2 }
 	};
 	if (crb_mints_new(&(struct crb_mints_options){ .loop = world->loop,
 			      .trust = world->trust,
@@ -558,29 +558,46 @@ test_a_dropped_session_is_not_tried_again(void **state)
 }
 
 static void
-stop_during(struct world *world, const char *what)
+start_many(struct world *world, const char *what)
 {
-	int64_t since = crb_mint_clock();
-
-	world->limits.pause_ms[0] = 14000;
 	for (uint32_t i = 0; i < 20; i++)
 		start(world, i, "s1", what);
 	http_server_await(world->server, 1);
+}
+
+static void
+stop_at_once(struct world *world)
+{
+	int64_t since = crb_mint_clock();
+
 	crb_mints_free(CRB_STEAL(world->mints));
 	assert_true(crb_mint_clock() - since < 5000);
-	assert_int_equal(world->count, 0);
 }
 
 static void
 test_a_stop_waits_for_no_upstream(void **state)
 {
-	stop_during(*state, "/hang");
+	struct world *world = *state;
+
+	start_many(world, "/hang");
+	/* Until libcurl has nothing else that would wake it up. */
+	world->limits.pause_ms[0] = 300;
+	start(world, 100, "s2", "throttle");
+	await(world, 1);
+	assert_int_equal(world->answer[0].request, 100);
+	stop_at_once(world);
+	assert_int_equal(world->count, 1);
 }
 
 static void
 test_a_stop_waits_for_no_other_try(void **state)
 {
-	stop_during(*state, "/busy");
+	struct world *world = *state;
+
+	world->limits.pause_ms[0] = 14000;
+	start_many(world, "/busy");
+	stop_at_once(world);
+	assert_int_equal(world->count, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

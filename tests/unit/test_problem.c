@@ -32,8 +32,12 @@ problem_is_json_with_every_member(void **state)
 	    "urn:credbroker:error:policy_denied");
 	assert_string_equal(
 	    json_string_value(json_object_get(json, "detail")), denied.detail);
-	assert_string_equal(
-	    json_string_value(json_object_get(json, "next_steps")), "ask");
+	/* A list, as in the answers that the core writes. */
+	assert_int_equal(
+	    json_array_size(json_object_get(json, "next_steps")), 1);
+	assert_string_equal(json_string_value(json_array_get(
+				json_object_get(json, "next_steps"), 0)),
+	    "ask");
 }
 
 static void

@@ -151,6 +151,7 @@ values_and_their_length_are_bounded(void **state)
 static enum crb_status
 lower_case(const char *text, struct crb_buf *out, struct crb_err *err)
 {
+	assert_true(*text != '\0');
 	for (; *text != '\0'; text++) {
 		if (*text == '!')
 			return crb_err_set(

@@ -1,31 +1,12 @@
 #include "backends/static.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "backends/backend.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "tests/unit/values.h"
 
 #define CERTIFICATE \
 	"-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----\\n"
-
-static json_t *
-json_of(const char *text)
-{
-	struct crb_err err = { 0 };
-	json_t *json = NULL;
-
-	if (crb_json_parse(text, strlen(text), "test", &json, &err) != CRB_OK)
-		fail_msg("%s: %s", text, err.msg);
-	return json;
-}
 
 static const struct refusal {
 	const char *params;

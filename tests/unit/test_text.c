@@ -20,6 +20,11 @@ slices_compare_by_content(void **state)
 	assert_false(crb_slice_starts(host, "Host:"));
 	assert_true(crb_slice_ends(host, "st"));
 	assert_false(crb_slice_ends(host, "xHost"));
+	assert_true(crb_slice_starts_nocase(host, "hO"));
+	assert_true(crb_slice_starts_nocase(host, "hOST"));
+	assert_false(crb_slice_starts_nocase(host, "hOST:"));
+	assert_false(crb_slice_starts_nocase(host, "os"));
+	assert_true(crb_slice_starts_nocase(none, ""));
 	assert_true(crb_slice_is(none, ""));
 	assert_true(crb_slice_is_nocase(none, ""));
 	assert_true(crb_slice_starts(none, ""));
@@ -38,6 +43,74 @@ a_copy_is_terminated(void **state)
 	copy = crb_slice_dup((struct crb_slice){ NULL, 0 });
 	assert_string_equal(copy, "");
 	free(copy);
+}
+
+static void
+a_copy_has_room_or_is_not_made(void **state)
+{
+	char out[3] = "--";
+
+	(void)state;
+	assert_false(crb_slice_copy(CRB_SLICE("abc"), out, sizeof(out)));
+	assert_string_equal(out, "--");
+	assert_true(crb_slice_copy((struct crb_slice){ "abc", 2 }, out, 3));
+	assert_string_equal(out, "ab");
+	assert_true(crb_slice_copy((struct crb_slice){ NULL, 0 }, out, 1));
+	assert_string_equal(out, "");
+	assert_false(crb_slice_copy((struct crb_slice){ NULL, 0 }, out, 0));
+}
+
+static void
+blanks_are_trimmed_from_both_sides_alone(void **state)
+{
+	static const struct {
+		struct crb_slice text;
+		const char *wanted;
+	} rows[] = {
+		{ { " \ta b\t ", 7 }, "a b" },
+		{ { "a\r", 2 }, "a\r" },
+		{ { " \t ", 3 }, "" },
+		{ { NULL, 0 }, "" },
+		/* strchr() finds it in every text. */
+		{ { " \0", 2 }, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct crb_slice got = crb_slice_trim(rows[i].text, " \t");
+
+		if (rows[i].wanted == NULL)
+			assert_int_equal(got.len, 1);
+		else
+			assert_true(crb_slice_is(got, rows[i].wanted));
+	}
+	assert_true(
+	    crb_slice_is(crb_slice_trim(CRB_SLICE("a\r"), " \t\r"), "a"));
+}
+
+static void
+a_slice_consists_of_what_is_listed(void **state)
+{
+	struct crb_slice none = { NULL, 0 };
+
+	(void)state;
+	assert_true(crb_slice_consists(
+	    CRB_SLICE("us-east-1"), CRB_LOWER CRB_DIGITS "-"));
+	assert_false(crb_slice_consists(
+	    CRB_SLICE("us-East-1"), CRB_LOWER CRB_DIGITS "-"));
+	assert_false(crb_slice_consists((struct crb_slice){ "a\0", 2 }, "a"));
+	assert_true(crb_slice_consists(none, ""));
+}
+
+static void
+capitals_of_ascii_become_small(void **state)
+{
+	(void)state;
+	assert_int_equal(crb_text_lower('A'), 'a');
+	assert_int_equal(crb_text_lower('Z'), 'z');
+	assert_int_equal(crb_text_lower('@'), '@');
+	assert_int_equal(crb_text_lower('['), '[');
+	assert_int_equal(crb_text_lower('\xc4'), '\xc4');
 }
 
 static void
@@ -230,6 +303,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slices_compare_by_content),
 		cmocka_unit_test(a_copy_is_terminated),
+		cmocka_unit_test(a_copy_has_room_or_is_not_made),
+		cmocka_unit_test(blanks_are_trimmed_from_both_sides_alone),
+		cmocka_unit_test(a_slice_consists_of_what_is_listed),
+		cmocka_unit_test(capitals_of_ascii_become_small),
 		cmocka_unit_test(cutting_gives_every_piece_also_the_empty_ones),
 		cmocka_unit_test(names_are_strict),
 		cmocka_unit_test(escaped_text_is_printable),

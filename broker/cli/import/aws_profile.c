@@ -21,15 +21,17 @@ read_head(struct crb_slice line, struct crb_slice *name)
 	size_t len = sizeof(word) - 1;
 	struct crb_slice inside;
 
-	line = crb_slice_trim(line);
+	line = crb_slice_trim(line, CRB_LINE_BLANKS);
 	if (!crb_slice_starts(line, "[") || !crb_slice_ends(line, "]") ||
 	    line.len < 3)
 		return false;
-	inside = crb_slice_trim((struct crb_slice){ line.p + 1, line.len - 2 });
+	inside = crb_slice_trim(
+	    (struct crb_slice){ line.p + 1, line.len - 2 }, CRB_LINE_BLANKS);
 	if (inside.len > len && crb_slice_starts(inside, word) &&
 	    (inside.p[len] == ' ' || inside.p[len] == '\t'))
 		inside = crb_slice_trim(
-		    (struct crb_slice){ inside.p + len, inside.len - len });
+		    (struct crb_slice){ inside.p + len, inside.len - len },
+		    CRB_LINE_BLANKS);
 	*name = inside;
 	return true;
 }
@@ -42,11 +44,11 @@ read_setting(const struct crb_line *line, struct crb_aws_profile *out)
 	if (rest.len == 0 || rest.p[0] == ' ' || rest.p[0] == '\t' ||
 	    !crb_slice_cut(&rest, '=', &name) || rest.p == NULL)
 		return;
-	name = crb_slice_trim(name);
+	name = crb_slice_trim(name, CRB_LINE_BLANKS);
 	for (unsigned i = 0; i < CRB_AWS_KEYS; i++) {
 		if (!crb_slice_is_nocase(name, names[i]))
 			continue;
-		out->value[i] = crb_slice_trim(rest);
+		out->value[i] = crb_slice_trim(rest, CRB_LINE_BLANKS);
 		if (i > CRB_AWS_KEY_TOKEN)
 			return;
 		if (out->to == 0)

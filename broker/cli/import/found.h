@@ -94,7 +94,8 @@ struct crb_line {
 };
 /* The next line; start with all zero.  False at the end. */
 bool crb_line_next(const char *text, size_t len, struct crb_line *line);
-struct crb_slice crb_slice_trim(struct crb_slice slice);
+/* What crb_slice_trim() takes off there. */
+#define CRB_LINE_BLANKS " \t\r"
 
 /* Wiped buffers; `out` is appended to.  False when it is malformed. */
 bool crb_import_percent(struct crb_slice text, struct crb_buf *out);

@@ -93,7 +93,7 @@ read_pair(struct reader *reader, const struct crb_line *line, size_t depth,
 	    key.len == 0 || !is_plain(key) ||
 	    (pair.len > 0 && pair.p[0] != ' '))
 		return not_gh(line, err);
-	pair = crb_slice_trim(pair);
+	pair = crb_slice_trim(pair, CRB_LINE_BLANKS);
 	if (!is_plain(pair))
 		return not_gh(line, err);
 	if (depth == 0) {

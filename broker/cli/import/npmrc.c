@@ -17,13 +17,13 @@ read_setting(struct crb_slice line, struct setting *out)
 	struct crb_slice name;
 	const char *colon;
 
-	line = crb_slice_trim(line);
+	line = crb_slice_trim(line, CRB_LINE_BLANKS);
 	if (line.len == 0 || line.p[0] == ';' || line.p[0] == '#' ||
 	    !crb_slice_cut(&line, '=', &name) || line.p == NULL)
 		return false;
 	*out = (struct setting){ .registry = { "", 0 },
-		.key = crb_slice_trim(name),
-		.value = crb_slice_trim(line) };
+		.key = crb_slice_trim(name, CRB_LINE_BLANKS),
+		.value = crb_slice_trim(line, CRB_LINE_BLANKS) };
 	if (out->value.len >= 2 && out->value.p[0] == '"' &&
 	    out->value.p[out->value.len - 1] == '"') {
 		out->value.p++;

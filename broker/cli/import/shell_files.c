@@ -21,14 +21,14 @@ skip_word(struct crb_slice rest)
 		rest.p++;
 		rest.len--;
 	}
-	return crb_slice_trim(rest);
+	return crb_slice_trim(rest, CRB_LINE_BLANKS);
 }
 
 /* "NAME=...", "export NAME=...", "set -gx NAME ...". */
 bool
 crb_shell_line_sets(struct crb_slice line, const char *variable)
 {
-	struct crb_slice rest = crb_slice_trim(line);
+	struct crb_slice rest = crb_slice_trim(line, CRB_LINE_BLANKS);
 	size_t len = strlen(variable);
 	bool fish = crb_slice_starts(rest, "set ");
 

@@ -27,36 +27,6 @@ crb_line_next(const char *text, size_t len, struct crb_line *line)
 	return true;
 }
 
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-struct crb_slice
-crb_slice_trim(struct crb_slice slice)
-{
-	while (slice.len > 0 && is_blank(slice.p[0])) {
-		slice.p++;
-		slice.len--;
-	}
-	while (slice.len > 0 && is_blank(slice.p[slice.len - 1]))
-		slice.len--;
-	return slice;
-}
-
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 bool
 crb_import_percent(struct crb_slice text, struct crb_buf *out)
 {
@@ -66,8 +36,8 @@ crb_import_percent(struct crb_slice text, struct crb_buf *out)
 
 		if (c == '%') {
 			if (text.len - i < 3 ||
-			    (high = hex_value(text.p[i + 1])) == -1 ||
-			    (low = hex_value(text.p[i + 2])) == -1)
+			    (high = crb_text_hex_value(text.p[i + 1])) == -1 ||
+			    (low = crb_text_hex_value(text.p[i + 2])) == -1)
 				return false;
 			c = (char)(high * 16 + low);
 			i += 2;

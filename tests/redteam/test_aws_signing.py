@@ -12,13 +12,14 @@ import threading
 import urllib.parse
 import zlib
 
-import botocore.auth
-import botocore.awsrequest
-import botocore.credentials
 import pytest
 
 from attack import HOST, Endpoint, reply, status_of, wait_until
 from attack import *  # noqa: F401,F403 (fixtures)
+
+for part in ("auth", "awsrequest", "credentials"):
+    pytest.importorskip(f"botocore.{part}")
+import botocore  # noqa: E402
 
 LONG_LIVED = ("AKIDLONGLIVED0000", "canary/" + secrets.token_hex(16))
 GRANT = ("cloud:actions=s3:*,resources=arn:aws:s3:::alpha+arn:aws:s3:::alpha/*,"
@@ -186,6 +187,18 @@ def test_another_service_is_signed_with_the_hash_of_its_body(box, cloud,
         assert len(reached(upstream)) == (size == 1 << 20)
 
 
+def test_a_body_of_unknown_length_is_collected_no_further(box, upstream):
+    for size, fits in ((1 << 20, True), ((1 << 20) + 1, False)):
+        body = b"%x\r\n" % size + b"x" * size + b"\r\n0\r\n\r\n"
+        said = box.send("\r\n".join([
+            "POST /http/cloud/ HTTP/1.1", f"Host: {HOST}",
+            authorization(service="dynamodb"), "Connection: close",
+            "Transfer-Encoding: chunked", "", ""]).encode() + body,
+            half_close=False)
+        assert status_of(said) == (200 if fits else 413), said
+        assert [len(e[1]) for e in reached(upstream)] == [size] * fits
+
+
 # --- Headers ----------------------------------------------------------------
 
 HARMLESS = [
@@ -234,6 +247,7 @@ REFUSED = [
     ["X-Amz-Meta-A: caf\xe9"],
     ["X-Amz-Meta-A: a\x01b"],
     ["X-Amz-Meta-(: a"],
+    ["X-Amz-Meta-A: "],
     ["X-Amz-Decoded-Content-Length: 5"],
     ["X-Amz-Trailer: x-amz-checksum-crc32"],
     ["Content-Encoding: aws-chunked"],
@@ -425,11 +439,21 @@ GAMES = {
 }
 
 
+# The same of an object of no bytes, which has no last one to hold back.
+GAMES_OF_NOTHING = {
+    "nothing, another checksum": aws_chunked(trailer=crc(b"x")),
+    "nothing, no checksum": aws_chunked(),
+    "nothing, and something": aws_chunked(GOOD, trailer=crc(GOOD)),
+    "nothing, cut off": aws_chunked(trailer=crc(b""))[:-1],
+}
+
+
 @pytest.mark.parametrize("transfer", [False, True])
-@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize("name", [*GAMES, *GAMES_OF_NOTHING])
 def test_chunks_that_are_none_complete_nothing(box, cloud, upstream, name,
                                                transfer):
-    body = GAMES[name]
+    body = GAMES.get(name, GAMES_OF_NOTHING.get(name))
+    length = len(GOOD) if name in GAMES else 0
     framing = [f"Content-Length: {len(body)}"]
     if transfer:
         framing = ["Transfer-Encoding: chunked"]
@@ -438,7 +462,7 @@ def test_chunks_that_are_none_complete_nothing(box, cloud, upstream, name,
     lines = ["PUT /http/cloud/alpha/key HTTP/1.1", f"Host: {HOST}",
              authorization(), f"x-amz-content-sha256: {TRAILER}",
              "x-amz-trailer: x-amz-checksum-crc32",
-             f"x-amz-decoded-content-length: {len(GOOD)}",
+             f"x-amz-decoded-content-length: {length}",
              "Content-Encoding: aws-chunked", "Connection: close", *framing]
     said = box.send("\r\n".join(lines).encode() + b"\r\n\r\n" + body,
                     half_close=False)

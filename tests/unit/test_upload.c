@@ -1,0 +1,216 @@
+#include "broker/egress/upload.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "broker/bus/stream.h"
+#include "tests/unit/unit.h"
+
+#define CHUNKS "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+
+static struct crb_err err;
+
+struct world {
+	int pair[2]; /* ours, the upload's */
+	uint8_t spare[CRB_STREAM_PACKET_MAX];
+	struct crb_upload upload;
+};
+
+static void
+begin(struct world *world, enum crb_body kind, uint64_t length, int decoded)
+{
+	assert_ok(crb_stream_pair(world->pair, &err));
+	assert_ok(crb_upload_init(
+	    &world->upload, world->pair[1], kind, length, world->spare, &err));
+	if (decoded >= 0)
+		assert_ok(crb_aws_chunked_new(
+		    (uint64_t)decoded, "", &world->upload.decoder, &err));
+}
+
+static void
+end(struct world *world)
+{
+	crb_upload_clear(&world->upload);
+	close(world->pair[0]);
+	close(world->pair[1]);
+}
+
+static void
+send_body(struct world *world, const char *text)
+{
+	assert_ok(crb_stream_send_body(
+	    world->pair[0], CRB_MSG_REQUEST_BODY, text, strlen(text), &err));
+}
+
+static void
+send_end(struct world *world)
+{
+	struct crb_msg_request_end msg = { 0 };
+
+	assert_ok(
+	    crb_stream_send(world->pair[0], CRB_MSG_REQUEST_END, &msg, &err));
+}
+
+/* All that there is now, in pieces of `size`. */
+static enum crb_status
+read_all(struct world *world, size_t size, struct crb_buf *out)
+{
+	char piece[64];
+	size_t len;
+
+	world->upload.paused = false;
+	for (;;) {
+		if (crb_upload_read(&world->upload, piece, size, &len, &err) !=
+		    CRB_OK)
+			return err.status;
+		if (world->upload.paused || len == 0)
+			return CRB_OK;
+		crb_buf_add(out, piece, len);
+	}
+}
+
+static void
+a_body_passes_as_it_comes(void **state)
+{
+	CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT(64);
+	struct world world;
+
+	(void)state;
+	begin(&world, CRB_BODY_LENGTH, 5, -1);
+	send_body(&world, "ab");
+	assert_ok(read_all(&world, 1, &out));
+	assert_true(world.upload.paused);
+	send_body(&world, "cde");
+	assert_ok(read_all(&world, 64, &out));
+	assert_string_equal(crb_buf_text(&out), "abcde");
+	assert_true(crb_upload_passed(&world.upload));
+	assert_true(world.upload.passed == 5);
+	end(&world);
+}
+
+/* Cut anywhere, and read in pieces of any size. */
+static void
+chunks_are_decoded_wherever_they_are_cut(void **state)
+{
+	size_t whole = strlen(CHUNKS);
+
+	(void)state;
+	for (size_t cut = 1; cut < whole; cut++) {
+		for (size_t size = 1; size <= 8; size += 7) {
+			CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT(64);
+			char first[64] = "";
+			struct world world;
+
+			begin(&world, CRB_BODY_LENGTH, whole, 5);
+			memcpy(first, CHUNKS, cut);
+			send_body(&world, first);
+			assert_ok(read_all(&world, size, &out));
+			/* The last byte waits for the end. */
+			assert_true(out.len < 5);
+			send_body(&world, CHUNKS + cut);
+			assert_ok(read_all(&world, size, &out));
+			assert_string_equal(crb_buf_text(&out), "abcde");
+			assert_true(crb_upload_passed(&world.upload));
+			end(&world);
+		}
+	}
+}
+
+static void
+chunks_that_never_end_never_complete(void **state)
+{
+	static const char *const cases[] = { "5\r\nabcde\r\n", "5\r\nabcd",
+		"5\r\nabcde\r\n0\r\n", "0\r\n\r\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT(64);
+		struct world world;
+
+		begin(&world, CRB_BODY_CHUNKED, 0, 5);
+		send_body(&world, cases[i]);
+		send_end(&world);
+		if (read_all(&world, 64, &out) == CRB_OK || out.len == 5)
+			fail_msg("%s", cases[i]);
+		end(&world);
+	}
+}
+
+static void
+what_is_collected_is_read_again(void **state)
+{
+	CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT(64);
+	struct world world;
+	bool whole;
+
+	(void)state;
+	begin(&world, CRB_BODY_CHUNKED, 0, -1);
+	send_body(&world, "ab");
+	assert_ok(crb_upload_collect(&world.upload, 5, &whole, &err));
+	assert_false(whole);
+	assert_true(world.upload.paused);
+	send_body(&world, "cde");
+	send_end(&world);
+	assert_ok(crb_upload_collect(&world.upload, 5, &whole, &err));
+	assert_true(whole);
+	assert_int_equal(world.upload.body.len, 5);
+	assert_false(crb_upload_passed(&world.upload));
+	assert_ok(read_all(&world, 2, &out));
+	assert_string_equal(crb_buf_text(&out), "abcde");
+	assert_true(crb_upload_passed(&world.upload));
+	assert_true(world.upload.passed == 5);
+	end(&world);
+}
+
+static void
+what_is_collected_is_bounded(void **state)
+{
+	struct world world;
+	bool whole;
+
+	(void)state;
+	begin(&world, CRB_BODY_CHUNKED, 0, -1);
+	send_body(&world, "abcdef");
+	assert_int_equal(crb_upload_collect(&world.upload, 5, &whole, &err),
+	    CRB_ERR_TOO_LARGE);
+	end(&world);
+}
+
+static void
+a_body_of_nothing_is_seen_to_its_end(void **state)
+{
+	static const struct {
+		const char *body;
+		enum crb_status status;
+	} cases[] = { { "0\r\n\r\n", CRB_OK }, { "0\r\n", CRB_ERR_INVALID },
+		{ "1\r\na\r\n0\r\n\r\n", CRB_ERR_INVALID } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct world world;
+		bool whole;
+
+		begin(&world, CRB_BODY_LENGTH, strlen(cases[i].body), 0);
+		send_body(&world, cases[i].body);
+		assert_int_equal(
+		    crb_upload_collect(&world.upload, 5, &whole, &err),
+		    cases[i].status);
+		end(&world);
+	}
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_body_passes_as_it_comes),
+		cmocka_unit_test(chunks_are_decoded_wherever_they_are_cut),
+		cmocka_unit_test(chunks_that_never_end_never_complete),
+		cmocka_unit_test(what_is_collected_is_read_again),
+		cmocka_unit_test(what_is_collected_is_bounded),
+		cmocka_unit_test(a_body_of_nothing_is_seen_to_its_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
