@@ -288,20 +288,16 @@ take_special(struct head *head, enum special special, struct crb_slice value)
 		head->encoding = value;
 }
 
-/*
- * What a service other than S3 is asked for.  A body without a type, or one
- * that is packed, may be a form.
- */
+/* What a service other than S3 is asked for, as far as headers tell. */
 static enum crb_status
 take_action(
     struct crb_signing *signing, const struct head *head, struct crb_err *err)
 {
 	static const char form[] = "application/x-www-form-urlencoded";
 
-	signing->form = head->type.p == NULL ||
-	    crb_slice_starts_nocase(head->type, form);
-	if (signing->form && signing->body != CRB_BODY_NONE &&
-	    head->encoding.len > 0)
+	signing->form = crb_slice_starts_nocase(head->type, form);
+	if ((signing->form || head->type.p == NULL) &&
+	    signing->body != CRB_BODY_NONE && head->encoding.len > 0)
 		return crb_err_set(err, CRB_ERR_DENIED,
 		    "a form that is packed (Content-Encoding) is not "
 		    "injected: nobody can see what it asks for");

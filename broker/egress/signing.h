@@ -37,7 +37,7 @@ struct crb_signing {
 	char
 	    payload[80]; /* x-amz-content-sha256; empty: of what is collected */
 	bool told;       /* the client said one: other services get it, too */
-	bool form;       /* the body may be one, as far as its type says */
+	bool form;       /* the body is one, as its type says */
 	bool chunked;    /* decode, with: */
 	uint64_t length;
 	char trailer[CRB_SIGNING_TRAILER_MAX + 1];
