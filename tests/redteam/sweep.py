@@ -95,12 +95,23 @@ class Watcher:
                 if int(pid) not in self.but:
                     self.look_at(pid)
 
-    def look_at(self, pid):
-        try:
-            folder = pathlib.Path("/proc", pid)
+    @staticmethod
+    def read(pid):
+        """Arguments, environment and name, of one program: in the middle of
+        an exec they are of two, or the arguments are not there yet."""
+        folder = pathlib.Path("/proc", pid)
+        for _ in range(100):
             seen = tuple((folder / name).read_bytes()
                          for name in ("cmdline", "environ"))
             name = (folder / "comm").read_text().strip()
+            if ((folder / "cmdline").read_bytes() == seen[0] and
+                    (seen[0] or not seen[1])):
+                break
+        return seen, name
+
+    def look_at(self, pid):
+        try:
+            seen, name = self.read(pid)
         except OSError:
             return
         # Between fork and exec, and after it, it is not the same.
