@@ -68,6 +68,13 @@
 /* The bus to it has ended, or what it said was the end of it. */
 #define CRB_FIELDS_PEER_LOST(F) F(U32, pid, 0)
 #define CRB_FIELDS_RELOADED(F) F(U8, ok, 0) /* the core logs why not */
+/* A file of the policies; ok without a descriptor: there is none. */
+#define CRB_FIELDS_POLICY_OPEN(F) \
+	F(U32, request, 0) \
+	F(U8, file, 0) /* enum crb_policy_file */
+#define CRB_FIELDS_POLICY_OPENED(F) CRB_FIELDS_FOLDER_OPENED(F)
+/* Run the hook of approvals, with the descriptor as its standard input. */
+#define CRB_FIELDS_HOOK(F)
 
 /* Core and gateway. */
 #define CRB_FIELDS_SESSION_OPEN(F) \
@@ -155,6 +162,29 @@
 	/* Of CRB_ROUTE_HTTP, what the client signed for; or empty. */ \
 	F(TEXT, service, CRB_SERVICE_MAX) \
 	F(TEXT, region, CRB_REGION_MAX)
+/*
+ * More of an exchange has to be seen before there is a verdict.  The commands
+ * of a push come in pieces, as they were sent; of a body only what it is, with
+ * the body held meanwhile.
+ */
+#define CRB_FIELDS_NEED(F) \
+	F(U64, exchange, 0) \
+	F(U8, what, 0) /* enum crb_need */ \
+	F(U32, most, 0) /* bytes; more is refused by the gateway */
+#define CRB_FIELDS_SHOWN(F) \
+	F(U64, exchange, 0) \
+	F(U8, what, 0) \
+	F(U8, last, 0) /* nothing more of it comes */ \
+	F(BYTES, data, 65536) /* of CRB_NEED_COMMANDS */ \
+	F(U32, length, 0) /* of CRB_NEED_BODY: bytes */ \
+	F(BYTES, hash, 32) /* SHA-256 */ \
+	F(TEXT, type, 128) /* Content-Type, or empty */
+/* It cannot be shown, or nobody waits any more; a verdict is said all the
+ * same. */
+#define CRB_FIELDS_WITHDRAWN(F) \
+	F(U64, exchange, 0) \
+	F(TEXT, code, 64) /* a problem's code, or empty: nobody waits */ \
+	F(TEXT, detail, 512)
 #define CRB_FIELDS_VERDICT(F) \
 	F(U64, exchange, 0) \
 	F(U8, allowed, 0) \
@@ -165,6 +195,9 @@
 	F(TEXT, rule, 128) \
 	F(TEXT, tier, 32) \
 	F(TEXT, next, 512) \
+	F(U16, retry, 0) /* Retry-After, in seconds; 0: none */ \
+	/* Of a refused push, lines "REF REASON\n": what was refused of it. */ \
+	F(BYTES, refs, 65536) \
 	F(U8, operation, 0) /* enum crb_git_operation, also when refused */ \
 	F(U64, job, 0) \
 	F(U32, stream, 0) /* a new one when a descriptor comes with it */ \
@@ -199,7 +232,12 @@
 	F(U64, length, 0) \
 	F(U8, route, 0) /* enum crb_route_kind */ \
 	F(TEXT, service, CRB_SERVICE_MAX) /* to be signed for; or empty */ \
-	F(TEXT, region, CRB_REGION_MAX)
+	F(TEXT, region, CRB_REGION_MAX) \
+	/* Nothing of the body goes out before this much of it has come and \
+	 * has this SHA-256, as it comes on the stream. */ \
+	F(U8, judged, 0) /* enum crb_judged */ \
+	F(U32, judged_length, 0) \
+	F(BYTES, judged_hash, 32)
 #define CRB_FIELDS_JOB_CANCEL(F) \
 	F(U64, job, 0) \
 	F(TEXT, detail, 512) /* what the sandbox is told; may be empty */
@@ -337,7 +375,13 @@
 	M(LEASE_DROP, lease_drop, CORE, GATEWAY, NO) \
 	M(LEASE_DROPPED, lease_dropped, GATEWAY, CORE, NO) \
 	M(LEASE_FETCHED, lease_fetched, GATEWAY, CORE, NO) \
-	M(SESSION_IMDS, session_imds, CORE, GATEWAY, NO)
+	M(SESSION_IMDS, session_imds, CORE, GATEWAY, NO) \
+	M(POLICY_OPEN, policy_open, CORE, SUPERVISOR, NO) \
+	M(POLICY_OPENED, policy_opened, SUPERVISOR, CORE, MAYBE) \
+	M(HOOK, hook, CORE, SUPERVISOR, YES) \
+	M(NEED, need, CORE, GATEWAY, NO) \
+	M(SHOWN, shown, GATEWAY, CORE, NO) \
+	M(WITHDRAWN, withdrawn, GATEWAY, CORE, NO)
 /* clang-format on */
 
 enum crb_role {
@@ -364,6 +408,29 @@ enum crb_query {
 enum crb_session_file {
 	CRB_SESSION_TOKEN = 1,  /* "token" */
 	CRB_SESSION_AWS_CONFIG, /* "aws-config" */
+};
+
+enum crb_policy_file {
+	CRB_POLICY_KEY = 1,      /* "organization.pub" */
+	CRB_POLICY_ORGANIZATION, /* "organization.json" */
+	CRB_POLICY_SIGNATURE,    /* "organization.json.minisig" */
+	CRB_POLICY_TEAM,         /* "team.json" */
+	CRB_POLICY_LOCAL,        /* "local.json" */
+	CRB_POLICY_FILES
+};
+
+/* What of an exchange has to be seen. */
+enum crb_need {
+	CRB_NEED_COMMANDS = 1, /* a push's, up to the flush that ends them */
+	CRB_NEED_BODY,         /* its length, hash and type */
+};
+#define CRB_COMMANDS_MAX (1u << 20) /* bytes of a push's commands */
+#define CRB_HELD_MAX (1u << 20)     /* bytes of a body that is held */
+
+enum crb_judged {
+	CRB_JUDGED_NOTHING,
+	CRB_JUDGED_START, /* the body's first bytes */
+	CRB_JUDGED_WHOLE, /* all of it */
 };
 
 enum crb_route_kind {

@@ -27,6 +27,10 @@ struct crb_lease_record;
 TAILQ_HEAD(crb_lease_records, crb_lease_record);
 struct crb_mint;
 TAILQ_HEAD(crb_mint_list, crb_mint);
+struct crb_policies;
+struct crb_approvals;
+struct crb_hold;
+TAILQ_HEAD(crb_hold_list, crb_hold);
 struct crb_work;
 TAILQ_HEAD(crb_work_list, crb_work);
 
@@ -66,6 +70,10 @@ struct crb_core {
 	bool lock_due;             /* at the end of this turn */
 	struct crb_ending *lock_ending;  /* then: what waits for it; or NULL */
 	struct crb_unlocking *unlocking; /* by passphrase, under way */
+
+	struct crb_policies *policies;   /* that are in force */
+	struct crb_approvals *approvals; /* that are asked for */
+	struct crb_hold_list holds;      /* exchanges of which more is seen */
 
 	struct crb_map credentials;             /* by name */
 	struct crb_map profiles;                /* by name */

@@ -75,7 +75,11 @@ struct crb_session {
 	struct crb_session_grant *grants;
 	int64_t created, expires, ended; /* wall seconds */
 	uid_t owner;                     /* of the folder */
-	uid_t issuer; /* whose session it is: who asked for it */
+	uid_t issuer;    /* whose session it is: who asked for it */
+	char *user;      /* his name, as it was then; or NULL */
+	json_t *groups;  /* names of his groups, as they were then; an array */
+	bool ask_always; /* all that it does has to be approved */
+	uint64_t mints;  /* of leases, so far */
 	uint8_t token_hash[CRB_TOKEN_HASH_BYTES];
 	bool bound;
 	struct crb_process_id process;

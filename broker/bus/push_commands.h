@@ -1,0 +1,57 @@
+#ifndef CRB_PUSH_COMMANDS_H
+#define CRB_PUSH_COMMANDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+/*
+ * The commands at the head of a push's body (gitprotocol-pack(5), "Reference
+ * Update Request"), read strictly, the whole of them at once: what the core
+ * decides on is what the egress sends, byte for byte.
+ *
+ *	[shallow OID]... OLD NEW REF NUL CAPABILITIES, OLD NEW REF..., flush
+ *	the same within a push certificate
+ *	[push options, flush]
+ *
+ * A flush alone, which git sends to see whether it may post, has no commands.
+ */
+#define CRB_PUSH_REFS_MAX 10000
+#define CRB_REF_MAX 1024
+
+enum crb_change { CRB_CHANGE_CREATE, CRB_CHANGE_UPDATE, CRB_CHANGE_DELETE };
+/* "create", "update", "delete"; NULL-terminated. */
+extern const char *const crb_changes[];
+
+struct crb_push_command {
+	enum crb_change change;
+	struct crb_slice old_id, new_id, ref; /* of the text */
+};
+
+struct crb_push_commands {
+	size_t count;
+	struct crb_push_command *command; /* owned */
+	bool is_signed;                   /* by a push certificate */
+	size_t option_count;              /* push options */
+	bool report_status, side_band;
+};
+
+/*
+ * How much of `text`, which is the body from its start, belongs to the
+ * commands; *whole when their end was seen.  Only the framing is looked at, and
+ * as much of the first command as says whether options follow.
+ * CRB_ERR_INVALID: these are no commands.  CRB_ERR_TOO_LARGE: more than `most`.
+ */
+CRB_NODISCARD enum crb_status crb_push_commands_end(struct crb_slice text,
+    size_t most, size_t *len, bool *whole, struct crb_err *err);
+
+/* `text` is exactly what belongs to them, and is borrowed. */
+CRB_NODISCARD enum crb_status crb_push_commands_parse(
+    struct crb_slice text, struct crb_push_commands *out, struct crb_err *err);
+void crb_push_commands_clear(struct crb_push_commands *commands);
+
+#define CRB_AUTO_PUSH_COMMANDS __attribute__((cleanup(crb_push_commands_clear)))
+
+#endif /* !CRB_PUSH_COMMANDS_H */

@@ -1,0 +1,54 @@
+#ifndef CRB_CORE_TIERS_H
+#define CRB_CORE_TIERS_H
+
+#include "broker/core/session.h"
+#include "policy/decide.h"
+#include "policy/question.h"
+
+/*
+ * What the core asks the tiers, and what they say.  A session's facts are the
+ * user who has issued it, his groups as they were then, task and labels.
+ */
+#define CRB_GROUPS_MAX 256
+
+/* What a question borrows from; it stays where it is. */
+struct crb_asking_room {
+	const char *group[CRB_GROUPS_MAX];
+	struct crb_asked_label label[CRB_LABELS_MAX];
+	struct crb_asked grant[CRB_SCOPE_MAX];
+};
+
+/* The session's facts, the time and the credential; no attributes yet. */
+void crb_tiers_question(const struct crb_session *session,
+    const char *credential, enum crb_question_kind kind,
+    struct crb_asking_room *room, struct crb_question *out);
+
+/*
+ * Decide.  `grants` is the session's own tier, of a request; NULL of a grant.
+ * Where the policies are not in order the verdict is deny, with `problem`.  A
+ * session that asks for everything turns allow into ask (tier "session", rule
+ * "ask-always").  The texts are borrowed until the loop's next turn.
+ */
+void crb_tiers_decide(const struct crb_session *session,
+    const struct crb_question *question, const struct crb_tier *grants,
+    struct crb_verdict *out);
+
+/*
+ * Whether a grant may be had at all: by a session that is issued, or that is
+ * given one more.  CRB_ERR_DENIED names tier, policy and rule, and what it was
+ * that did not match.  *asks: minting it has to be approved each time.
+ */
+CRB_NODISCARD enum crb_status crb_tiers_grant(const struct crb_session *session,
+    const struct crb_grant *grant, bool *asks, struct crb_err *err);
+
+/*
+ * Whether keys of a credential may be minted for the session now, for so many
+ * seconds: all of its grants of it together.  The strictest verdict.
+ */
+void crb_tiers_mint(const struct crb_session *session, const char *credential,
+    int64_t seconds, struct crb_verdict *out);
+
+/* "denied by rule no-prod of the organization's policy acme: REASON" */
+void crb_tiers_words(const struct crb_verdict *verdict, struct crb_buf *out);
+
+#endif /* !CRB_CORE_TIERS_H */
