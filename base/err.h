@@ -29,6 +29,8 @@ enum crb_status {
 	CRB_ERR_TOO_LARGE,  /* one input is over its bound */
 	CRB_ERR_CORRUPT,    /* data at rest is not what was written */
 	CRB_ERR_UNRECORDED, /* the audit record could not be made durable */
+	CRB_ERR_PENDING,    /* somebody has to approve it, and has not yet */
+	CRB_ERR_DECLINED,   /* somebody was asked to approve it, and denied */
 	CRB_ERR_NOMEM,
 	CRB_ERR_SYSTEM, /* a system call failed */
 	CRB_STATUS_COUNT
