@@ -78,21 +78,6 @@ crb_hours_parse(const char *text, struct crb_hours *out, struct crb_err *err)
 	return CRB_OK;
 }
 
-bool
-crb_zone_name_ok(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (len == 0 || len > CRB_ZONE_MAX || name[0] == '/' ||
-	    name[len - 1] == '/' || strstr(name, "//") != NULL ||
-	    strchr(name, '.') != NULL)
-		return false;
-	/* No path leaves its folder: there is no dot. */
-	return strspn(name,
-		   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		   "0123456789_+-/") == len;
-}
-
 static int
 compare_parts(const void *left, const void *right)
 {

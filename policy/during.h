@@ -6,28 +6,15 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/zone.h"
 
 /*
  * Days and hours of a time zone, as parts of a week.  What a zone's clock says
  * is asked of the caller.
  */
-struct crb_zone_time {
-	int32_t east;  /* seconds ahead of UTC */
-	int64_t until; /* it holds up to here, not included; INT64_MAX: always
-			*/
-};
-
-struct crb_zones {
-	/* False: there is no such zone, or nothing is known about it. */
-	bool (*at)(void *ctx, const char *zone, int64_t seconds,
-	    struct crb_zone_time *out);
-	void *ctx;
-};
-
 #define CRB_WEEK_MINUTES (7 * 24 * 60)
 #define CRB_DURING_RANGES 16 /* of hours */
 #define CRB_DURING_PARTS (2 * 7 * CRB_DURING_RANGES)
-#define CRB_ZONE_MAX 64 /* characters of a zone's name */
 
 /* Minutes of the week from Monday 00:00, apart from each other, in order. */
 struct crb_during_part {
@@ -50,9 +37,6 @@ CRB_NODISCARD enum crb_status crb_days_parse(
 /* "09:00-17:30"; up to 24:00. */
 CRB_NODISCARD enum crb_status crb_hours_parse(
     const char *text, struct crb_hours *out, struct crb_err *err);
-/* It is written as IANA's names are: "Europe/Berlin", "UTC". */
-bool crb_zone_name_ok(const char *name);
-
 /*
  * Into *part, of CRB_DURING_PARTS; returns their number.  Hours that go over
  * midnight belong to the day on which they start.
