@@ -15,6 +15,7 @@ extern const struct crb_command crb_command_init, crb_command_serve,
 
 extern const struct crb_command crb_command_completions,
     crb_command_credential_test, crb_command_doctor, crb_command_inventory,
+    crb_command_policy_check, crb_command_policy_test,
     crb_command_policy_keygen, crb_command_policy_sign,
     crb_command_policy_verify;
 
@@ -46,6 +47,8 @@ const struct crb_command *const crb_commands[] = {
 	&crb_command_session_drop,
 	&crb_command_session_extend,
 	&crb_command_revoke,
+	&crb_command_policy_check,
+	&crb_command_policy_test,
 	&crb_command_policy_keygen,
 	&crb_command_policy_sign,
 	&crb_command_policy_verify,

@@ -1,0 +1,44 @@
+#ifndef CRB_POLICY_LOAD_H
+#define CRB_POLICY_LOAD_H
+
+#include "base/options.h"
+#include "base/zone.h"
+#include "policy/cases.h"
+#include "policy/decide.h"
+#include "policy/document.h"
+
+/*
+ * The policies that a command is about, at most one a tier, read from their
+ * files as the broker reads them.  Starts as all zeros.
+ */
+struct crb_policy_set {
+	struct crb_zone_folder *zones;        /* opened when it is needed */
+	struct crb_policy *policy[CRB_TIERS]; /* NULL: there is none */
+	char *path[CRB_TIERS];                /* as it was named */
+};
+
+void crb_policy_set_clear(struct crb_policy_set *set);
+
+/* One more file; a tier that is there already is an error. */
+CRB_NODISCARD enum crb_status crb_policy_set_add(
+    struct crb_policy_set *set, const char *path, struct crb_err *err);
+
+/* Borrowed from the set. */
+struct crb_tiers crb_policy_set_tiers(const struct crb_policy_set *set);
+/* What time it is anywhere; NULL without memory. */
+const struct crb_zones *crb_policy_set_zones(struct crb_policy_set *set);
+
+/* Cases, which borrow the set's zones. */
+CRB_NODISCARD enum crb_status crb_policy_set_cases(struct crb_policy_set *set,
+    const char *path, struct crb_cases **out, struct crb_err *err);
+
+/*
+ * The policy that cases are kept beside: "acme.json" of "acme.test.json" and
+ * "acme.cases.json".  CRB_ERR_USAGE when the name does not say.
+ */
+CRB_NODISCARD enum crb_status crb_policy_of_cases(
+    const char *path, struct crb_policy_set *set, struct crb_err *err);
+
+#define CRB_AUTO_POLICY_SET __attribute__((cleanup(crb_policy_set_clear)))
+
+#endif /* !CRB_POLICY_LOAD_H */
