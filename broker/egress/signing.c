@@ -75,6 +75,7 @@ crb_signing_init(struct crb_signing *signing, const struct crb_msg_job *msg,
 {
 	*signing = (struct crb_signing){
 		.body = (enum crb_body)msg->body,
+		.whole = msg->judged == CRB_JUDGED_WHOLE,
 		.private = msg->tls || msg->network == CRB_NETWORK_LOOPBACK,
 		.plain = CRB_BUF_INIT(CRB_HEADERS_MAX),
 		.covered = CRB_BUF_INIT(CRB_HEADERS_MAX),
@@ -85,6 +86,8 @@ crb_signing_init(struct crb_signing *signing, const struct crb_msg_job *msg,
 	    copy_text(signing->service, sizeof(signing->service), msg->service,
 		err) != CRB_OK ||
 	    copy_text(signing->region, sizeof(signing->region), msg->region,
+		err) != CRB_OK ||
+	    copy_text(signing->type, sizeof(signing->type), msg->content_type,
 		err) != CRB_OK)
 		return err->status;
 	if ((signing->target = crb_slice_dup(msg->target)) == NULL)
@@ -312,6 +315,9 @@ take_body(
 {
 	bool object = crb_sigv4_is_s3(signing->service);
 
+	if (signing->whole && !crb_slice_is(head->type, signing->type))
+		return crb_err_set(err, CRB_ERR_DENIED,
+		    "the type of the body is not the one that was judged");
 	signing->told = head->payload.p != NULL;
 	if ((object ? take_object(signing, head, err)
 		    : take_action(signing, head, err)) != CRB_OK)

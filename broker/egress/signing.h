@@ -31,6 +31,8 @@ struct crb_signing {
 	char region[CRB_REGION_MAX + 1];
 	char *target;
 	enum crb_body body;
+	bool whole;     /* all of the body was judged, and so its type: */
+	char type[129]; /* empty: it has none */
 	bool private; /* the way to the upstream does not need a signed body */
 
 	/* After crb_signing_head(): */
@@ -51,7 +53,7 @@ void crb_signing_clear(struct crb_signing *signing);
 
 /*
  * The client's headers, once; strict.  CRB_ERR_INVALID and CRB_ERR_DENIED say
- * what the body may not be.
+ * what the body may not be, and that it is not of the type that was judged.
  */
 CRB_NODISCARD enum crb_status crb_signing_head(
     struct crb_signing *signing, struct crb_slice block, struct crb_err *err);

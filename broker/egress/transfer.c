@@ -10,6 +10,8 @@
 /* The client's headers, a session token, and a list of all their names. */
 #define SIGNED_MAX (64u << 10)
 
+static const struct crb_slice none = { "", 0 };
+
 void
 crb_transfer_moved(struct crb_transfer *transfer)
 {
@@ -250,14 +252,14 @@ set_length(struct crb_transfer *transfer, uint64_t length, struct crb_err *err)
  * found right, so it is seen to its end first, too.
  */
 static enum crb_status
-prepare_body(struct crb_transfer *transfer, bool *ready, struct crb_err *err)
+prepare_body(struct crb_transfer *transfer, struct crb_err *err)
 {
 	struct crb_signing *signing = &transfer->signing;
 
-	*ready = signing->payload[0] != '\0';
+	transfer->collects = signing->payload[0] == '\0';
 	if (!signing->chunked)
 		return CRB_OK;
-	*ready = signing->length > 0;
+	transfer->collects = signing->length == 0;
 	if (crb_aws_chunked_new(signing->length, signing->trailer,
 		&transfer->upload.decoder, err) != CRB_OK)
 		return err->status;
@@ -268,24 +270,24 @@ enum crb_status
 crb_transfer_head(struct crb_transfer *transfer, struct crb_slice block,
     bool *ready, struct crb_err *err)
 {
-	static const struct crb_slice none = { "", 0 };
+	bool held = crb_upload_is_held(&transfer->upload);
 
-	*ready = true;
+	*ready = !held;
 	if (transfer->signing.backend == NULL)
 		return crb_request_headers(&transfer->request, block, err);
 	if (crb_signing_head(&transfer->signing, block, err) != CRB_OK ||
-	    prepare_body(transfer, ready, err) != CRB_OK)
+	    prepare_body(transfer, err) != CRB_OK)
 		return err->status;
+	*ready = !held && !transfer->collects;
 	return *ready ? sign(transfer, none, err) : CRB_OK;
 }
 
-enum crb_status
-crb_transfer_collect(
-    struct crb_transfer *transfer, bool *ready, struct crb_err *err)
+/* All of it, since what it is, is signed. */
+static enum crb_status
+collect(struct crb_transfer *transfer, bool *ready, struct crb_err *err)
 {
 	struct crb_upload *upload = &transfer->upload;
 
-	crb_transfer_moved(transfer);
 	if (crb_upload_collect(upload, CRB_SIGNING_COLLECT_MAX, ready, err) !=
 	    CRB_OK)
 		return err->status;
@@ -298,6 +300,23 @@ crb_transfer_collect(
 }
 
 enum crb_status
+crb_transfer_collect(
+    struct crb_transfer *transfer, bool *ready, struct crb_err *err)
+{
+	struct crb_upload *upload = &transfer->upload;
+
+	crb_transfer_moved(transfer);
+	*ready = true;
+	if (crb_upload_is_held(upload) &&
+	    crb_upload_hold(upload, ready, err) != CRB_OK)
+		return err->status;
+	if (!*ready || transfer->signing.backend == NULL)
+		return CRB_OK;
+	return transfer->collects ? collect(transfer, ready, err)
+				  : sign(transfer, none, err);
+}
+
+enum crb_status
 crb_transfer_init(struct crb_transfer *transfer, const struct crb_msg_job *msg,
     const struct crb_transfer_options *options, struct crb_err *err)
 {
@@ -307,8 +326,7 @@ crb_transfer_init(struct crb_transfer *transfer, const struct crb_msg_job *msg,
 	crb_transfer_moved(transfer);
 	if ((signs ? use_keys(transfer, msg, options, err)
 		   : use_secret(transfer, msg, options, err)) != CRB_OK ||
-	    crb_upload_init(&transfer->upload, options->fd,
-		(enum crb_body)msg->body, msg->length, options->spare,
+	    crb_upload_init(&transfer->upload, options->fd, msg, options->spare,
 		err) != CRB_OK)
 		return err->status;
 	crb_download_init(&transfer->download, options->fd, msg->job,

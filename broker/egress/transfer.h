@@ -23,6 +23,7 @@ struct crb_transfer {
 	struct crb_scrub *scrub;
 	struct crb_request request;
 	struct crb_signing signing;
+	bool collects; /* the body, to sign it */
 	struct crb_upload upload;
 	struct crb_download download;
 

@@ -6,14 +6,18 @@
 #include "broker/bus/stream.h"
 
 enum crb_status
-crb_upload_init(struct crb_upload *upload, int fd, enum crb_body kind,
-    uint64_t length, uint8_t *spare, struct crb_err *err)
+crb_upload_init(struct crb_upload *upload, int fd,
+    const struct crb_msg_job *job, uint8_t *spare, struct crb_err *err)
 {
+	enum crb_body kind = (enum crb_body)job->body;
+
 	*upload = (struct crb_upload){ .fd = fd,
 		.kind = kind,
-		.left = kind == CRB_BODY_LENGTH ? length : 0,
+		.left = kind == CRB_BODY_LENGTH ? job->length : 0,
 		.spare = spare,
 		.body = CRB_BUF_INIT_WIPED(0) };
+	if (crb_judged_body_init(&upload->judged, job, err) != CRB_OK)
+		return err->status;
 	if (kind != CRB_BODY_NONE &&
 	    (upload->packet = malloc(CRB_STREAM_PACKET_MAX)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "no memory for a body");
@@ -28,6 +32,7 @@ crb_upload_clear(struct crb_upload *upload)
 	crb_aws_chunked_free(upload->decoder);
 	upload->decoder = NULL;
 	crb_buf_clear(&upload->body);
+	crb_judged_body_clear(&upload->judged);
 }
 
 static enum crb_status
@@ -94,6 +99,12 @@ next_packet(struct crb_upload *upload, struct crb_err *err)
 static enum crb_status
 fetch(struct crb_upload *upload, struct crb_err *err)
 {
+	if (upload->in_hand == 0 && upload->judged.found) {
+		upload->at = upload->behind.p;
+		upload->in_hand = upload->behind.len;
+		upload->behind.len = 0;
+		crb_judged_body_clear(&upload->judged);
+	}
 	if (upload->in_hand > 0 || upload->ended || crb_upload_passed(upload))
 		return CRB_OK;
 	return next_packet(upload, err);
@@ -156,6 +167,63 @@ crb_upload_read(struct crb_upload *upload, char *to, size_t size, size_t *len,
 	return status;
 }
 
+bool
+crb_upload_is_held(const struct crb_upload *upload)
+{
+	return crb_judged_body_due(&upload->judged);
+}
+
+/* Of a part that stands before others, nothing more has to be seen. */
+static bool
+is_seen(const struct crb_upload *upload)
+{
+	if (!crb_judged_body_full(&upload->judged))
+		return false;
+	return upload->judged.part == CRB_JUDGED_START ||
+	    crb_upload_passed(upload);
+}
+
+/* More of the body, which has to be part of what was judged. */
+static enum crb_status
+hold_more(struct crb_upload *upload, struct crb_err *err)
+{
+	struct crb_slice in;
+
+	if (fetch(upload, err) != CRB_OK)
+		return err->status;
+	if (upload->paused || is_seen(upload))
+		return CRB_OK;
+	in = (struct crb_slice){ upload->at, upload->in_hand };
+	if (in.len == 0 || crb_judged_body_full(&upload->judged))
+		return crb_judged_body_differs(err);
+	if (crb_judged_body_take(&upload->judged, &in, err) != CRB_OK)
+		return err->status;
+	upload->at = in.p;
+	upload->in_hand = in.len;
+	return CRB_OK;
+}
+
+enum crb_status
+crb_upload_hold(struct crb_upload *upload, bool *right, struct crb_err *err)
+{
+	struct crb_judged_body *judged = &upload->judged;
+
+	upload->paused = false;
+	for (*right = false; !is_seen(upload);) {
+		if (hold_more(upload, err) != CRB_OK)
+			return err->status;
+		if (upload->paused)
+			return CRB_OK;
+	}
+	if (crb_judged_body_check(judged, err) != CRB_OK)
+		return err->status;
+	upload->behind = (struct crb_slice){ upload->at, upload->in_hand };
+	upload->at = judged->bytes.data;
+	upload->in_hand = judged->bytes.len;
+	*right = true;
+	return CRB_OK;
+}
+
 /* From here on it is as if it had just come. */
 static void
 put_back(struct crb_upload *upload)
@@ -198,7 +266,7 @@ crb_upload_collect(
 bool
 crb_upload_passed(const struct crb_upload *upload)
 {
-	return upload->in_hand == 0 &&
+	return upload->in_hand == 0 && upload->behind.len == 0 &&
 	    (upload->ended ||
 		(upload->kind != CRB_BODY_CHUNKED && upload->left == 0));
 }

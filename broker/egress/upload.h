@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "broker/bus/messages.h"
 #include "broker/egress/aws_chunked.h"
+#include "broker/egress/judged_body.h"
 
 /*
  * The request's body on its way from a stream to libcurl.  Nothing is read
@@ -15,7 +16,8 @@
  * is kept: a body is never sent twice, since nobody knows what the first time
  * did.  Every request ends with REQUEST_END, one without a body too.
  *
- * A body that must be known before it is sent is collected first; one in
+ * A body of which the core has judged something is held back until that has
+ * come.  One that must be known before it is sent is collected first; one in
  * aws-chunked is decoded on its way.
  */
 struct crb_upload {
@@ -27,14 +29,17 @@ struct crb_upload {
 	uint8_t *spare;  /* CRB_STREAM_PACKET_MAX, borrowed, shared */
 	const char *at;
 	size_t in_hand;
-	bool paused;                     /* libcurl waits for more */
-	bool ended;                      /* REQUEST_END came */
+	struct crb_slice behind; /* of the packet, behind what was judged */
+	bool paused;             /* libcurl waits for more */
+	bool ended;              /* REQUEST_END came */
 	struct crb_aws_chunked *decoder; /* owned; or NULL */
 	struct crb_buf body;             /* collected */
+	struct crb_judged_body judged;
 };
 
+/* Of this job's request; clear it always. */
 CRB_NODISCARD enum crb_status crb_upload_init(struct crb_upload *upload, int fd,
-    enum crb_body kind, uint64_t length, uint8_t *spare, struct crb_err *err);
+    const struct crb_msg_job *job, uint8_t *spare, struct crb_err *err);
 void crb_upload_clear(struct crb_upload *upload);
 
 /*
@@ -42,6 +47,15 @@ void crb_upload_clear(struct crb_upload *upload);
  */
 CRB_NODISCARD enum crb_status crb_upload_read(struct crb_upload *upload,
     char *to, size_t size, size_t *len, struct crb_err *err);
+
+/*
+ * Something of the body was judged, and has to be seen first: read what there
+ * is, as it comes on the stream; *right when that was it.  Then
+ * crb_upload_read() gives it again.  CRB_ERR_DENIED: something else came.
+ */
+bool crb_upload_is_held(const struct crb_upload *upload);
+CRB_NODISCARD enum crb_status crb_upload_hold(
+    struct crb_upload *upload, bool *right, struct crb_err *err);
 
 /*
  * Read what there is of the body without sending it, at most `most` bytes;

@@ -20,9 +20,12 @@ struct world {
 static void
 begin(struct world *world, enum crb_body kind, uint64_t length, int decoded)
 {
+	const struct crb_msg_job job = { .body = (uint8_t)kind,
+		.length = length };
+
 	assert_ok(crb_stream_pair(world->pair, &err));
 	assert_ok(crb_upload_init(
-	    &world->upload, world->pair[1], kind, length, world->spare, &err));
+	    &world->upload, world->pair[1], &job, world->spare, &err));
 	if (decoded >= 0)
 		assert_ok(crb_aws_chunked_new(
 		    (uint64_t)decoded, "", &world->upload.decoder, &err));
