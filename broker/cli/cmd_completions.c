@@ -165,6 +165,7 @@ static const struct listing {
 	{ "profiles", "profile.list", "profiles", "name", NULL },
 	{ "sessions", "session.list", "sessions", "id", "task" },
 	{ "tasks", "session.list", "sessions", NULL, NULL },
+	{ "approvals", "approval.list", "approvals", "id", "summary" },
 };
 
 /* Without a broker, a role, or an unlocked vault there are no names. */

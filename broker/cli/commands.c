@@ -19,6 +19,9 @@ extern const struct crb_command crb_command_completions,
     crb_command_policy_keygen, crb_command_policy_sign,
     crb_command_policy_verify;
 
+extern const struct crb_command crb_command_approvals, crb_command_approve,
+    crb_command_deny;
+
 const struct crb_command *const crb_commands[] = {
 	&crb_command_init,
 	&crb_command_serve,
@@ -47,6 +50,9 @@ const struct crb_command *const crb_commands[] = {
 	&crb_command_session_drop,
 	&crb_command_session_extend,
 	&crb_command_revoke,
+	&crb_command_approvals,
+	&crb_command_approve,
+	&crb_command_deny,
 	&crb_command_policy_check,
 	&crb_command_policy_test,
 	&crb_command_policy_keygen,

@@ -228,6 +228,8 @@ static const struct meaning {
 	{ .value = "TASK", .names = "tasks" },
 	{ .value = "SESSION", .names = "sessions" },
 	{ .value = "[SESSION", .names = "sessions" },
+	{ .value = "ID", .names = "approvals" },
+	{ .value = "[ID", .names = "approvals" },
 	{ .value = "KIND", .add = add_backends },
 	{ .value = "[SOURCE", .add = add_sources },
 	{ .value = "FILE", .directive = ":files" },

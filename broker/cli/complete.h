@@ -16,7 +16,8 @@
  */
 struct crb_complete;
 
-/* What only the broker knows: "credentials", "profiles", "sessions", "tasks".
+/* What only the broker knows: "credentials", "profiles", "sessions", "tasks",
+ * "approvals".
  */
 typedef void crb_complete_names_fn(
     void *ctx, const char *which, struct crb_complete *complete);
