@@ -45,6 +45,7 @@ drop_with(struct crb_admin_client *client, const int junk[CRB_NAMESPACES])
 	crb_discard(admin->discards, client->fd, junk);
 	crb_buf_clear(&client->in);
 	crb_buf_clear(&client->out);
+	json_decref(client->peer.groups);
 	free(client);
 }
 
@@ -352,6 +353,7 @@ serve(struct crb_admin *admin, int fd, const struct crb_peer *peer,
 	    admin->core->loop, fd, CRB_READABLE, on_client, client, err);
 	if (status != CRB_OK)
 		return status;
+	json_incref(client->peer.groups);
 	TAILQ_INSERT_TAIL(&admin->clients, client, link);
 	admin->count++;
 	if (!is_admin(client))
@@ -423,6 +425,7 @@ on_listener(void *ctx, int listener, unsigned events)
 	    crb_host_peer(&admin->host, peer.pid, &why) != CRB_OK ||
 	    serve(admin, fd, &peer, &why) != CRB_OK)
 		refuse_connection(admin, fd, &peer, &why);
+	json_decref(peer.groups);
 }
 
 static enum crb_status

@@ -27,6 +27,7 @@ struct crb_peer {
 	pid_t pid; /* of who connected; it may be gone, and its number reused */
 	char who[CRB_WHO_TEXT]; /* "uid 1000 (alice)" */
 	struct crb_access access;
+	json_t *groups; /* crb_users_groups() of his; NULL: not known; owned */
 };
 
 /* A call under way.  Ended once, by _reply, _fail or _refuse. */
@@ -37,6 +38,7 @@ struct crb_call {
 	uid_t uid;
 	char who[CRB_WHO_TEXT]; /* "uid 1000 (alice)" */
 	struct crb_access access;
+	json_t *groups; /* of crb_peer; NULL: not known */
 	json_t *id;
 	struct crb_admin_client *client; /* NULL: it went away */
 };

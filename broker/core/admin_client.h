@@ -42,8 +42,8 @@ struct crb_admin {
 };
 
 /*
- * Who is at the other end of `fd`.  *out is filled in any case; CRB_ERR_ROLE
- * when he may do nothing here.
+ * Who is at the other end of `fd`.  *out is filled in any case, and its groups
+ * are the caller's to release; CRB_ERR_ROLE when he may do nothing here.
  */
 CRB_NODISCARD enum crb_status crb_peer_read(const struct crb_core *core, int fd,
     struct crb_peer *out, struct crb_err *err);

@@ -25,6 +25,7 @@ call_free(struct crb_call *call)
 	if (call->client != NULL)
 		call->client->call = NULL;
 	json_decref(call->params);
+	json_decref(call->groups);
 	json_decref(call->id);
 	free(call);
 }
@@ -226,6 +227,7 @@ make_call(struct crb_admin *admin, const struct crb_method *method,
 	call->uid = peer->uid;
 	memcpy(call->who, peer->who, sizeof(call->who));
 	call->access = peer->access;
+	call->groups = json_incref(peer->groups);
 	call->id = json_incref(json_object_get(request, "id"));
 	call->params = params != NULL ? json_incref(params) : json_object();
 	*out = call;

@@ -175,7 +175,7 @@ static enum crb_status
 load_users(struct crb_core *core, struct crb_err *err)
 {
 	enum crb_status status = crb_users_load(
-	    "/etc/passwd", &core->users, err);
+	    "/etc/passwd", "/etc/group", &core->users, err);
 
 	if (status == CRB_OK && core->roles != NULL)
 		status = crb_roles_resolve(

@@ -20,16 +20,16 @@ crb_peer_of(const struct crb_core *core, uid_t uid, struct crb_peer *out)
 	judge(core, &(const struct crb_identity){ .uid = uid }, out);
 }
 
-/* Those that the kernel noted when the peer connected. */
+/* Those that the kernel noted when the peer connected; *all: they are all. */
 static size_t
-read_groups(int fd, gid_t first, gid_t groups[GROUPS_MAX + 1])
+read_groups(int fd, gid_t first, gid_t groups[GROUPS_MAX + 1], bool *all)
 {
 	socklen_t size = GROUPS_MAX * sizeof(groups[0]);
 
 	groups[0] = first;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups + 1, &size) != 0)
-		return 1;
-	return 1 + size / sizeof(groups[0]);
+	*all = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups + 1, &size) ==
+	    0;
+	return *all ? 1 + size / sizeof(groups[0]) : 1;
 }
 
 enum crb_status
@@ -40,6 +40,7 @@ crb_peer_read(const struct crb_core *core, int fd, struct crb_peer *out,
 	gid_t groups[GROUPS_MAX + 1];
 	struct crb_identity identity = { .gids = groups };
 	socklen_t size = sizeof(peer);
+	bool all;
 
 	*out = (struct crb_peer){ .uid = (uid_t)-1, .who = "unknown" };
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 ||
@@ -47,9 +48,12 @@ crb_peer_read(const struct crb_core *core, int fd, struct crb_peer *out,
 		return crb_err_set(err, CRB_ERR_ROLE,
 		    "the kernel does not say who this client is");
 	identity.uid = peer.uid;
-	identity.gid_count = read_groups(fd, peer.gid, groups);
+	identity.gid_count = read_groups(fd, peer.gid, groups, &all);
 	judge(core, &identity, out);
 	out->pid = peer.pid;
+	if (all)
+		out->groups = crb_users_groups(
+		    core->users, groups, identity.gid_count);
 	if (out->access.may != 0)
 		return CRB_OK;
 	return crb_err_set(err, CRB_ERR_ROLE,

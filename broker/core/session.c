@@ -116,6 +116,8 @@ crb_session_free(struct crb_session *session)
 	free(session->workspace);
 	free(session->aws_credential);
 	free(session->profile);
+	json_decref(session->groups);
+	free(session->user);
 	free(session->task);
 	free(session);
 }

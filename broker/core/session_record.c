@@ -55,7 +55,7 @@ crb_session_record(const struct crb_session *session)
 	    sizeof(session->token_hash));
 	return json_pack(
 	    "{s:s, s:s, s:O, s:s*, s:s*, s:s, s:I, s:I, s:I, s:I, s:I, s:s, "
-	    "s:o, s:o*, s:o*, s:s*, s:s*, s:I, s:I, s:I, s:I, s:i}",
+	    "s:o, s:o*, s:o*, s:s*, s:s*, s:s*, s:O*, s:I, s:I, s:I, s:I, s:i}",
 	    "id", session->id, "task", session->task, "labels", session->labels,
 	    "profile", session->profile, "workspace", session->workspace,
 	    "state", crb_session_state_info(session->state)->name, "created",
@@ -65,7 +65,8 @@ crb_session_record(const struct crb_session *session)
 	    (json_int_t)session->issuer, "token", token, "grants",
 	    record_grants(session), "process", record_process(session), "port",
 	    port_json(session), "aws", crb_aws_mode_name(session->aws),
-	    "aws_credential", session->aws_credential, "requests",
+	    "aws_credential", session->aws_credential, "user", session->user,
+	    "groups", session->groups, "requests",
 	    (json_int_t)session->requests, "refused",
 	    (json_int_t)session->refused, "up", (json_int_t)session->up, "down",
 	    (json_int_t)session->down, "last_grant", (int)session->last_grant);
@@ -225,6 +226,20 @@ load_aws(struct crb_session *session, const json_t *json, struct crb_err *err)
 	return crb_aws_mode_parse(mode, &session->aws, err);
 }
 
+/* Of one that an older version made they are not known. */
+static enum crb_status
+load_issuer(
+    struct crb_session *session, const json_t *json, struct crb_err *err)
+{
+	const char *user = json_string_value(json_object_get(json, "user"));
+	json_t *groups = json_object_get(json, "groups");
+
+	if (user != NULL && (session->user = strdup(user)) == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	session->groups = json_is_array(groups) ? json_incref(groups) : NULL;
+	return CRB_OK;
+}
+
 static enum crb_status
 load_texts(struct crb_session *session, const json_t *json, struct crb_err *err)
 {
@@ -263,6 +278,7 @@ load(struct crb_session *session, const json_t *json, struct crb_err *err)
 	    (status = load_numbers(session, json, err)) ||
 	    (status = load_token(session, json, err)) ||
 	    (status = load_process(session, json, err)) ||
+	    (status = load_issuer(session, json, err)) ||
 	    (status = load_grants(session, json, err)));
 	return status;
 }
@@ -347,6 +363,9 @@ crb_session_shown(const struct crb_session *session)
 		set_time(shown, "ended", session->ended);
 	if (session->port != 0)
 		(void)json_object_set_new(shown, "port", port_json(session));
+	if (session->user != NULL)
+		(void)json_object_set_new(
+		    shown, "user", json_string(session->user));
 	if (session->aws != CRB_AWS_NONE)
 		(void)json_object_set_new(shown, "aws",
 		    json_pack("{s:s, s:s}", "mode",

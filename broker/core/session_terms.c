@@ -148,6 +148,20 @@ set_process(struct terms *terms, struct crb_err *err)
 	return CRB_OK;
 }
 
+/* Who issues it is what policies know of it, also when he has left a group. */
+static enum crb_status
+set_issuer(struct terms *terms, struct crb_err *err)
+{
+	struct crb_session *session = terms->session;
+	const char *name = crb_users_name(terms->core->users, terms->call->uid);
+
+	session->issuer = terms->call->uid;
+	session->groups = json_incref(terms->call->groups);
+	if (name != NULL && (session->user = strdup(name)) == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	return CRB_OK;
+}
+
 /*
  * An admin gives a session to whom he likes, by default to the user whose
  * broker it is; anybody else has his own.
@@ -171,8 +185,7 @@ set_owner(struct terms *terms, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_DENIED,
 		    "only a broker that runs as root can give a session to another user");
 	terms->session->owner = (uid_t)owner;
-	terms->session->issuer = call->uid;
-	return CRB_OK;
+	return set_issuer(terms, err);
 }
 
 static enum crb_status

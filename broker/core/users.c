@@ -1,5 +1,6 @@
 #include "broker/core/users.h"
 
+#include <grp.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,20 +9,27 @@
 
 #include "base/cleanup.h"
 
-#define USERS_MAX 4096u
+#define NAMES_MAX 4096u
 #define NAME_MAX_ 32
 
-struct user {
-	uid_t uid;
-	char name[NAME_MAX_ + 1];
+struct name {
+	unsigned id;
+	char text[NAME_MAX_ + 1];
+};
+
+struct names {
+	size_t count, room;
+	struct name *at;
 };
 
 struct crb_users {
-	size_t count, room;
-	struct user *at;
+	struct names users, groups;
 };
 
-/* One that could steer a terminal or fake another's name is left out. */
+/*
+ * One that could steer a terminal, fake another's name or mean several in a
+ * policy is left out.
+ */
 static bool
 name_ok(const char *name)
 {
@@ -30,48 +38,69 @@ name_ok(const char *name)
 	if (len == 0 || len > NAME_MAX_)
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (name[i] <= ' ' || name[i] > '~' || name[i] == '(' ||
-		    name[i] == ')')
+		if (name[i] <= ' ' || name[i] > '~' ||
+		    strchr("()*:", name[i]) != NULL)
 			return false;
 	return true;
 }
 
 static bool
-add(struct crb_users *users, const struct passwd *entry)
+add(struct names *names, unsigned id, const char *text)
 {
-	struct user *more;
+	struct name *more;
 
-	if (!name_ok(entry->pw_name))
+	if (!name_ok(text))
 		return true;
-	if (users->count == users->room) {
-		users->room = users->room * 2 + 32;
-		more = realloc(users->at, users->room * sizeof(*more));
+	if (names->count == names->room) {
+		names->room = names->room * 2 + 32;
+		more = realloc(names->at, names->room * sizeof(*more));
 		if (more == NULL)
 			return false;
-		users->at = more;
+		names->at = more;
 	}
-	users->at[users->count].uid = entry->pw_uid;
-	memcpy(users->at[users->count].name, entry->pw_name,
-	    strlen(entry->pw_name) + 1);
-	users->count++;
+	names->at[names->count].id = id;
+	memcpy(names->at[names->count].text, text, strlen(text) + 1);
+	names->count++;
+	return true;
+}
+
+static bool
+load_users(struct names *names, const char *path)
+{
+	CRB_AUTO_FILE FILE *file = fopen(path, "re");
+	const struct passwd *entry;
+
+	while (file != NULL && names->count < NAMES_MAX &&
+	    (entry = fgetpwent(file)) != NULL)
+		if (!add(names, entry->pw_uid, entry->pw_name))
+			return false;
+	return true;
+}
+
+static bool
+load_groups(struct names *names, const char *path)
+{
+	CRB_AUTO_FILE FILE *file = fopen(path, "re");
+	const struct group *entry;
+
+	while (file != NULL && names->count < NAMES_MAX &&
+	    (entry = fgetgrent(file)) != NULL)
+		if (!add(names, entry->gr_gid, entry->gr_name))
+			return false;
 	return true;
 }
 
 enum crb_status
-crb_users_load(const char *path, struct crb_users **out, struct crb_err *err)
+crb_users_load(const char *passwd, const char *group, struct crb_users **out,
+    struct crb_err *err)
 {
-	CRB_AUTO_FILE FILE *file = fopen(path, "re");
 	struct crb_users *users = calloc(1, sizeof(*users));
-	const struct passwd *entry;
 
-	if (users == NULL)
+	if (users == NULL || !load_users(&users->users, passwd) ||
+	    !load_groups(&users->groups, group)) {
+		crb_users_free(users);
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	while (file != NULL && users->count < USERS_MAX &&
-	    (entry = fgetpwent(file)) != NULL)
-		if (!add(users, entry)) {
-			crb_users_free(users);
-			return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-		}
+	}
 	*out = users;
 	return CRB_OK;
 }
@@ -81,18 +110,65 @@ crb_users_free(struct crb_users *users)
 {
 	if (users == NULL)
 		return;
-	free(users->at);
+	free(users->users.at);
+	free(users->groups.at);
 	free(users);
+}
+
+static const char *
+find(const struct names *names, unsigned id)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (names->at[i].id == id)
+			return names->at[i].text;
+	return NULL;
+}
+
+const char *
+crb_users_name(const struct crb_users *users, uid_t uid)
+{
+	return users != NULL ? find(&users->users, uid) : NULL;
+}
+
+static bool
+seen(const gid_t *gids, size_t count, gid_t gid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (gids[i] == gid)
+			return true;
+	return false;
+}
+
+json_t *
+crb_users_groups(const struct crb_users *users, const gid_t *gids, size_t count)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; list != NULL && i < count; i++) {
+		const char *name = users != NULL ? find(&users->groups, gids[i])
+						 : NULL;
+
+		if (seen(gids, i, gids[i]))
+			continue;
+		if (json_array_append_new(list,
+			name != NULL
+			    ? json_string(name)
+			    : json_sprintf("gid %u", (unsigned)gids[i])) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
 }
 
 void
 crb_users_who(const struct crb_users *users, uid_t uid, char out[CRB_WHO_TEXT])
 {
-	for (size_t i = 0; users != NULL && i < users->count; i++)
-		if (users->at[i].uid == uid) {
-			(void)snprintf(out, CRB_WHO_TEXT, "uid %u (%s)",
-			    (unsigned)uid, users->at[i].name);
-			return;
-		}
-	(void)snprintf(out, CRB_WHO_TEXT, "uid %u", (unsigned)uid);
+	const char *name = crb_users_name(users, uid);
+
+	if (name != NULL)
+		(void)snprintf(
+		    out, CRB_WHO_TEXT, "uid %u (%s)", (unsigned)uid, name);
+	else
+		(void)snprintf(out, CRB_WHO_TEXT, "uid %u", (unsigned)uid);
 }

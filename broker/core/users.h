@@ -1,20 +1,36 @@
 #ifndef CRB_USERS_H
 #define CRB_USERS_H
 
+#include <stddef.h>
 #include <sys/types.h>
+
+#include <jansson.h>
 
 #include "base/err.h"
 
 /*
- * Names of the host's users, for people who read what happened: read once,
- * since a confined process asks nobody.  What counts is the number.
+ * Names of the host's users and groups, for people who read what happened and
+ * for policies: read once, since a confined process asks nobody.  For roles
+ * what counts is the number.
  */
 struct crb_users;
 
-/* Of a file such as /etc/passwd; one that is not there has no users. */
-CRB_NODISCARD enum crb_status crb_users_load(
-    const char *path, struct crb_users **out, struct crb_err *err);
+/*
+ * Of files such as /etc/passwd and /etc/group; one that is not there has
+ * nobody.
+ */
+CRB_NODISCARD enum crb_status crb_users_load(const char *passwd,
+    const char *group, struct crb_users **out, struct crb_err *err);
 void crb_users_free(struct crb_users *users);
+
+/* NULL: not known.  Borrowed. */
+const char *crb_users_name(const struct crb_users *users, uid_t uid);
+/*
+ * The names of groups, each once, as an array; one that has none is in it as
+ * "gid 4711", which nobody is called.  NULL without memory.
+ */
+json_t *crb_users_groups(
+    const struct crb_users *users, const gid_t *gids, size_t count);
 
 /* "uid 1000 (alice)", or "uid 1000" where the name is not known. */
 #define CRB_WHO_TEXT 64
