@@ -11,6 +11,7 @@
  */
 struct crb_denial {
 	unsigned http;
+	unsigned retry;   /* Retry-After, in seconds; 0: none */
 	const char *code; /* Credbroker-Error */
 	const char *title;
 	char detail[1024];

@@ -176,6 +176,7 @@ send_refusal(struct crb_core *core, const struct crb_msg_exchange *msg,
 		.rule = CRB_SLICE(denial->rule),
 		.tier = CRB_SLICE(denial->tier),
 		.next = CRB_SLICE(denial->next),
+		.retry = (uint16_t)denial->retry,
 		.operation = (uint8_t)judgement->request.operation,
 		.origin = CRB_SLICE(""),
 	};

@@ -11,14 +11,14 @@ keep_session(struct crb_session *session, struct crb_err *err)
 	enum crb_status status;
 
 	if (session->state == CRB_SESSION_OPENING || session->busy ||
-	    session->kept == session->requests)
+	    session->kept == crb_session_counted(session))
 		return CRB_OK;
 	if ((record = crb_session_record(session)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	status = crb_commit_put(session->core->commit, CRB_KIND_SESSION,
 	    &session->record, record, err);
 	if (status == CRB_OK)
-		session->kept = session->requests;
+		session->kept = crb_session_counted(session);
 	return status;
 }
 

@@ -12,3 +12,13 @@ crb_rate_take(
 	rate->spent_us = spent + each_us;
 	return true;
 }
+
+int64_t
+crb_rate_wait(const struct crb_rate *rate, int64_t now_ms, int64_t each_us,
+    int64_t burst)
+{
+	int64_t wait = rate->spent_us + each_us - burst * each_us -
+	    now_ms * 1000;
+
+	return wait > 0 ? (wait + 999) / 1000 : 0;
+}

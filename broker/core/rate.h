@@ -16,5 +16,8 @@ struct crb_rate {
 /* True when it may, which is then counted.  `now_ms` is the loop's clock. */
 bool crb_rate_take(
     struct crb_rate *rate, int64_t now_ms, int64_t each_us, int64_t burst);
+/* In how many milliseconds it may again; 0: now. */
+int64_t crb_rate_wait(const struct crb_rate *rate, int64_t now_ms,
+    int64_t each_us, int64_t burst);
 
 #endif /* !CRB_RATE_H */

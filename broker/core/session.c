@@ -218,6 +218,12 @@ crb_session_find_of(const struct crb_core *core, uid_t issuer, const char *id,
 	return find(core, &issuer, id, out, err);
 }
 
+uint64_t
+crb_session_counted(const struct crb_session *session)
+{
+	return session->requests + session->mints + session->up + session->down;
+}
+
 int64_t
 crb_session_left(const struct crb_session *session)
 {

@@ -92,7 +92,7 @@ struct crb_session {
 	struct crb_rate refusals;
 	struct crb_rate rate; /* of requests */
 	uint64_t unrecorded;
-	uint64_t kept; /* requests, as the record has them */
+	uint64_t kept; /* crb_session_counted(), as the record has it */
 	struct crb_exchange_list exchanges;
 	unsigned exchange_count;
 	unsigned waiting; /* exchanges for which a lease is minted first */
@@ -119,6 +119,8 @@ CRB_NODISCARD enum crb_status crb_session_find(const struct crb_core *core,
 CRB_NODISCARD enum crb_status crb_session_find_of(const struct crb_core *core,
     uid_t issuer, const char *id, struct crb_session **out,
     struct crb_err *err);
+/* What it has counted, as one number that only grows. */
+uint64_t crb_session_counted(const struct crb_session *session);
 /* Until it expires, in seconds; not less than 0. */
 int64_t crb_session_left(const struct crb_session *session);
 /* By the id. */

@@ -55,7 +55,7 @@ crb_session_record(const struct crb_session *session)
 	    sizeof(session->token_hash));
 	return json_pack(
 	    "{s:s, s:s, s:O, s:s*, s:s*, s:s, s:I, s:I, s:I, s:I, s:I, s:s, "
-	    "s:o, s:o*, s:o*, s:s*, s:s*, s:s*, s:O*, s:I, s:I, s:I, s:I, s:i}",
+	    "s:o, s:o*, s:o*, s:s*, s:s*, s:s*, s:O*, s:I, s:I, s:I, s:I, s:I, s:i}",
 	    "id", session->id, "task", session->task, "labels", session->labels,
 	    "profile", session->profile, "workspace", session->workspace,
 	    "state", crb_session_state_info(session->state)->name, "created",
@@ -66,8 +66,8 @@ crb_session_record(const struct crb_session *session)
 	    record_grants(session), "process", record_process(session), "port",
 	    port_json(session), "aws", crb_aws_mode_name(session->aws),
 	    "aws_credential", session->aws_credential, "user", session->user,
-	    "groups", session->groups, "requests",
-	    (json_int_t)session->requests, "refused",
+	    "groups", session->groups, "mints", (json_int_t)session->mints,
+	    "requests", (json_int_t)session->requests, "refused",
 	    (json_int_t)session->refused, "up", (json_int_t)session->up, "down",
 	    (json_int_t)session->down, "last_grant", (int)session->last_grant);
 }
@@ -103,11 +103,14 @@ load_numbers(
 			 i == 4 ? INT32_MAX : INT64_MAX, &number[i], err)) !=
 		    CRB_OK)
 			return status;
-	session->requests = session->kept = (uint64_t)number[0];
+	session->requests = (uint64_t)number[0];
 	session->refused = (uint64_t)number[1];
 	session->up = (uint64_t)number[2];
 	session->down = (uint64_t)number[3];
 	session->last_grant = (unsigned)number[4];
+	session->mints = (uint64_t)json_integer_value(
+	    json_object_get(json, "mints"));
+	session->kept = crb_session_counted(session);
 	return CRB_OK;
 }
 

@@ -53,6 +53,33 @@ a_long_rest_gives_a_burst_and_no_more(void **state)
 	assert_int_equal(take_all(&rate, 5000000), BURST);
 }
 
+static void
+it_says_how_long_to_wait(void **state)
+{
+	struct crb_rate rate = { 0 };
+
+	(void)state;
+	assert_int_equal(crb_rate_wait(&rate, 5000, EACH_US, BURST), 0);
+	assert_int_equal(take_all(&rate, 5000), BURST);
+	assert_int_equal(crb_rate_wait(&rate, 5000, EACH_US, BURST), 20);
+	assert_int_equal(crb_rate_wait(&rate, 5019, EACH_US, BURST), 1);
+	assert_int_equal(crb_rate_wait(&rate, 5020, EACH_US, BURST), 0);
+	assert_int_equal(take_all(&rate, 5020), 1);
+}
+
+/* With bursts of one length in time, as those of a minute are. */
+static void
+another_bound_keeps_what_was_spent(void **state)
+{
+	struct crb_rate rate = { 0 };
+
+	(void)state;
+	assert_int_equal(take_all(&rate, 5000), BURST);
+	assert_false(crb_rate_take(&rate, 5000, EACH_US * BURST, 1));
+	assert_int_equal(crb_rate_wait(&rate, 5000, EACH_US * BURST, 1), 200);
+	assert_true(crb_rate_take(&rate, 5200, EACH_US * BURST, 1));
+}
+
 int
 main(void)
 {
@@ -60,6 +87,8 @@ main(void)
 		cmocka_unit_test(a_burst_and_no_more),
 		cmocka_unit_test(it_comes_back_one_by_one),
 		cmocka_unit_test(a_long_rest_gives_a_burst_and_no_more),
+		cmocka_unit_test(it_says_how_long_to_wait),
+		cmocka_unit_test(another_bound_keeps_what_was_spent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
