@@ -119,7 +119,7 @@ CRB_NODISCARD enum crb_status crb_session_find(const struct crb_core *core,
 CRB_NODISCARD enum crb_status crb_session_find_of(const struct crb_core *core,
     uid_t issuer, const char *id, struct crb_session **out,
     struct crb_err *err);
-/* What it has counted, as one number that only grows. */
+/* What it has counted, as one number. */
 uint64_t crb_session_counted(const struct crb_session *session);
 /* Until it expires, in seconds; not less than 0. */
 int64_t crb_session_left(const struct crb_session *session);

@@ -1,0 +1,57 @@
+#ifndef CRB_CORE_LIMITS_H
+#define CRB_CORE_LIMITS_H
+
+#include <jansson.h>
+
+#include "broker/core/denial.h"
+#include "broker/core/session.h"
+#include "policy/limits.h"
+
+/*
+ * What the policies in force bound of sessions, beside what they allow, and
+ * what the configuration does.  Looked at when a session is issued or extended,
+ * when keys are minted for it, and at each of its requests; so another policy
+ * binds the sessions that are there.
+ */
+
+/*
+ * How long a session may last, in *seconds: what was `wished`, or what is usual
+ * here, of which a policy may leave less, with a note (NULL: none).
+ */
+CRB_NODISCARD enum crb_status crb_limits_life(const struct crb_core *core,
+    bool wished, int64_t *seconds, json_t *notes, struct crb_err *err);
+/* When it ends at the latest, in wall seconds: not after it expires. */
+int64_t crb_limits_end(const struct crb_session *session);
+/* Other limits are in force: live sessions end when these say. */
+void crb_limits_apply(struct crb_core *core);
+
+/* There may be one more, which is not in the maps yet. */
+CRB_NODISCARD enum crb_status crb_limits_issue(
+    const struct crb_session *session, struct crb_err *err);
+
+/* Keys may be minted once more: CRB_ERR_DENIED, since that does not pass. */
+CRB_NODISCARD enum crb_status crb_limits_mint(
+    const struct crb_session *session, struct crb_err *err);
+/* How long what is minted now may last, in seconds. */
+int64_t crb_limits_lease(const struct crb_session *session);
+/* That an order does not ask for more: there is a least that services give. */
+CRB_NODISCARD enum crb_status crb_limits_order(const struct crb_core *core,
+    const char *credential, const json_t *order, struct crb_err *err);
+/* That keys which end then do not last longer; some clocks are not right. */
+bool crb_limits_lasts(const struct crb_core *core, int64_t expires);
+
+/*
+ * One more request, which is counted against the rate: 429 and when to come
+ * again where that passes by itself, 403 where it does not.
+ */
+bool crb_limits_request(struct crb_session *session, struct crb_denial *denial);
+/* Only what is bounded for the whole session: of one that had to wait. */
+bool crb_limits_total(
+    const struct crb_session *session, struct crb_denial *denial);
+/* How many bytes of bodies are left; INT64_MAX: any number. */
+int64_t crb_limits_bytes(const struct crb_session *session);
+
+/* {"requests_per_session": {"most", "used", "left", "tier"}, ...}; or NULL. */
+json_t *crb_limits_shown(const struct crb_session *session);
+
+#endif /* !CRB_CORE_LIMITS_H */
