@@ -15,6 +15,7 @@
 #include "broker/gateway/response.h"
 #include "broker/gateway/server.h"
 #include "broker/gateway/session.h"
+#include "broker/gateway/show.h"
 #include "broker/gateway/upload.h"
 
 /* What is read of a refused body before the connection is closed instead. */
@@ -42,6 +43,7 @@ unlink_from_session(struct crb_exchange *exchange)
 	if (exchange->session == NULL)
 		return;
 	crb_exchange_asked(exchange);
+	crb_show_drop(exchange);
 	if (exchange->next != NULL)
 		exchange->next->prev = exchange->prev;
 	if (exchange->prev != NULL)
@@ -55,6 +57,7 @@ unlink_from_session(struct crb_exchange *exchange)
 void
 crb_exchange_free(struct crb_exchange *exchange)
 {
+	crb_show_drop(exchange);
 	unlink_from_session(exchange);
 	crb_exchanges_remove(&exchange->gateway->exchanges, exchange->id);
 	if (exchange->answer != NULL)
@@ -62,7 +65,9 @@ crb_exchange_free(struct crb_exchange *exchange)
 	if (exchange->commands != NULL)
 		crb_git_commands_clear(exchange->commands);
 	free(exchange->commands);
+	free(exchange->show);
 	free(exchange->refusal);
+	free(exchange->refused_refs);
 	crb_buf_clear(&exchange->body);
 	crb_buf_clear(&exchange->reply.tail);
 	free(exchange->reply.packet);
@@ -241,8 +246,7 @@ begin(struct crb_exchange *exchange, const char *method, const char *version)
 enum MHD_Result
 crb_exchange_drop(struct crb_exchange *exchange, const char *data, size_t *size)
 {
-	if (exchange->commands != NULL)
-		crb_git_commands_feed(exchange->commands, data, *size);
+	crb_show_watch(exchange, data, *size);
 	exchange->dropped += *size;
 	*size = 0;
 	return exchange->dropped <= DROP_MAX ? MHD_YES : MHD_NO;
@@ -280,6 +284,7 @@ done(struct crb_exchange *exchange, const char *data, size_t *size)
 static crb_phase_fn *const phases[] = {
 	[CRB_PHASE_COLLECT] = crb_query_collect,
 	[CRB_PHASE_ASKED] = wait_for_core,
+	[CRB_PHASE_SHOW] = crb_show_collect,
 	[CRB_PHASE_ANSWER] = crb_query_reply,
 	[CRB_PHASE_FETCH] = crb_fetch_reply,
 	[CRB_PHASE_UPLOAD] = crb_upload_forward,
@@ -334,6 +339,8 @@ crb_exchange_completed(void *ctx, struct MHD_Connection *mhd, void **request,
 	crb_exchange_end_flow(exchange,
 	    code == MHD_REQUEST_TERMINATED_COMPLETED_OK && reply->ended &&
 		reply->clean && exchange->end_sent);
+	crb_show_leave(exchange);
+	crb_show_drop(exchange);
 	/* A verdict may bring a descriptor, or name a job that must end. */
 	if (!exchange->verdict_due)
 		crb_exchange_free(exchange);
@@ -366,6 +373,7 @@ crb_exchange_cut(
 	} else if (exchange->phase != CRB_PHASE_HEAD &&
 	    exchange->phase != CRB_PHASE_REFUSE) {
 		crb_exchange_end_flow(exchange, false);
+		crb_show_leave(exchange);
 		crb_exchange_refuse(exchange, refusal);
 	}
 	crb_exchange_unpark(exchange);
@@ -433,6 +441,7 @@ crb_exchange_refuse(
     struct crb_exchange *exchange, const struct crb_refusal *refusal)
 {
 	exchange->phase = CRB_PHASE_REFUSE;
+	crb_show_release(exchange);
 	if (exchange->refusal == NULL)
 		exchange->refusal = malloc(sizeof(*exchange->refusal));
 	if (exchange->refusal != NULL)

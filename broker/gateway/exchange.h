@@ -20,6 +20,7 @@ struct crb_flow;
 struct crb_gateway;
 struct crb_lease;
 struct crb_session;
+struct crb_show;
 
 /*
  * A request and what becomes of it.  libmicrohttpd calls for it again and
@@ -29,6 +30,7 @@ enum crb_phase {
 	CRB_PHASE_HEAD,    /* not looked at yet */
 	CRB_PHASE_COLLECT, /* a body that the core is to see */
 	CRB_PHASE_ASKED,   /* the core decides or answers */
+	CRB_PHASE_SHOW,    /* a body of which the core wants to see more */
 	CRB_PHASE_ANSWER,  /* its answer is ready */
 	CRB_PHASE_FETCH,   /* a lease is to be handed out */
 	CRB_PHASE_UPLOAD,  /* head and body go to egress */
@@ -79,6 +81,9 @@ struct crb_exchange {
 	enum crb_git_operation operation;  /* as it looks; for errors */
 	struct crb_git_commands *commands; /* of a push */
 	struct crb_refusal *refusal;
+	char *refused_refs;    /* of a push, lines "REF REASON"; or NULL */
+	struct crb_show *show; /* NULL: nothing was to be shown */
+	size_t held;           /* bytes of the body, as they are counted */
 
 	struct crb_buf body; /* for the core */
 	size_t asking;       /* its part of the session's */

@@ -8,6 +8,7 @@
 #include "broker/gateway/flow.h"
 #include "broker/gateway/query.h"
 #include "broker/gateway/server.h"
+#include "broker/gateway/show.h"
 #include "broker/gateway/upload.h"
 
 static void
@@ -130,6 +131,7 @@ static const struct {
 	{ CRB_MSG_LEASE_DROP, drop_lease },
 	{ CRB_MSG_SESSION_IMDS, set_imds },
 	{ CRB_MSG_VERDICT, crb_upload_verdict },
+	{ CRB_MSG_NEED, crb_show_need },
 };
 
 static void

@@ -36,6 +36,7 @@ struct crb_gateway {
 	rlim_t descriptors;  /* at most */
 	/* Those of all sessions. */
 	size_t connection_count, flow_count;
+	size_t held; /* bytes of bodies that wait for a verdict */
 	bool stopping;
 };
 

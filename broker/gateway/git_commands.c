@@ -1,17 +1,13 @@
 #include "broker/gateway/git_commands.h"
 
-#include <string.h>
-
-#include "base/text.h"
-
-#define HEAD 4
 #define REFS_MAX (64u << 10)
 
 void
 crb_git_commands_init(struct crb_git_commands *commands)
 {
 	*commands = (struct crb_git_commands){
-		.line = CRB_BUF_INIT(CRB_PKTLINE_MAX),
+		/* One byte more shows that there is more. */
+		.text = CRB_BUF_INIT(CRB_GIT_COMMANDS_MAX + 1),
 		.refs = CRB_BUF_INIT(REFS_MAX),
 	};
 }
@@ -19,73 +15,16 @@ crb_git_commands_init(struct crb_git_commands *commands)
 void
 crb_git_commands_clear(struct crb_git_commands *commands)
 {
-	crb_buf_clear(&commands->line);
+	crb_buf_clear(&commands->text);
 	crb_buf_clear(&commands->refs);
 }
 
-/* Take the length in the line's head; -1 for what is no head. */
-static int
-line_length(const struct crb_buf *line)
+void
+crb_git_commands_stop(struct crb_git_commands *commands)
 {
-	int length = 0;
-
-	for (size_t i = 0; i < HEAD; i++) {
-		char c = line->data[i];
-
-		length *= 16;
-		if (c >= '0' && c <= '9')
-			length += c - '0';
-		else if (c >= 'a' && c <= 'f')
-			length += c - 'a' + 10;
-		else if (c >= 'A' && c <= 'F')
-			length += c - 'A' + 10;
-		else
-			return -1;
-	}
-	return length;
-}
-
-static bool
-is_oid(struct crb_slice text)
-{
-	/* SHA-1, SHA-256 */
-	if (text.len != 40 && text.len != 64)
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		if (strchr("0123456789abcdef", text.p[i]) == NULL ||
-		    text.p[i] == '\0')
-			return false;
-	}
-	return true;
-}
-
-static void
-take_capabilities(struct crb_git_commands *commands, struct crb_slice list)
-{
-	struct crb_slice one;
-
-	while (crb_slice_cut(&list, ' ', &one)) {
-		if (crb_slice_is(one, "report-status") ||
-		    crb_slice_is(one, "report-status-v2"))
-			commands->report_status = true;
-		else if (crb_slice_is(one, "side-band-64k"))
-			commands->side_band = true;
-	}
-}
-
-/* A name goes into our answer: it must be one that git could have. */
-static bool
-is_ref(struct crb_slice name)
-{
-	if (name.len == 0)
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		unsigned char c = (unsigned char)name.p[i];
-
-		if (c <= 0x20 || c == 0x7f)
-			return false;
-	}
-	return true;
+	if (commands->state == CRB_GIT_COMMANDS_MORE)
+		commands->state = CRB_GIT_COMMANDS_UNCLEAR;
+	crb_buf_clear(&commands->text);
 }
 
 static void
@@ -98,92 +37,48 @@ keep_ref(struct crb_git_commands *commands, struct crb_slice name)
 	crb_buf_char(&commands->refs, '\0');
 }
 
-/* "OLD NEW REF", all of it or nothing. */
-static bool
-take_command(struct crb_git_commands *commands, struct crb_slice text)
-{
-	struct crb_slice old_id, new_id;
-
-	if (!crb_slice_cut(&text, ' ', &old_id) || !is_oid(old_id) ||
-	    !crb_slice_cut(&text, ' ', &new_id) || !is_oid(new_id) ||
-	    !is_ref(text))
-		return false;
-	commands->count++;
-	keep_ref(commands, text);
-	return true;
-}
-
-static bool
-take_line(struct crb_git_commands *commands)
-{
-	struct crb_slice text = { commands->line.data + HEAD,
-		commands->line.len - HEAD };
-	const char *nul = memchr(text.p, '\0', text.len);
-
-	if (text.len > 0 && text.p[text.len - 1] == '\n')
-		text.len--;
-	if (nul != NULL && nul < text.p + text.len) {
-		struct crb_slice list = { nul + 1,
-			(size_t)(text.p + text.len - nul - 1) };
-
-		take_capabilities(commands, list);
-		text.len = (size_t)(nul - text.p);
-	}
-	return crb_slice_starts(text, "shallow ") ||
-	    take_command(commands, text);
-}
-
-/* The line is whole. */
+/* What the answer needs of them. */
 static void
-end_line(struct crb_git_commands *commands, int length)
+keep(struct crb_git_commands *commands)
 {
-	if (length == 0)
-		commands->state = CRB_GIT_COMMANDS_DONE;
-	else if (!take_line(commands))
-		commands->state = CRB_GIT_COMMANDS_UNCLEAR;
-	crb_buf_reset(&commands->line);
-}
+	CRB_AUTO_PUSH_COMMANDS struct crb_push_commands parsed = { .count = 0 };
+	struct crb_slice text = { crb_buf_text(&commands->text),
+		commands->text.len };
+	struct crb_err err;
 
-/* How many bytes the line still lacks; 0 when it is whole. */
-static size_t
-lacking(struct crb_git_commands *commands, int *length)
-{
-	*length = 0;
-	if (commands->line.len < HEAD)
-		return HEAD - commands->line.len;
-	*length = line_length(&commands->line);
-	if (*length < 0 || (*length > 0 && *length <= HEAD) ||
-	    *length > CRB_PKTLINE_MAX) {
+	if (crb_push_commands_parse(text, &parsed, &err) != CRB_OK) {
 		commands->state = CRB_GIT_COMMANDS_UNCLEAR;
-		return 0;
+		return;
 	}
-	return *length == 0 ? 0 : (size_t)*length - commands->line.len;
+	for (size_t i = 0; i < parsed.count; i++)
+		keep_ref(commands, parsed.command[i].ref);
+	commands->count = parsed.count;
+	commands->report_status = parsed.report_status;
+	commands->side_band = parsed.side_band;
+	commands->state = CRB_GIT_COMMANDS_DONE;
 }
 
-void
+size_t
 crb_git_commands_feed(
     struct crb_git_commands *commands, const void *bytes, size_t len)
 {
-	const char *at = bytes;
-	size_t lack;
-	int length;
+	struct crb_buf *text = &commands->text;
+	size_t before = text->len, room = text->max - before;
+	struct crb_err err;
 
-	while (len > 0 && commands->state == CRB_GIT_COMMANDS_MORE) {
-		lack = lacking(commands, &length);
-		if (commands->state != CRB_GIT_COMMANDS_MORE)
-			break;
-		lack = lack < len ? lack : len;
-		commands->seen += lack;
-		crb_buf_add(&commands->line, at, lack);
-		at += lack;
-		len -= lack;
-		if (commands->line.failed ||
-		    commands->seen > CRB_GIT_COMMANDS_MAX)
-			commands->state = CRB_GIT_COMMANDS_UNCLEAR;
-		else if (lacking(commands, &length) == 0 &&
-		    commands->state == CRB_GIT_COMMANDS_MORE)
-			end_line(commands, length);
-	}
 	if (commands->state != CRB_GIT_COMMANDS_MORE)
-		crb_buf_clear(&commands->line);
+		return 0;
+	crb_buf_add(text, bytes, len < room ? len : room);
+	if (text->failed ||
+	    crb_push_commands_end(&commands->end,
+		(struct crb_slice){ crb_buf_text(text), text->len },
+		CRB_GIT_COMMANDS_MAX, &err) != CRB_OK) {
+		commands->state = CRB_GIT_COMMANDS_UNCLEAR;
+		return len < room ? len : room;
+	}
+	if (commands->end.whole) {
+		text->len = commands->end.len;
+		keep(commands);
+	}
+	return text->len - before;
 }

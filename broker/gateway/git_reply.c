@@ -36,9 +36,64 @@ crb_git_operation_of(const char *method, const char *target)
 	return CRB_GIT_NONE;
 }
 
+/* Why each ref is not pushed. */
+struct reasons {
+	const char *all;         /* of every one; or */
+	const char *refs, *next; /* lines, and the one behind the last found */
+};
+
+/* The line of this ref between `from` and `to`; NULL when there is none. */
+static const char *
+find_line(const char *from, const char *to, const char *name)
+{
+	size_t len = strlen(name);
+	const char *line = from, *end;
+
+	for (; line < to; line = *end != '\0' ? end + 1 : end) {
+		end = line + strcspn(line, "\n");
+		if ((size_t)(end - line) > len && line[len] == ' ' &&
+		    memcmp(line, name, len) == 0)
+			return line;
+	}
+	return NULL;
+}
+
+/* They mostly stand there in the order of the commands. */
+static struct crb_slice
+reason_of(struct reasons *reasons, const char *name)
+{
+	const char *line;
+	size_t skip = strlen(name) + 1;
+
+	if (reasons->refs == NULL)
+		return CRB_SLICE(reasons->all);
+	line = find_line(
+	    reasons->next, reasons->next + strlen(reasons->next), name);
+	if (line == NULL)
+		line = find_line(reasons->refs, reasons->next, name);
+	if (line == NULL)
+		return CRB_SLICE("not pushed: another ref was refused");
+	line += skip;
+	reasons->next = line + strcspn(line, "\n");
+	if (*reasons->next != '\0')
+		reasons->next++;
+	return (struct crb_slice){ line, strcspn(line, "\n") };
+}
+
+/* Nothing in it ends the line, or moves a terminal's cursor. */
+static void
+add_text(struct crb_buf *out, struct crb_slice text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.p[i];
+
+		crb_buf_char(out, c < 0x20 || c == 0x7f ? '?' : text.p[i]);
+	}
+}
+
 /* Room for one more "ng" line is checked, so that the report always ends. */
 static void
-add_refs(const struct crb_git_commands *commands, const char *reason,
+add_refs(const struct crb_git_commands *commands, struct reasons *reasons,
     struct crb_buf *report)
 {
 	const struct crb_buf *refs = &commands->refs;
@@ -48,22 +103,26 @@ add_refs(const struct crb_git_commands *commands, const char *reason,
 	for (; name != NULL && name < refs->data + refs->len;
 	     name += strlen(name) + 1) {
 		crb_buf_reset(&line);
-		crb_buf_printf(&line, "ng %s %s\n", name, reason);
+		crb_buf_printf(&line, "ng %s ", name);
+		add_text(&line, reason_of(reasons, name));
+		crb_buf_char(&line, '\n');
 		if (line.failed || report->len + line.len + 8 > REPORT_MAX)
 			return;
 		crb_pktline_add(report, CRB_BAND_NONE, line.data, line.len);
 	}
 }
 
+/* What is said ref by ref needs no word for all of them. */
 static void
-add_report(const struct crb_git_commands *commands, const char *reason,
+add_report(const struct crb_git_commands *commands, struct reasons *reasons,
     struct crb_buf *report)
 {
 	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(CRB_PKTLINE_MAX);
 
-	crb_buf_printf(&line, "unpack %s\n", reason);
+	crb_buf_printf(
+	    &line, "unpack %s\n", reasons->refs != NULL ? "ok" : reasons->all);
 	crb_pktline_add(report, CRB_BAND_NONE, crb_buf_text(&line), line.len);
-	add_refs(commands, reason, report);
+	add_refs(commands, reasons, report);
 	crb_pktline_flush(report);
 }
 
@@ -79,13 +138,16 @@ add_progress(const struct crb_refusal *refusal, struct crb_buf *out)
 
 static void
 add_push(const struct crb_refusal *refusal,
-    const struct crb_git_commands *commands, struct crb_buf *out)
+    const struct crb_git_commands *commands, const char *refs,
+    struct crb_buf *out)
 {
+	struct reasons reasons = { .refs = refs, .next = refs };
 	CRB_AUTO_BUF struct crb_buf reason = CRB_BUF_INIT(4096);
 	CRB_AUTO_BUF struct crb_buf report = CRB_BUF_INIT(CRB_PKTLINE_MAX);
 
 	crb_problem_line(refusal, &reason);
-	add_report(commands, crb_buf_text(&reason), &report);
+	reasons.all = crb_buf_text(&reason);
+	add_report(commands, &reasons, &report);
 	if (!commands->side_band) {
 		crb_buf_add(out, crb_buf_text(&report), report.len);
 		return;
@@ -121,7 +183,7 @@ plain(const struct crb_refusal *refusal, struct crb_buf *out)
 struct crb_git_reply
 crb_git_reply(const struct crb_refusal *refusal,
     enum crb_git_operation operation, const struct crb_git_commands *commands,
-    struct crb_buf *out)
+    const char *refs, struct crb_buf *out)
 {
 	if (operation == CRB_GIT_FETCH) {
 		add_fetch(refusal, out);
@@ -134,7 +196,7 @@ crb_git_reply(const struct crb_refusal *refusal,
 	if (commands->count == 0)
 		crb_pktline_flush(out);
 	else if (commands->report_status)
-		add_push(refusal, commands, out);
+		add_push(refusal, commands, refs, out);
 	else
 		return plain(refusal, out);
 	return push_reply;

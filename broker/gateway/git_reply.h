@@ -21,10 +21,11 @@ enum crb_git_operation crb_git_operation_of(
 
 /*
  * Write the answer's body to *out.  `commands` is what is known of a push's
- * command list, or NULL.
+ * command list, or NULL; `refs` (or NULL) what was refused of it, in lines
+ * "REF REASON".
  */
 struct crb_git_reply crb_git_reply(const struct crb_refusal *refusal,
     enum crb_git_operation operation, const struct crb_git_commands *commands,
-    struct crb_buf *out);
+    const char *refs, struct crb_buf *out);
 
 #endif /* !CRB_GIT_REPLY_H */

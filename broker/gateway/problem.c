@@ -133,6 +133,7 @@ crb_refusal_from_verdict(
 	TAKE(out->rule, verdict->rule);
 	TAKE(out->tier, verdict->tier);
 	TAKE(out->next, verdict->next);
+	out->retry = verdict->retry;
 }
 
 /* A JSON string; bytes that are not UTF-8 must not spoil the document. */

@@ -21,6 +21,7 @@ struct crb_refusal {
 	char rule[129];    /* empty: no rule said it */
 	char tier[33];
 	char next[513]; /* what to do now */
+	unsigned retry; /* Retry-After, in seconds; 0: not said */
 };
 
 /* Refusals that the gateway makes by itself: one table. */

@@ -1,5 +1,6 @@
 #include "broker/gateway/response.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -83,12 +84,28 @@ crb_response_stream(uint64_t length, MHD_ContentReaderCallback reader,
 	    length, block_for(length), reader, exchange, NULL));
 }
 
+/* Of what passes by itself; a moment, where nobody says how long. */
+static void
+add_retry(struct MHD_Response *response, const struct crb_refusal *refusal)
+{
+	bool passes = refusal->status == 429 || refusal->status == 503;
+	char text[16];
+
+	if (!passes && refusal->retry == 0)
+		return;
+	(void)snprintf(
+	    text, sizeof(text), "%u", refusal->retry > 0 ? refusal->retry : 1);
+	(void)MHD_add_response_header(response, "Retry-After", text);
+}
+
 /* What a client may need to know besides the body, by status. */
 static void
 add_status_header(
     struct MHD_Response *response, const struct crb_exchange *exchange)
 {
 	char allow[CRB_ALLOW_TEXT];
+
+	add_retry(response, exchange->refusal);
 
 	switch (exchange->refusal->status) {
 	case 401:
@@ -103,10 +120,6 @@ add_status_header(
 		    crb_route_allow(exchange->target, allow) ? allow
 							     : "GET, POST");
 		break;
-	case 429:
-	case 503:
-		(void)MHD_add_response_header(response, "Retry-After", "1");
-		break;
 	default:
 		break;
 	}
@@ -120,8 +133,8 @@ write_body(const struct crb_exchange *exchange, struct crb_buf *body)
 		"application/problem+json" };
 
 	if (crb_route_git(exchange->target))
-		return crb_git_reply(
-		    refusal, exchange->operation, exchange->commands, body);
+		return crb_git_reply(refusal, exchange->operation,
+		    exchange->commands, exchange->refused_refs, body);
 	if (crb_aws_scope_is_s3(exchange)) {
 		reply.type = "application/xml";
 		crb_aws_scope_xml(refusal, body);

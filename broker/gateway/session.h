@@ -28,6 +28,7 @@ struct crb_session {
 	bool closing;    /* freed with its last connection */
 	unsigned connection_count, connection_max;
 	size_t asking; /* bytes of questions that the core has not answered */
+	size_t held;   /* of bodies that wait for the core's verdict */
 	struct crb_timer pause;
 	struct crb_refusal *end; /* NULL while it lives */
 	struct crb_connection *connections;

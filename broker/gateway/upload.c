@@ -10,6 +10,7 @@
 #include "broker/gateway/download.h"
 #include "broker/gateway/flow.h"
 #include "broker/gateway/gateway.h"
+#include "broker/gateway/show.h"
 
 enum MHD_Result
 crb_upload_begin(struct crb_exchange *exchange)
@@ -66,6 +67,13 @@ give_back(struct crb_exchange *exchange, const struct crb_msg *msg)
 	crb_exchange_end_flow(exchange, false);
 }
 
+static bool
+is_waiting(const struct crb_exchange *exchange)
+{
+	return exchange->phase == CRB_PHASE_ASKED ||
+	    exchange->phase == CRB_PHASE_SHOW;
+}
+
 static void
 take_allowed(struct crb_exchange *exchange, struct crb_msg *msg)
 {
@@ -73,8 +81,7 @@ take_allowed(struct crb_exchange *exchange, struct crb_msg *msg)
 
 	exchange->allowed = true;
 	exchange->job = verdict->job;
-	if (exchange->mhd == NULL || exchange->dead ||
-	    exchange->phase != CRB_PHASE_ASKED) {
+	if (exchange->mhd == NULL || exchange->dead || !is_waiting(exchange)) {
 		give_back(exchange, msg);
 		return;
 	}
@@ -88,6 +95,7 @@ take_allowed(struct crb_exchange *exchange, struct crb_msg *msg)
 		    "lost");
 		return;
 	}
+	crb_show_end(exchange);
 	exchange->phase = CRB_PHASE_UPLOAD;
 }
 
@@ -97,9 +105,11 @@ take_refused(
 {
 	struct crb_refusal refusal;
 
-	if (exchange->phase != CRB_PHASE_ASKED)
+	if (!is_waiting(exchange))
 		return;
 	crb_refusal_from_verdict(&refusal, verdict);
+	if (verdict->refs.len > 0)
+		exchange->refused_refs = crb_slice_dup(verdict->refs);
 	crb_exchange_refuse(exchange, &refusal);
 }
 
@@ -177,8 +187,7 @@ send_body(struct crb_exchange *exchange, const char *data, size_t *size,
 		if (crb_stream_send_body(exchange->flow->fd,
 			CRB_MSG_REQUEST_BODY, data, len, err) != CRB_OK)
 			return err->status;
-		if (exchange->commands != NULL)
-			crb_git_commands_feed(exchange->commands, data, len);
+		crb_show_watch(exchange, data, len);
 		exchange->up += len;
 	}
 	return CRB_OK;
@@ -204,6 +213,8 @@ send_more(struct crb_exchange *exchange, const char *data, size_t *size,
 	bool at_end = *size == 0;
 
 	if (!exchange->head_sent && send_head(exchange, err) != CRB_OK)
+		return err->status;
+	if (crb_show_send(exchange, err) != CRB_OK)
 		return err->status;
 	if (!at_end)
 		return send_body(exchange, data, size, err);
@@ -244,6 +255,7 @@ crb_upload_forward(
 	}
 	/* It is gone, and may have said why. */
 	exchange->dropping = true;
+	crb_show_release(exchange);
 	crb_download_head(exchange);
 	return crb_exchange_again(exchange, data, size);
 }

@@ -30,7 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (whole.refs.len > 0 &&
 	    memcmp(whole.refs.data, pieces.refs.data, whole.refs.len) != 0)
 		abort();
-	reply = crb_git_reply(&refusal, CRB_GIT_PUSH, &whole, &out);
+	reply = crb_git_reply(&refusal, CRB_GIT_PUSH, &whole, NULL, &out);
 	if (out.failed || reply.status == 401)
 		abort();
 	for (size_t i = 0; i < out.len; i++) {

@@ -46,7 +46,8 @@ discovery_is_refused_in_text_and_never_with_401(void **state)
 
 	(void)state;
 	refusal.status = 401;
-	reply = crb_git_reply(&refusal, CRB_GIT_DISCOVER_PUSH, NULL, &out);
+	reply = crb_git_reply(
+	    &refusal, CRB_GIT_DISCOVER_PUSH, NULL, NULL, &out);
 	assert_int_equal(reply.status, 403);
 	assert_string_equal(reply.type, "text/plain; charset=utf-8");
 	assert_string_equal(out.data, "credbroker: not granted\nask\n");
@@ -59,7 +60,7 @@ fetch_is_refused_with_an_error_packet(void **state)
 	struct crb_git_reply reply;
 
 	(void)state;
-	reply = crb_git_reply(&denied, CRB_GIT_FETCH, NULL, &out);
+	reply = crb_git_reply(&denied, CRB_GIT_FETCH, NULL, NULL, &out);
 	assert_int_equal(reply.status, 200);
 	assert_string_equal(reply.type, "application/x-git-upload-pack-result");
 	assert_string_equal(out.data, "0020ERR credbroker: not granted\n");
@@ -96,7 +97,7 @@ push_is_refused_with_a_report(void **state)
 
 	(void)state;
 	feed_push(&commands, "report-status ofs-delta", 1);
-	reply = crb_git_reply(&denied, CRB_GIT_PUSH, &commands, &out);
+	reply = crb_git_reply(&denied, CRB_GIT_PUSH, &commands, NULL, &out);
 	assert_int_equal(reply.status, 200);
 	assert_string_equal(
 	    reply.type, "application/x-git-receive-pack-result");
@@ -114,7 +115,7 @@ report_goes_into_the_side_band_that_was_asked_for(void **state)
 
 	(void)state;
 	feed_push(&commands, "report-status-v2 side-band-64k", 1);
-	(void)crb_git_reply(&denied, CRB_GIT_PUSH, &commands, &out);
+	(void)crb_git_reply(&denied, CRB_GIT_PUSH, &commands, NULL, &out);
 	assert_string_equal(out.data,
 	    "0021\2credbroker: not granted\nask\n"
 	    "005f\1"
@@ -135,7 +136,7 @@ report_of_many_is_bounded(void **state)
 	feed_push(&commands, "report-status side-band-64k", 5000);
 	assert_int_equal(commands.state, CRB_GIT_COMMANDS_DONE);
 	assert_int_equal(commands.count, 5000);
-	(void)crb_git_reply(&denied, CRB_GIT_PUSH, &commands, &out);
+	(void)crb_git_reply(&denied, CRB_GIT_PUSH, &commands, NULL, &out);
 	assert_false(out.failed);
 	assert_in_range(out.len, 50000, CRB_PKTLINE_MAX + 100);
 	assert_string_equal(out.data + out.len - 8, "00000000");
@@ -149,14 +150,16 @@ push_that_cannot_be_reported_is_refused_in_text(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    crb_git_reply(&denied, CRB_GIT_PUSH, NULL, &out).status, 403);
+	    crb_git_reply(&denied, CRB_GIT_PUSH, NULL, NULL, &out).status, 403);
 	feed_push(&commands, "side-band-64k", 1);
 	assert_int_equal(
-	    crb_git_reply(&denied, CRB_GIT_PUSH, &commands, &out).status, 403);
+	    crb_git_reply(&denied, CRB_GIT_PUSH, &commands, NULL, &out).status,
+	    403);
 	crb_git_commands_clear(&commands);
 	crb_git_commands_init(&commands);
 	assert_int_equal(
-	    crb_git_reply(&denied, CRB_GIT_PUSH, &commands, &out).status, 403);
+	    crb_git_reply(&denied, CRB_GIT_PUSH, &commands, NULL, &out).status,
+	    403);
 }
 
 int
