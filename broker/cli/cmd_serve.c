@@ -78,13 +78,16 @@ find_users(
 
 static enum crb_status
 exec_supervisor(const struct crb_config *config, const char *key_file,
-    const struct users *users, struct crb_err *err)
+    const struct users *users, const struct crb_policy_places *policies,
+    struct crb_err *err)
 {
 	char libexec[CRB_PATH_MAX], program[CRB_PATH_MAX];
 	const char *const argv[] = { "credbroker-supervisor", "--state",
 		config->state, "--runtime", config->runtime, "--config",
 		config->file != NULL ? config->file : "", "--libexec", libexec,
-		"--key-file", key_file, "--notify",
+		"--key-file", key_file, "--organization-folder",
+		policies->organization, "--policy-folder", policies->policy,
+		"--notify",
 		variable("NOTIFY_SOCKET", ""), "--watchdog-usec", watchdog(),
 		"--core-user", users->core.text, "--gateway-user",
 		users->gateway.text, "--egress-user", users->egress.text,
@@ -111,6 +114,7 @@ serve_run(struct crb_cli *cli, const void *opaque,
 	const struct serve_options *options = opaque;
 	const struct crb_config *config = &cli->config;
 	const char *key_file = options->key_file;
+	struct crb_policy_places policies;
 	struct users users;
 
 	(void)operands;
@@ -120,6 +124,7 @@ serve_run(struct crb_cli *cli, const void *opaque,
 	    crb_roles_resolve(config->roles, config->file, NULL, err) != CRB_OK)
 		return err->status;
 	if (find_users(config, &users, err) != CRB_OK ||
+	    crb_config_policy_places(config, &policies, err) != CRB_OK ||
 	    need_vault(config->state, err) != CRB_OK ||
 	    crb_path_secure(config->state, users.core.uid, err) != CRB_OK ||
 	    crb_path_make(config->runtime, err) != CRB_OK ||
@@ -129,7 +134,7 @@ serve_run(struct crb_cli *cli, const void *opaque,
 	    crb_path_private(key_file, geteuid(), err) != CRB_OK)
 		return err->status;
 	return exec_supervisor(
-	    config, key_file != NULL ? key_file : "", &users, err);
+	    config, key_file != NULL ? key_file : "", &users, &policies, err);
 }
 
 const struct crb_command crb_command_serve = {

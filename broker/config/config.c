@@ -128,6 +128,7 @@ check_paths(const struct reader *reader, struct crb_err *err)
 		{ "runtime", config->runtime },
 		{ "key_file", config->key_file },
 		{ "ca_file", config->ca_file },
+		{ "policy_folder", config->policy_folder },
 	};
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
@@ -397,4 +398,22 @@ crb_config_admin_socket(const struct crb_config *config, char out[CRB_PATH_MAX],
 		    "where the broker is cannot be told: "
 		    "set CREDBROKER_ADMIN_SOCKET, or HOME");
 	return crb_path_join(out, config->runtime, "admin.sock", err);
+}
+
+enum crb_status
+crb_config_policy_places(const struct crb_config *config,
+    struct crb_policy_places *out, struct crb_err *err)
+{
+	const char *given = config->policy_folder;
+	bool root = geteuid() == 0;
+	enum crb_status status;
+
+	status = root && given != NULL
+	    ? crb_path_join(out->organization, given, "", err)
+	    : crb_place(CRB_PLACE_POLICY, 0, getenv, out->organization, err);
+	if (status != CRB_OK)
+		return status;
+	return given != NULL
+	    ? crb_path_join(out->policy, given, "", err)
+	    : crb_place(CRB_PLACE_POLICY, geteuid(), getenv, out->policy, err);
 }

@@ -17,6 +17,8 @@ struct crb_config {
 	const char *state;    /* folder of vault, store, audit log */
 	const char *runtime;  /* folder of admin.sock and sessions/ */
 	const char *key_file; /* unlock with it at start; or NULL */
+	/* Of policies; NULL: the usual one */
+	const char *policy_folder;
 	const char *ca_file;  /* the system's certificates; NULL: OpenSSL's */
 	const char *proxy;    /* outbound proxy's URL; or NULL */
 	/* As whom root's broker runs them, name or number; or NULL */
@@ -79,3 +81,16 @@ CRB_NODISCARD enum crb_status crb_config_admin_socket(
     struct crb_err *err);
 
 #endif /* !CRB_CONFIG_H */
+/*
+ * Where policies are: the organization's in the machine's folder, those of the
+ * other tiers in the broker's.  Both are the same for root's broker, and only
+ * there does `policy_folder` move the organization's: no user has a say in it.
+ */
+struct crb_policy_places {
+	char organization[CRB_PATH_MAX];
+	char policy[CRB_PATH_MAX];
+};
+CRB_NODISCARD enum crb_status crb_config_policy_places(
+    const struct crb_config *config, struct crb_policy_places *out,
+    struct crb_err *err);
+

@@ -16,6 +16,8 @@ static const struct place places[] = {
 	    "credbroker" },
 	[CRB_PLACE_CONFIG] = { "/etc/credbroker/credbroker.json",
 	    "XDG_CONFIG_HOME", ".config", "credbroker/credbroker.json" },
+	[CRB_PLACE_POLICY] = { "/etc/credbroker/policy", "XDG_CONFIG_HOME",
+	    ".config", "credbroker/policy" },
 };
 
 /* The XDG specification: a path that is not absolute is to be ignored. */

@@ -12,6 +12,7 @@ enum crb_place {
 	CRB_PLACE_STATE,
 	CRB_PLACE_RUNTIME, /* within `state` without XDG_RUNTIME_DIR */
 	CRB_PLACE_CONFIG,  /* the file */
+	CRB_PLACE_POLICY,  /* folder of the policies */
 };
 
 typedef char *crb_getenv_fn(const char *name);

@@ -21,6 +21,11 @@ const struct crb_option crb_config_options[] = {
 	    AT(key_file),
 	    .value = "FILE",
 	    .help = "unlock at start with this key file" },
+	{ .name = "policy_folder",
+	    .type = CRB_OPTION_TEXT,
+	    AT(policy_folder),
+	    .value = "FOLDER",
+	    .help = "folder of the policies" },
 	{ .name = "ca_file",
 	    .type = CRB_OPTION_TEXT,
 	    AT(ca_file),
@@ -108,3 +113,4 @@ const struct crb_option crb_config_options[] = {
 
 const char *const crb_config_at_start[] = { "state", "runtime", "key_file",
 	"core_user", "gateway_user", "egress_user", CRB_CONFIG_ROLES, NULL };
+	"policy_folder",

@@ -16,6 +16,7 @@
 #include "broker/core/lease_mint.h"
 #include "broker/core/lease_record.h"
 #include "broker/core/room.h"
+#include "broker/core/policies.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session_open.h"
 #include "broker/core/unlock.h"
@@ -111,6 +112,9 @@ crb_core_say_ready(struct crb_core *core)
 	    (core->ready_said && core->ready_locked == (ready.locked != 0)))
 		return;
 	core->ready_said = crb_link_send(&core->supervisor, CRB_MSG_READY,
+	/* Before that nothing would be allowed. */
+	if (ready.locked == 0 && !crb_policies_tried(core->policies))
+		return;
 			       &ready, -1, &err) == CRB_OK;
 	core->ready_locked = ready.locked != 0;
 }
@@ -250,6 +254,7 @@ start(struct crb_core *core, const struct crb_core_options *options,
 	if ((status = load_config(core, options, err)) ||
 	    (status = load_users(core, err)) ||
 	    (status = crb_vault_open(core->state_folder, &core->vault, err)))
+	    (status = crb_policies_new(core, &core->policies, err)) ||
 		return status;
 	status = crb_supervisor_up(core, CRB_STEAL_FD(supervisor), err);
 	if (status != CRB_OK)
@@ -283,6 +288,8 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	core->state_folder = options->state_folder;
 	core->runtime_folder = options->runtime_folder;
 	core->key_file = options->key_file;
+	core->organization_folder = options->organization_folder;
+	core->policy_folder = options->policy_folder;
 	core->owner = options->owner;
 	if (options->confined != NULL)
 		core->confinement.self = *options->confined;

@@ -51,6 +51,8 @@ struct crb_core {
 	struct crb_users *users;
 	const char *state_folder; /* borrowed for good */
 	const char *runtime_folder;
+	/* Of the policies: the organization's, and the others'; or NULL. */
+	const char *organization_folder, *policy_folder;
 	const char *key_file; /* or NULL */
 	int64_t started;      /* the loop's clock, ms */
 
@@ -72,6 +74,7 @@ struct crb_core {
 	struct crb_unlocking *unlocking; /* by passphrase, under way */
 
 	struct crb_policies *policies;   /* that are in force */
+	struct crb_err policies_why;     /* why they allow nothing, when asked */
 	struct crb_approvals *approvals; /* that are asked for */
 	struct crb_hold_list holds;      /* exchanges of which more is seen */
 
@@ -117,6 +120,8 @@ struct crb_core {
 struct crb_core_options {
 	struct crb_loop *loop;
 	const char *state_folder, *runtime_folder;
+	/* What files of policies are called; the supervisor opens them. */
+	const char *organization_folder, *policy_folder;
 	const char *config_file; /* NULL: defaults */
 	const char *key_file;    /* NULL: stay locked */
 	uid_t owner;             /* the user whose broker it is */

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "broker/core/credential.h"
 #include "broker/core/lease_record.h"
+#include "broker/core/policies.h"
 #include "broker/core/profile.h"
 #include "broker/core/session.h"
 
@@ -69,6 +70,15 @@ load_lease(void *ctx, const struct crb_record_id *id,
 	return crb_lease_record_load(ctx, id, plain, err);
 }
 
+static enum crb_status
+load_policy(void *ctx, const struct crb_record_id *id,
+    const struct crb_secret *plain, struct crb_err *err)
+{
+	const struct crb_core *core = ctx;
+
+	return crb_policies_load(core->policies, id, plain, err);
+}
+
 static int
 by_age(const void *a, const void *b)
 {
@@ -111,6 +121,7 @@ crb_load_all(struct crb_core *core, struct crb_err *err)
 		{ CRB_KIND_PROFILE, load_profile },
 		{ CRB_KIND_SESSION, load_session },
 		{ CRB_KIND_LEASE, load_lease },
+		{ CRB_KIND_POLICY, load_policy },
 	};
 	enum crb_status status = CRB_OK;
 

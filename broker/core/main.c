@@ -23,6 +23,7 @@ enum { SUPERVISOR_FD = 3, CONFIG_FD, KEY_FD };
 
 struct arguments {
 	const char *state, *runtime, *config, *key_file;
+	const char *organization, *policy;
 	int64_t owner;
 };
 
@@ -37,6 +38,8 @@ static const struct crb_option options[] = {
 	TEXT("runtime", runtime, true),
 	TEXT("config", config, false),
 	TEXT("key-file", key_file, false),
+	TEXT("organization-folder", organization, false),
+	TEXT("policy-folder", policy, false),
 	/* Whose broker it is: we may run as a user of our own. */
 	{ .name = "owner",
 	    .type = CRB_OPTION_NUMBER,
@@ -97,6 +100,8 @@ serve(const struct arguments *arguments, const int files[2],
 		.runtime_folder = arguments->runtime,
 		.config_file = arguments->config,
 		.key_file = arguments->key_file,
+		.organization_folder = arguments->organization,
+		.policy_folder = arguments->policy,
 		.owner = (uid_t)arguments->owner,
 		.supervisor = SUPERVISOR_FD,
 		.config_fd = files[0],

@@ -4,7 +4,9 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/secret.h"
 #include "broker/core/ending.h"
+#include "broker/vault/vault.h"
 #include "policy/decide.h"
 #include "policy/document.h"
 
@@ -32,6 +34,17 @@ void crb_policies_free(struct crb_policies *policies);
  */
 void crb_policies_read(
     struct crb_policies *policies, struct crb_ending *ending);
+/* The same of what is being read already, however that ends. */
+void crb_policies_await(
+    struct crb_policies *policies, struct crb_ending *ending);
+/* They were read since the vault was unlocked, well or not. */
+bool crb_policies_tried(const struct crb_policies *policies);
+/* The vault is locked: nothing is in force, and who waits hears so. */
+void crb_policies_lock(struct crb_policies *policies);
+/* What the vault has about them; before the first reading. */
+CRB_NODISCARD enum crb_status crb_policies_load(struct crb_policies *policies,
+    const struct crb_record_id *id, const struct crb_secret *plain,
+    struct crb_err *err);
 
 /*
  * Nothing may be issued, minted or injected unless this is CRB_OK; otherwise

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "broker/core/policies.h"
 
 /* What was read, while its record is being committed. */
 struct reading {
@@ -30,15 +31,33 @@ reading_cleanup(struct reading **reading)
 }
 
 static void
-answer(struct crb_core *core, bool ok)
+answer(void *ctx, const struct crb_err *why)
 {
-	const struct crb_msg_reloaded reloaded = { .ok = ok };
+	struct crb_core *core = ctx;
+	const struct crb_msg_reloaded reloaded = {
+		.ok = core->reload.problem[0] == '\0' && why == NULL,
+	};
 	struct crb_err err;
 
 	/* The supervisor is gone, then, and we will be. */
 	if (crb_link_send(&core->supervisor, CRB_MSG_RELOADED, &reloaded, -1,
 		&err) != CRB_OK)
 		return;
+}
+
+/* The policies too, whatever came of the configuration. */
+static void
+read_policies(struct crb_core *core)
+{
+	struct crb_ending *ending;
+	struct crb_err err;
+
+	if (crb_ending_new(answer, core, &ending, &err) != CRB_OK) {
+		answer(core, &err);
+		return;
+	}
+	crb_policies_read(core->policies, ending);
+	crb_ending_ready(ending);
 }
 
 static void
@@ -48,7 +67,7 @@ not_taken(struct crb_core *core, const struct crb_err *why)
 	    why->msg, CRB_LOG_END);
 	(void)snprintf(
 	    core->reload.problem, sizeof(core->reload.problem), "%s", why->msg);
-	answer(core, false);
+	read_policies(core);
 }
 
 static void
@@ -64,7 +83,7 @@ take(struct crb_core *core, struct reading *reading)
 	crb_log(CRB_LOG_INFO, "configuration read again", CRB_LOG_PATH,
 	    core->config.file, CRB_LOG_COUNT,
 	    (int64_t)json_array_size(core->reload.restart), CRB_LOG_END);
-	answer(core, true);
+	read_policies(core);
 }
 
 static void

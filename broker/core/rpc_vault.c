@@ -7,6 +7,7 @@
 #include "broker/core/keep.h"
 #include "broker/core/lease.h"
 #include "broker/core/lease_record.h"
+#include "broker/core/policies.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session.h"
 #include "broker/core/unlock.h"
@@ -21,17 +22,23 @@ settle_unlock(void *ctx, bool durable)
 	core->lock_due = !durable;
 }
 
+/* Once the policies were looked at: before that nothing is allowed. */
 static void
 answer(struct crb_call *call, unsigned slot)
 {
 	const struct crb_audit_event event = { .event = "unlock" };
+	struct crb_ending *ending = NULL;
+	struct crb_err err;
 
+	if (crb_ending_new(NULL, NULL, &ending, &err) == CRB_OK)
+		crb_policies_await(call->core->policies, ending);
 	crb_change_commit(&(const struct crb_change){
 	    .call = call,
 	    .event = &event,
 	    .result = json_pack("{s:i}", "slot", (int)slot),
 	    .settle = settle_unlock,
 	    .ctx = call->core,
+	    .ending = ending,
 	});
 }
 

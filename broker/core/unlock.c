@@ -10,6 +10,7 @@
 #include "broker/core/lease_mint.h"
 #include "broker/core/load.h"
 #include "broker/core/session_open.h"
+#include "broker/core/policies.h"
 #include "broker/core/work.h"
 #include "broker/kdf/wire.h"
 
@@ -71,6 +72,8 @@ bring_up(struct crb_core *core, struct crb_err *err)
 	    (int64_t)core->sessions.count, CRB_LOG_END);
 	close_locked(core);
 	crb_session_reopen_all(core);
+	/* First, so that what waits for an endpoint finds them there. */
+	crb_policies_read(core->policies, NULL);
 	return CRB_OK;
 }
 
@@ -78,6 +81,7 @@ void
 crb_lock(struct crb_core *core)
 {
 	crb_work_finish(core);
+	crb_policies_lock(core->policies);
 	crb_commit_free(core->commit);
 	core->commit = NULL;
 	crb_mints_lock(core);

@@ -36,7 +36,9 @@ spawn_core(struct crb_child *child, int bus, struct crb_err *err)
 	char owner[24];
 	const char *argv[] = { child->program, "--state", options->state,
 		"--runtime", options->runtime, "--config", options->config,
-		"--key-file", options->key_file, "--owner", owner, NULL };
+		"--key-file", options->key_file, "--organization-folder",
+		options->organization_folder, "--policy-folder",
+		options->policy_folder, "--owner", owner, NULL };
 
 	(void)snprintf(owner, sizeof(owner), "%u", (unsigned)geteuid());
 	if (open_core_files(options, &config, &key_file, err) != CRB_OK)

@@ -56,6 +56,18 @@ static const struct crb_option options_table[] = {
 	    .preset = "",
 	    .value = "FILE",
 	    .help = "unlock with it" },
+	{ .name = "organization-folder",
+	    .type = CRB_OPTION_TEXT,
+	    AT(organization_folder),
+	    .preset = "",
+	    .value = "FOLDER",
+	    .help = "folder of the organization's policy" },
+	{ .name = "policy-folder",
+	    .type = CRB_OPTION_TEXT,
+	    AT(policy_folder),
+	    .preset = "",
+	    .value = "FOLDER",
+	    .help = "folder of the other policies" },
 	{ .name = "libexec",
 	    .type = CRB_OPTION_TEXT,
 	    AT(libexec),
@@ -117,10 +129,14 @@ check(const struct crb_supervisor_options *options, struct crb_err *err)
 		{ "state", options->state },
 		{ "runtime", options->runtime },
 		{ "libexec", options->libexec },
+		/* These may be "". */
+		{ "organization-folder", options->organization_folder },
+		{ "policy-folder", options->policy_folder },
 	};
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
-		if (folders[i].path[0] != '/')
+		if (folders[i].path[0] != '/' &&
+		    (i < 3 || folders[i].path[0] != '\0'))
 			return crb_err_set(err, CRB_ERR_USAGE,
 			    "--%s must be an absolute path", folders[i].name);
 	return crb_state_hand_over(options->state, &options->core, err);

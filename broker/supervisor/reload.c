@@ -10,30 +10,36 @@
 #include "base/path.h"
 
 enum crb_status
-crb_reload_open(const char *config, int *out, struct crb_err *err)
+crb_vetted_open(const char *path, uid_t owner, int *out, struct crb_err *err)
 {
 	CRB_AUTO_FD int fd = -1;
 	struct stat st;
 
-	if (crb_path_secure(config, geteuid(), err) != CRB_OK)
+	if (crb_path_secure(path, owner, err) != CRB_OK)
 		return err->status;
 	/* Not to wait for the writer of a pipe. */
-	if ((fd = open(config, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) ==
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) ==
 		-1 ||
 	    fstat(fd, &st) != 0)
-		return crb_err_errno(err, "%s", config);
+		return crb_err_errno(err, "%s", path);
 	if (!S_ISREG(st.st_mode))
 		return crb_err_set(
-		    err, CRB_ERR_INVALID, "%s: not a regular file", config);
-	if (st.st_uid != 0 && st.st_uid != geteuid())
+		    err, CRB_ERR_INVALID, "%s: not a regular file", path);
+	if (st.st_uid != 0 && st.st_uid != owner)
 		return crb_err_set(err, CRB_ERR_INVALID,
-		    "%s: belongs to uid %u; it must be yours or root's", config,
-		    (unsigned)st.st_uid);
+		    "%s: belongs to uid %u; it must be %sroot's", path,
+		    (unsigned)st.st_uid, owner != 0 ? "yours or " : "");
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		return crb_err_set(err, CRB_ERR_INVALID,
-		    "%s: others can write it; chmod go-w %s", config, config);
+		    "%s: others can write it; chmod go-w %s", path, path);
 	*out = CRB_STEAL_FD(fd);
 	return CRB_OK;
+}
+
+enum crb_status
+crb_reload_open(const char *config, int *out, struct crb_err *err)
+{
+	return crb_vetted_open(config, geteuid(), out, err);
 }
 
 static enum crb_status

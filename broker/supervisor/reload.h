@@ -2,6 +2,7 @@
 #define CRB_RELOAD_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "broker/bus/bus.h"
@@ -30,6 +31,10 @@ void crb_reload_forget(struct crb_reload *reload);
  */
 CRB_NODISCARD enum crb_status crb_reload_open(
     const char *config, int *out, struct crb_err *err);
+
+/* The same of any file that is root's or `owner`'s. */
+CRB_NODISCARD enum crb_status crb_vetted_open(
+    const char *path, uid_t owner, int *out, struct crb_err *err);
 
 /*
  * SIGHUP has two meanings: from a terminal that was closed, and from somebody

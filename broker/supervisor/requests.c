@@ -15,7 +15,7 @@ static void
 reply(struct crb_bus *bus, enum crb_msg_type type, uint32_t request,
     enum crb_status status, const struct crb_err *why, int fd)
 {
-	/* The four replies have the same fields. */
+	/* The five replies have the same fields. */
 	struct crb_msg_folder_opened msg = { .request = request,
 		.ok = status == CRB_OK };
 	struct crb_err err;
@@ -57,6 +57,20 @@ on_file_open(struct crb_requests *requests, struct crb_bus *bus,
 	status = crb_folder_file(
 	    requests->sessions, m->session, m->owner, m->file, &file, &err);
 	reply(bus, CRB_MSG_FILE_OPENED, m->request, status, &err, file);
+}
+
+static void
+on_policy_open(struct crb_requests *requests, struct crb_bus *bus,
+    const struct crb_msg *msg)
+{
+	const struct crb_msg_policy_open *m = &msg->policy_open;
+	CRB_AUTO_FD int file = -1;
+	enum crb_status status;
+	struct crb_err err;
+
+	status = crb_policy_file_open(
+	    &requests->policies, m->file, &file, &err);
+	reply(bus, CRB_MSG_POLICY_OPENED, m->request, status, &err, file);
 }
 
 static void
@@ -123,6 +137,7 @@ crb_requests_answer(struct crb_requests *requests, struct crb_bus *bus,
 		[CRB_MSG_FILE_OPEN] = on_file_open,
 		[CRB_MSG_FOLDER_REMOVE] = on_folder_remove,
 		[CRB_MSG_KDF_START] = on_kdf_start,
+		[CRB_MSG_POLICY_OPEN] = on_policy_open,
 	};
 
 	/* The bus lets through only what the core may say. */

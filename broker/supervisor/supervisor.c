@@ -420,6 +420,10 @@ crb_supervisor_run(
 	supervisor.requests.libexec = options->libexec;
 	supervisor.requests.user = options->core;
 	supervisor.requests.sessions = supervisor.runtime.sessions;
+	supervisor.requests.policies = (struct crb_policy_folders){
+		.organization = options->organization_folder,
+		.policy = options->policy_folder,
+	};
 	child_start(&supervisor.children[CRB_CHILD_CORE]);
 	crb_watchdog_start(&supervisor.watchdog, supervisor.loop,
 	    &supervisor.notify, options->watchdog_usec);

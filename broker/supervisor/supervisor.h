@@ -16,6 +16,9 @@ struct crb_supervisor_options {
 	const char *state;
 	const char *runtime;
 	const char *config;   /* a file, or "" */
+	/* Of policies, or "": the machine's, for the organization's alone, and
+	 * the broker's */
+	const char *organization_folder, *policy_folder;
 	const char *key_file; /* or "" */
 	const char *libexec;
 	const char *notify;    /* NOTIFY_SOCKET, or "" */

@@ -23,6 +23,7 @@ crb_kind_name(unsigned kind)
 		[CRB_KIND_OUTBOX] = "outbox",
 		[CRB_KIND_SETTING] = "setting",
 		[CRB_KIND_LEASE] = "lease",
+		[CRB_KIND_POLICY] = "policy",
 	};
 
 	if (kind < sizeof(names) / sizeof(names[0]) && names[kind] != NULL)

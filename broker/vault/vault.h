@@ -106,6 +106,7 @@ enum crb_kind {
 	CRB_KIND_OUTBOX = 5,
 	CRB_KIND_SETTING = 6,
 	CRB_KIND_LEASE = 7,
+	CRB_KIND_POLICY = 8, /* the mark of the policies: one */
 };
 
 #define CRB_RECORD_ID_BYTES 16

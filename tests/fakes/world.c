@@ -103,6 +103,27 @@ answer_file(struct world *world, const struct crb_msg_file_open *msg)
 }
 
 static void
+answer_policy(struct world *world, const struct crb_msg_policy_open *msg)
+{
+	const struct crb_msg_policy_opened reply = {
+		.request = msg->request, .ok = 1, .error = CRB_SLICE("")
+	};
+	const char *text = world->policy[msg->file];
+	struct crb_err err;
+	int fd = -1;
+
+	if (text != NULL) {
+		fd = memfd_create("policy", MFD_CLOEXEC);
+		assert_ok(crb_io_write(
+		    fd, text, strlen(text), PATIENCE_MS, &err));
+		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	}
+	send_packet(world->supervisor, CRB_MSG_POLICY_OPENED, &reply, fd);
+	if (fd != -1)
+		(void)close(fd);
+}
+
+static void
 answer_kdf(struct world *world, const struct crb_msg_kdf_start *msg)
 {
 	const struct crb_msg_kdf_started reply = {
@@ -149,7 +170,10 @@ play_supervisor(struct world *world)
 			answer_folder(world, &msg->folder_open);
 		else if (msg->type == CRB_MSG_FILE_OPEN)
 			answer_file(world, &msg->file_open);
-		else if (msg->type == CRB_MSG_FOLDER_REMOVE) {
+		else if (msg->type == CRB_MSG_POLICY_OPEN) {
+			if (!world->hold_policies)
+				answer_policy(world, &msg->policy_open);
+		} else if (msg->type == CRB_MSG_FOLDER_REMOVE) {
 			world->removed++;
 			send_packet(world->supervisor, CRB_MSG_FOLDER_REMOVED,
 			    &(struct crb_msg_folder_removed){

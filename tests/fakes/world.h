@@ -27,6 +27,9 @@ struct world {
 	char token[64];          /* the last one that was written */
 	int token_fd, config_fd; /* of the files that it wrote, or -1 */
 	int kdf;                 /* the core waits for a key here */
+	/* What the files of policies say; NULL: there is none. */
+	const char *policy[CRB_POLICY_FILES];
+	bool hold_policies; /* files of policies are not answered */
 	struct heard *first, **last;
 	struct heard *current;
 };

@@ -327,7 +327,8 @@ children_start_with_nothing_but_their_bus(void **state)
 	(void)state;
 	(void)snprintf(argv, sizeof(argv),
 	    "argv credbroker-core|--state|%s/state|--runtime|%s/run|"
-	    "--config||--key-file|/k|--owner|%u| ",
+	    "--config||--key-file|/k|--organization-folder||"
+	    "--policy-folder||--owner|%u| ",
 	    s.root, s.root, (unsigned)geteuid());
 	assert_non_null(strstr(s.core_info, argv));
 	assert_non_null(strstr(s.core_info, " env LANG=C|LD_BIND_NOW=1| fds "));
