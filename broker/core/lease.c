@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "broker/core/lease_impl.h"
+#include "broker/core/limits.h"
 
 /* One with less left is minted anew when somebody asks the core for it. */
 #define FRESH_S 660
@@ -463,9 +464,12 @@ json_t *
 crb_leases_session_shown(const struct crb_session *session)
 {
 	json_t *shown = crb_session_shown(session);
+	json_t *limits;
 
-	if (shown != NULL)
-		(void)json_object_set_new(
-		    shown, "leases", show_records(session));
+	if (shown == NULL)
+		return NULL;
+	(void)json_object_set_new(shown, "leases", show_records(session));
+	if ((limits = crb_limits_shown(session)) != NULL)
+		(void)json_object_set_new(shown, "limits", limits);
 	return shown;
 }

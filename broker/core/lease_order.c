@@ -5,6 +5,7 @@
 #include "base/units.h"
 #include "broker/core/credential.h"
 #include "broker/core/lease.h"
+#include "broker/core/limits.h"
 
 /* Keys that outlive the session by less are not worth a word. */
 #define SLACK_S 60
@@ -37,7 +38,7 @@ crb_lease_order(const struct crb_session *session, const char *credential,
 	const struct crb_scope *scopes[CRB_SESSION_GRANTS_MAX];
 	const struct crb_mint_terms terms = { .task = session->task,
 		.session = session->id,
-		.seconds = crb_session_left(session) };
+		.seconds = crb_limits_lease(session) };
 	size_t count;
 
 	if (found == NULL || found->backend->order == NULL)
@@ -51,7 +52,11 @@ crb_lease_order(const struct crb_session *session, const char *credential,
 	if (found->backend->order(
 		found->params, scopes, count, &terms, out, err) != CRB_OK)
 		return crb_err_context(err, "credential %s", credential);
-	return CRB_OK;
+	if (crb_limits_order(session->core, credential, *out, err) == CRB_OK)
+		return CRB_OK;
+	json_decref(*out);
+	*out = NULL;
+	return err->status;
 }
 
 bool

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/units.h"
 #include "broker/core/policies.h"
 #include "broker/core/session_end.h"
@@ -92,6 +93,23 @@ crb_limits_end(const struct crb_session *session)
 	if (bound.most >= session->expires - session->created)
 		return session->expires;
 	return session->created + bound.most;
+}
+
+enum crb_status
+crb_limits_extend(
+    const struct crb_session *session, int64_t expires, struct crb_err *err)
+{
+	const struct bound bound = bound_of(
+	    session->core, CRB_LIMIT_SESSION_LIFETIME);
+	int64_t left = bound.most - (crb_wall_seconds() - session->created);
+	char text[CRB_DURATION_TEXT], by[WHO_TEXT];
+
+	if (bound.most >= expires - session->created)
+		return CRB_OK;
+	crb_duration_text(left > 0 ? left : 0, text);
+	return crb_err_set(err, CRB_ERR_DENIED,
+	    "session %s can last at most %s more (%s)", session->id, text,
+	    who(&bound, by));
 }
 
 void

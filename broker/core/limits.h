@@ -22,6 +22,9 @@ CRB_NODISCARD enum crb_status crb_limits_life(const struct crb_core *core,
     bool wished, int64_t *seconds, json_t *notes, struct crb_err *err);
 /* When it ends at the latest, in wall seconds: not after it expires. */
 int64_t crb_limits_end(const struct crb_session *session);
+/* That it may last until then. */
+CRB_NODISCARD enum crb_status crb_limits_extend(
+    const struct crb_session *session, int64_t expires, struct crb_err *err);
 /* Other limits are in force: live sessions end when these say. */
 void crb_limits_apply(struct crb_core *core);
 

@@ -8,6 +8,7 @@
 #include "broker/core/answer.h"
 #include "broker/core/git_helper.h"
 #include "broker/core/judge.h"
+#include "broker/core/limits.h"
 #include "broker/core/query_lease.h"
 
 static const char plain_type[] = "text/plain; charset=utf-8";
@@ -98,7 +99,7 @@ answer_session(const struct crb_session *session,
 		session_plain(session, &answer->body);
 		return;
 	}
-	crb_text_time(session->expires, expires);
+	crb_text_time(crb_limits_end(session), expires);
 	crb_answer_json(answer,
 	    json_pack("{s:s, s:s, s:O, s:s, s:I, s:o, s:I, s:I}", "session",
 		session->id, "task", session->task, "labels", session->labels,

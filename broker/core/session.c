@@ -9,6 +9,7 @@
 #include "broker/core/exchange.h"
 #include "broker/core/lease.h"
 #include "broker/core/lease_record.h"
+#include "broker/core/limits.h"
 
 #define PREFIX_LEAST 3
 #define LABEL_MAX 256
@@ -227,7 +228,7 @@ crb_session_counted(const struct crb_session *session)
 int64_t
 crb_session_left(const struct crb_session *session)
 {
-	int64_t left = session->expires - crb_wall_seconds();
+	int64_t left = crb_limits_end(session) - crb_wall_seconds();
 
 	return left > 0 ? left : 0;
 }

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "broker/core/lease_gateway.h"
+#include "broker/core/limits.h"
 #include "broker/core/session_end.h"
 
 /* Folders asked for at once while sessions are opened again. */
@@ -78,7 +79,7 @@ crb_session_announce(struct crb_session *session, struct crb_err *err)
 		.task = CRB_SLICE(session->task),
 		.token_hash = { (const char *)session->token_hash,
 		    sizeof(session->token_hash) },
-		.expires = (uint64_t)session->expires,
+		.expires = (uint64_t)crb_limits_end(session),
 		.connections = (uint16_t)core->config.connections_max,
 		.port = session->port,
 	};

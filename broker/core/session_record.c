@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "broker/core/limits.h"
 #include "broker/core/session.h"
 
 #define WHERE "stored session"
@@ -361,7 +362,7 @@ crb_session_shown(const struct crb_session *session)
 	if (shown == NULL)
 		return NULL;
 	set_time(shown, "created", session->created);
-	set_time(shown, "expires", session->expires);
+	set_time(shown, "expires", crb_limits_end(session));
 	if (session->ended != 0)
 		set_time(shown, "ended", session->ended);
 	if (session->port != 0)

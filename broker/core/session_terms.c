@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "broker/core/aws_environment.h"
+#include "broker/core/limits.h"
 #include "broker/core/profile.h"
 #include "broker/core/rpc.h"
 
@@ -280,6 +281,7 @@ crb_session_terms(const struct crb_call *call, struct crb_session_terms *out,
     struct crb_err *err)
 {
 	struct terms terms = { .core = call->core, .call = call };
+	bool wished = json_object_get(call->params, "ttl") != NULL;
 	int64_t ttl = call->core->config.ttl;
 	enum crb_status status;
 	const char *task;
@@ -291,10 +293,13 @@ crb_session_terms(const struct crb_call *call, struct crb_session_terms *out,
 	(void)((status = wish_aws(&terms, err)) ||
 	    (status = use_profile(&terms, &ttl, err)) ||
 	    (status = crb_rpc_ttl(call, &ttl, err)) ||
+	    (status = crb_limits_life(
+		 call->core, wished, &ttl, terms.notes, err)) ||
 	    (status = set_grants(&terms, err)) ||
 	    (status = set_labels(&terms, err)) ||
 	    (status = set_process(&terms, err)) ||
 	    (status = set_owner(&terms, err)) ||
+	    (status = crb_limits_issue(terms.session, err)) ||
 	    (status = set_workspace(&terms, err)) ||
 	    (status = set_port(&terms, err)) ||
 	    (status = crb_aws_settle(
