@@ -29,6 +29,8 @@ struct crb_config {
 	int64_t connections_max;     /* a session */
 	int64_t exchanges_max;       /* a session, at once */
 	int64_t requests_per_minute; /* a session; each leaves audit lines */
+	int64_t approval_wait;       /* seconds that a request is held */
+	int64_t approval_ttl;        /* seconds to approve it, and to use it */
 	struct crb_roles *roles;     /* NULL: the key is not there */
 	struct crb_list
 	    read_only;         /* more names that `run` does not let write */

@@ -14,19 +14,20 @@
  */
 #define CRB_APPROVAL_ID_LEN 6
 #define CRB_APPROVAL_DIGEST 32
-#define CRB_APPROVALS_MAX 1024 /* that wait or are approved, of all sessions \
-				*/
+#define CRB_APPROVALS_MAX 256 /* that wait or are approved, of all sessions */
+#define CRB_APPROVALS_USER_MAX 128
 #define CRB_APPROVALS_SESSION_MAX 8
-#define CRB_APPROVALS_DENIED_MAX 32 /* of one session, remembered */
-#define CRB_APPROVAL_HOLDS_MAX 64   /* that wait for one of them */
+#define CRB_APPROVALS_DENIED_MAX 32          /* of one session, remembered */
+#define CRB_APPROVAL_HOLDS_MAX 64            /* that wait for one of them */
+#define CRB_APPROVAL_DETAILS_MAX (48u << 10) /* bytes, as JSON */
 
 /* What is asked for.  All of it is borrowed. */
 struct crb_approval_asked {
 	struct crb_session *session;
 	const char *kind; /* "request", "push", "mint" */
 	const char *credential;
-	const char *summary;   /* a line: "DELETE api.github.com/repos/x" */
-	const json_t *details; /* an object, all that is bound */
+	const char *summary; /* a line: "DELETE api.github.com/repos/x" */
+	json_t *details;     /* an object, all that is bound */
 	/* Of a mint, that its keys last: good for as long, or for less. */
 	int64_t seconds;
 	const struct crb_verdict *verdict;   /* ask: rule and approvers */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "broker/core/admin.h"
+#include "broker/core/approval.h"
 #include "broker/core/core_link.h"
 #include "broker/core/exchange.h"
 #include "broker/core/keep.h"
@@ -295,6 +296,10 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 		core->confinement.self = *options->confined;
 	core->started = crb_loop_now(core->loop);
 	core->reload.loaded = crb_wall_seconds();
+	if (crb_approvals_new(core, &core->approvals, err) != CRB_OK) {
+		free(core);
+		return err->status;
+	}
 	core->limits.descriptors = limit_of(RLIMIT_NOFILE);
 	core->limits.locked_memory = limit_of(RLIMIT_MEMLOCK);
 	core->last_job = (uint64_t)crb_wall_seconds() * JOBS_PER_SECOND;
@@ -339,6 +344,7 @@ crb_core_free(struct crb_core *core)
 	crb_keep_counts(core);
 	crb_lease_records_keep(core);
 	crb_lock(core);
+	crb_approvals_free(core->approvals);
 	crb_admin_free(core->admin);
 	crb_vault_free(core->vault);
 	crb_config_clear(&core->config);

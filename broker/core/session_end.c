@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "broker/core/approval.h"
 #include "broker/core/denial.h"
 #include "broker/core/exchange.h"
 #include "broker/core/lease.h"
@@ -137,6 +138,7 @@ end_leases(struct crb_session *session, const char *detail)
 	struct crb_err why;
 
 	(void)crb_err_set(&why, CRB_ERR_DENIED, "%s", detail);
+	crb_approvals_end(session, &why);
 	crb_leases_end(session, &why);
 }
 

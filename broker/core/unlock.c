@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "broker/core/approval.h"
 #include "broker/core/credential.h"
 #include "broker/core/lease_mint.h"
 #include "broker/core/load.h"
@@ -84,6 +85,7 @@ crb_lock(struct crb_core *core)
 	crb_policies_lock(core->policies);
 	crb_commit_free(core->commit);
 	core->commit = NULL;
+	crb_approvals_clear(core);
 	crb_mints_lock(core);
 	crb_load_wipe(core);
 	crb_audit_free(core->audit);
