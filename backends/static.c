@@ -7,6 +7,7 @@
 #include "backends/header.h"
 #include "backends/route.h"
 #include "base/text.h"
+#include "policy/attribute.h"
 
 #define WHERE "backend static"
 #define SECRET_MAX (16u << 10)
@@ -28,7 +29,10 @@ struct static_params {
 
 static const char *const auth_choices[] = { "basic", "bearer", "header",
 	"query", NULL };
-static const char *const git_choices[] = { "fetch", "push", NULL };
+static const char *const git_choices[] = { "fetch", "push", "push-options",
+	"push-signed", NULL };
+static const char *const change_choices[] = { "create", "update", "delete",
+	NULL };
 
 #define AT(member) offsetof(struct static_params, member)
 
@@ -83,6 +87,14 @@ static const struct crb_attribute static_attributes[] = {
 	    .choices = git_choices,
 	    .preset = "fetch",
 	    .help = "what may be done to them" },
+	{ .name = "ref",
+	    .type = CRB_ATTRIBUTE_PATTERN,
+	    .separator = '/',
+	    .help = "refs that may be pushed to, as in refs/heads/agent/**" },
+	{ .name = "change",
+	    .type = CRB_ATTRIBUTE_CHOICE,
+	    .choices = change_choices,
+	    .help = "what a push may do to them" },
 	CRB_ATTRIBUTE_END,
 };
 
@@ -245,6 +257,61 @@ static_check(const json_t *json, struct crb_err *err)
 	return static_route(json, &route, err);
 }
 
+static bool
+is_push(const struct crb_scope_attribute *git)
+{
+	for (size_t i = 0; i < git->count; i++) {
+		if (strncmp(git->value[i], "push", strlen("push")) != 0)
+			return false;
+	}
+	return true;
+}
+
+static enum crb_status
+check_refs(const struct crb_scope_attribute *refs, struct crb_err *err)
+{
+	const struct crb_policy_attribute *ref =
+	    &crb_policy_attributes[crb_policy_attribute_find("ref")];
+	enum crb_status status;
+
+	for (size_t i = 0; i < refs->count; i++) {
+		status = crb_policy_value_check(ref, refs->value[i], err);
+		if (status != CRB_OK)
+			return crb_err_context(err, "ref");
+	}
+	return CRB_OK;
+}
+
+/* A fetch changes no ref: such a grant would not allow what it seems to. */
+static enum crb_status
+static_check_scope(
+    const json_t *json, const struct crb_scope *scope, struct crb_err *err)
+{
+	const char *narrowed = NULL;
+	enum crb_status status;
+
+	(void)json;
+	for (size_t i = 0; i < scope->count; i++) {
+		const struct crb_scope_attribute *at = &scope->at[i];
+		const char *name = at->attribute->name;
+
+		if (strcmp(name, "ref") == 0 &&
+		    (status = check_refs(at, err)) != CRB_OK)
+			return status;
+		if (strcmp(name, "ref") == 0 || strcmp(name, "change") == 0)
+			narrowed = name;
+	}
+	for (size_t i = 0; narrowed != NULL && i < scope->count; i++) {
+		if (strcmp(scope->at[i].attribute->name, "git") == 0 &&
+		    !is_push(&scope->at[i]))
+			return crb_err_set(err, CRB_ERR_INVALID,
+			    "%s is about pushes alone: give git=push with it, "
+			    "and what may be fetched in a grant of its own",
+			    narrowed);
+	}
+	return CRB_OK;
+}
+
 /*
  * What goes into a header as it is must survive a header: no controls, and no
  * space at its ends, which a server would cut off.  Base64 and percent-encoding
@@ -388,5 +455,6 @@ const struct crb_backend_ops crb_backend_static = {
 	.attributes = static_attributes,
 	.check = static_check,
 	.route = static_route,
+	.check_scope = static_check_scope,
 	.inject = static_inject,
 };

@@ -11,7 +11,8 @@
 #define NAME_MAX_LEN 64
 #define TASK_MAX_LEN 128
 
-static const char *const operations[] = { "fetch", "push", NULL };
+static const char *const operations[] = { "fetch", "push", "push-options",
+	"push-signed", NULL };
 static const char *const changes[] = { "create", "update", "delete", NULL };
 static const char *const methods[] = { "GET", "HEAD", "POST", "PUT", "PATCH",
 	"DELETE", "OPTIONS", NULL };

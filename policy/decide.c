@@ -5,6 +5,8 @@
 
 #include "policy/pattern.h"
 
+const char crb_value_later[] = "(known later)";
+
 static const char *
 asked_value(const struct crb_request *request, const char *name)
 {
@@ -34,6 +36,8 @@ attribute_accepted(const struct crb_scope_attribute *at, const char *asked)
 {
 	if (asked == NULL)
 		return at->attribute->type == CRB_ATTRIBUTE_TEXT;
+	if (asked == crb_value_later)
+		return true;
 	for (size_t i = 0; i < at->count; i++) {
 		if (value_accepted(at->attribute, at->value[i], asked))
 			return true;

@@ -18,6 +18,11 @@ struct crb_request_attribute {
 	const char *name;
 	const char *value;
 };
+/*
+ * As a value, by its address: it is not known yet, and the same is asked again
+ * with one before anything is done.  Every scope accepts it.
+ */
+extern const char crb_value_later[];
 struct crb_request {
 	const char *credential;
 	size_t count;

@@ -237,7 +237,10 @@ decide_policy(
 	set_values(&ev->asking, best, out->value);
 }
 
-/* What the session's grants are held against: attributes with one value. */
+/*
+ * What the session's grants are held against: attributes with one value, or
+ * one that is known later.
+ */
 static struct crb_request
 session_request(const struct crb_question *question)
 {
@@ -245,11 +248,14 @@ session_request(const struct crb_question *question)
 
 	for (size_t i = 0; i < question->count; i++) {
 		const struct crb_asked *asked = &question->at[i];
+		struct crb_request_attribute one = { asked->name,
+			crb_value_later };
 
 		if (asked->state == CRB_ASKED_VALUES && asked->count == 1)
-			request.at[request.count++] =
-			    (struct crb_request_attribute){ asked->name,
-				    asked->value[0] };
+			one.value = asked->value[0];
+		else if (asked->state != CRB_ASKED_LATER)
+			continue;
+		request.at[request.count++] = one;
 	}
 	return request;
 }

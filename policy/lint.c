@@ -119,7 +119,7 @@ pushless_attribute(const struct crb_policy_rule *rule)
 	if (!git->given)
 		return NULL;
 	for (size_t i = 0; i < git->count; i++) {
-		if (strcmp(git->at[i].text, "push") == 0)
+		if (strncmp(git->at[i].text, "push", 4) == 0)
 			return NULL;
 	}
 	return scope_of(rule, "ref")->given   ? "ref"

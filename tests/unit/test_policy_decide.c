@@ -365,7 +365,8 @@ nothing_is_open_to_a_rule_about_everything(void **state)
 	(void)state;
 	add_tier(&world,
 	    "{\"id\": \"git\", \"effect\": \"allow\", \"scope\":"
-	    " {\"git\": [\"push\", \"fetch\"], \"repository\": [\"**\"]}}");
+	    " {\"git\": [\"push\", \"fetch\", \"push-options\","
+	    " \"push-signed\"], \"repository\": [\"**\"]}}");
 	q.kind = CRB_QUESTION_MINT;
 	ask_state(&q, "git", CRB_ASKED_ANY);
 	ask_state(&q, "repository", CRB_ASKED_ANY);
