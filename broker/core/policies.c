@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "broker/core/limits.h"
 #include "broker/core/policies_impl.h"
 
 /* The wall clock may be set: a timer looks again. */
@@ -261,8 +262,10 @@ crb_policies_take(struct crb_policy_reading *reading, struct crb_ending *ending)
 	policies->when = crb_wall_seconds();
 	sum_up(policies);
 	arm(policies);
-	if (changed)
-		crb_policies_purge(policies, ending);
+	if (!changed)
+		return;
+	crb_limits_apply(policies->core);
+	crb_policies_purge(policies, ending);
 }
 
 static enum crb_status
