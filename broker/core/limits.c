@@ -48,14 +48,14 @@ narrower(struct bound bound, int64_t configured, const char *key)
 	return (struct bound){ configured, NULL, key };
 }
 
-/* "requests_per_minute of the team's policy" */
+/* "requests_per_minute, tier team" */
 #define WHO_TEXT 96
 static const char *
 who(const struct bound *bound, char out[WHO_TEXT])
 {
 	if (bound->tier != NULL)
-		(void)snprintf(out, WHO_TEXT, "%s of the %s's policy",
-		    bound->name, bound->tier);
+		(void)snprintf(
+		    out, WHO_TEXT, "%s, tier %s", bound->name, bound->tier);
 	else
 		(void)snprintf(
 		    out, WHO_TEXT, "%s in the config file", bound->name);
