@@ -24,6 +24,8 @@
  */
 struct crb_audit;
 
+#define CRB_AUDIT_ASKED_MAX 4096
+
 /* Every member may be NULL or 0 for "not said"; text is escaped, borrowed. */
 struct crb_audit_event {
 	const char *event; /* "session.issue", "exchange.begin" */
@@ -39,6 +41,7 @@ struct crb_audit_event {
 	const char *outcome; /* "ok", or a status's code */
 	const char *detail;
 	const char *order; /* of a lease, JSON */
+	const char *asked; /* of the tiers, JSON; crb_tiers_text() */
 	int64_t exchange;
 	int64_t status;   /* HTTP */
 	int64_t up, down; /* body bytes; logged when `bytes` */

@@ -38,6 +38,8 @@ static const struct {
 	{ "outcome", offsetof(struct crb_audit_event, outcome), 64 },
 	{ "detail", offsetof(struct crb_audit_event, detail), 1024 },
 	{ "order", offsetof(struct crb_audit_event, order), 8192 },
+	{ "asked", offsetof(struct crb_audit_event, asked),
+	    CRB_AUDIT_ASKED_MAX },
 };
 
 /*

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "broker/core/tiers.h"
 
 /* How much of what is granted fits into one text. */
 #define GRANTED_MAX 600
@@ -255,29 +256,54 @@ crb_denial_host(struct crb_denial *out, const struct crb_session *session,
 	    session->id);
 }
 
+static void
+set_rule(struct crb_denial *out, const struct crb_verdict *verdict)
+{
+	if (verdict->rule != NULL)
+		(void)snprintf(
+		    out->rule, sizeof(out->rule), "%s", verdict->rule);
+	(void)snprintf(out->tier, sizeof(out->tier), "%s",
+	    verdict->tier != NULL ? verdict->tier : "session");
+}
+
 void
 crb_denial_git(struct crb_denial *out, const struct crb_session *session,
     const char *credential, const char *operation, const char *repository,
-    const struct crb_decision *decision)
+    const struct crb_verdict *verdict)
 {
 	CRB_AUTO_BUF struct crb_buf granted = CRB_BUF_INIT(1024);
 
 	set(out, 403, "policy_denied",
-	    decision->rule != NULL ? "Denied by policy" : "Not granted");
+	    verdict->rule != NULL ? "Denied by policy" : "Not granted");
 	granted_words(session, credential, &granted);
 	detail(out,
 	    "%s %s %.200s is not granted to task %s; granted with %s: %s",
 	    operation, strcmp(operation, "push") == 0 ? "to" : "of", repository,
 	    session->task, credential,
 	    granted.len > 0 ? crb_buf_text(&granted) : "nothing");
-	if (decision->rule != NULL)
-		(void)snprintf(
-		    out->rule, sizeof(out->rule), "%s", decision->rule);
-	(void)snprintf(out->tier, sizeof(out->tier), "%s",
-	    decision->tier != NULL ? decision->tier : "session");
+	set_rule(out, verdict);
 	next_step(out,
 	    "ask for it: credbroker session grant %s --grant %s:repository=%.200s,git=%s (on the host)",
 	    session->id, credential, repository, operation);
+}
+
+void
+crb_denial_verdict(struct crb_denial *out, const struct crb_session *session,
+    const char *credential, const char *what, const struct crb_verdict *verdict)
+{
+	CRB_AUTO_BUF struct crb_buf words = CRB_BUF_INIT(GRANTED_MAX);
+
+	if (verdict->effect == CRB_EFFECT_ASK)
+		set(out, 403, "approval_needed", "Needs an approval");
+	else
+		set(out, 403, "policy_denied", "Denied by policy");
+	crb_tiers_words(verdict, &words);
+	detail(out, "%.600s by task %s is %s", what, session->task,
+	    words.failed ? "denied" : crb_buf_text(&words));
+	set_rule(out, verdict);
+	next_step(out,
+	    "see: credbroker policy explain --task %s --credential %s (on the host)",
+	    session->task, credential);
 }
 
 static json_t *

@@ -37,7 +37,14 @@ void crb_denial_host(struct crb_denial *out, const struct crb_session *session,
 /* A decision that is not allow, about "push" to "acme/api". */
 void crb_denial_git(struct crb_denial *out, const struct crb_session *session,
     const char *credential, const char *operation, const char *repository,
-    const struct crb_decision *decision);
+    const struct crb_verdict *verdict);
+/*
+ * What the policies say of "push to acme/api", which is not allow.  One that
+ * asks is refused, too: whoever can hold it does not tell this.
+ */
+void crb_denial_verdict(struct crb_denial *out,
+    const struct crb_session *session, const char *credential, const char *what,
+    const struct crb_verdict *verdict);
 
 /* "fetch, push on acme/api" */
 void crb_scope_words(const struct crb_scope *scope, struct crb_buf *out);

@@ -130,6 +130,7 @@ record_judgement(struct crb_core *core, const struct crb_msg_exchange *msg,
 	bool denied = strcmp(what->decision, "deny") == 0;
 	CRB_AUTO_BUF struct crb_buf request = CRB_BUF_INIT(
 	    4 * REQUEST_TEXT_MAX);
+	CRB_AUTO_BUF struct crb_buf asked = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
 	char who[32] = "unknown session", detail[1100] = "";
 	struct crb_audit_event event = {
 		.event = what->event,
@@ -137,7 +138,8 @@ record_judgement(struct crb_core *core, const struct crb_msg_exchange *msg,
 		.decision = what->decision,
 		.outcome = what->outcome,
 		.exchange = what->job,
-		.tier = denied ? judgement->denial.tier : "session",
+		.tier = denied ? judgement->denial.tier
+			       : judgement->verdict.tier,
 		.rule = denied ? judgement->denial.rule : judgement->rule,
 		.detail = denied ? detail : NULL,
 		.status = denied ? judgement->denial.http : 0,
@@ -150,6 +152,9 @@ record_judgement(struct crb_core *core, const struct crb_msg_exchange *msg,
 		    judgement->denial.detail, what->more);
 	request_text(msg, judgement, &request);
 	event.request = crb_buf_text(&request);
+	crb_judge_asked(judgement, &asked);
+	if (asked.len > 0)
+		event.asked = crb_buf_text(&asked);
 	if (session != NULL) {
 		(void)snprintf(who, sizeof(who), "session %s", session->id);
 		event.session = session->id;
@@ -319,7 +324,7 @@ send_verdict(const struct crb_exchange *exchange,
 		.title = CRB_SLICE(""),
 		.detail = CRB_SLICE(""),
 		.rule = CRB_SLICE(judgement->rule),
-		.tier = CRB_SLICE("session"),
+		.tier = CRB_SLICE(judgement->verdict.tier),
 		.next = CRB_SLICE(""),
 		.operation = (uint8_t)judgement->request.operation,
 		.job = exchange->job,

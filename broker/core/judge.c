@@ -1,8 +1,11 @@
 #include "broker/core/judge.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "broker/core/lease.h"
+#include "broker/core/policies.h"
 #include "broker/core/session_end.h"
 
 static bool
@@ -51,6 +54,27 @@ recordable(struct crb_core *core, const struct crb_msg_exchange *msg,
 	(void)msg;
 	return crb_core_need_record(core, &err) == CRB_OK ||
 	    refuse_error(judgement, &err);
+}
+
+/* A policy that has to be there and is not in order says so to everybody. */
+static bool
+in_order(struct crb_core *core, const struct crb_msg_exchange *msg,
+    struct crb_judgement *judgement)
+{
+	struct crb_denial *denial = &judgement->denial;
+	const char *tier = NULL;
+	struct crb_err err;
+
+	(void)msg;
+	if (core->policies == NULL)
+		(void)crb_err_set(&err, CRB_ERR_LIMIT,
+		    "the policies have not been read yet; try again");
+	else if (crb_policies_ready(core->policies, &tier, &err) == CRB_OK)
+		return true;
+	crb_denial_error(denial, &err);
+	(void)snprintf(
+	    denial->tier, sizeof(denial->tier), "%s", tier != NULL ? tier : "");
+	return false;
 }
 
 static bool
@@ -115,129 +139,126 @@ understood(struct crb_core *core, const struct crb_msg_exchange *msg,
 	    refuse_error(judgement, &err);
 }
 
-/* The session's grants as a tier; from[i] is the grant that rule i is of. */
-static size_t
-make_rules(const struct crb_session *session,
-    const struct crb_credential *credential, struct crb_rule *rules,
-    char (*ids)[CRB_RULE_ID_MAX], size_t *from)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < session->grant_count; i++) {
-		const struct crb_session_grant *at = &session->grants[i];
-
-		/* Made for another kind: the credential was replaced. */
-		if (at->pending || at->grant->backend != credential->backend)
-			continue;
-		(void)snprintf(
-		    ids[count], sizeof(ids[count]), "grant %u", at->number);
-		from[count] = i;
-		rules[count] = (struct crb_rule){
-			.id = ids[count],
-			.effect = CRB_EFFECT_ALLOW,
-			.credential = at->grant->credential,
-			.scope = &at->grant->scope,
-		};
-		count++;
-	}
-	return count;
-}
-
-/* The rule's id is copied to the judgement. */
-struct crb_decision
-crb_judge_decide(struct crb_judgement *judgement,
-    const struct crb_credential *credential, const struct crb_request *asked)
-{
-	struct crb_rule rules[CRB_SESSION_GRANTS_MAX];
-	char ids[CRB_SESSION_GRANTS_MAX][CRB_RULE_ID_MAX];
-	size_t from[CRB_SESSION_GRANTS_MAX];
-	struct crb_tier tier = { .name = "session", .rule = rules };
-	struct crb_decision decision;
-
-	tier.count = make_rules(
-	    judgement->session, credential, rules, ids, from);
-	decision = crb_decide(asked, &tier, 1);
-	for (size_t i = 0; i < tier.count; i++) {
-		if (decision.rule != ids[i])
-			continue;
-		judgement->grant = &judgement->session->grants[from[i]];
-		memcpy(judgement->rule, ids[i], sizeof(ids[i]));
-	}
-	if (decision.rule != NULL)
-		decision.rule = judgement->rule;
-	return decision;
-}
-
-/* Try one granted credential: the first refusal is the one that is told. */
+/*
+ * Try one granted credential.  The first refusal is the one that is told; one
+ * that asks only where none allows.
+ */
 static bool
 try_credential(struct crb_judgement *judgement,
-    struct crb_credential *credential, const struct crb_origin *origin,
-    bool *told)
+    struct crb_credential *credential, const struct crb_origin *origin)
 {
 	const struct crb_git_request *request = &judgement->request;
-	const struct crb_request asked = {
-		.credential = credential->name,
-		.count = 2,
-		.at = { { "repository", request->repository },
-		    { "git", crb_git_operation_choice(request->operation) } },
-	};
-	struct crb_decision decision = crb_judge_decide(
-	    judgement, credential, &asked);
+	const char *choice = crb_git_operation_choice(request->operation);
+	char what[CRB_REPOSITORY_MAX + 32];
 
-	if (decision.effect == CRB_EFFECT_ALLOW) {
-		judgement->credential = credential;
-		judgement->origin = origin;
-		return true;
+	judgement->credential = credential;
+	judgement->origin = origin;
+	crb_judge_question(judgement, credential, "inject");
+	crb_judge_add(judgement, "repository", request->repository);
+	judgement->asking.question.at[0].fold = crb_tiers_folds(origin->host);
+	crb_judge_add(judgement, "git", choice);
+	crb_judge_add(judgement, "hosts", origin->host);
+	if (strcmp(choice, "push") == 0) {
+		crb_judge_add(judgement, "ref", NULL);
+		crb_judge_add(judgement, "change", NULL);
 	}
-	if (!*told) {
-		judgement->credential = credential;
+	if (crb_judge_own(judgement) != CRB_EFFECT_ALLOW) {
 		crb_denial_git(&judgement->denial, judgement->session,
-		    credential->name,
-		    crb_git_operation_choice(request->operation),
-		    request->repository, &decision);
+		    credential->name, choice, request->repository,
+		    &judgement->verdict);
+		return false;
 	}
-	*told = true;
-	return false;
+	(void)snprintf(what, sizeof(what), "%s %s %s", choice,
+	    strcmp(choice, "push") == 0 ? "to" : "of", request->repository);
+	return crb_judge_tiers(judgement, what);
+}
+
+/* The credential of a grant, where it is for the host that is asked for. */
+static struct crb_credential *
+candidate(const struct crb_judgement *judgement, size_t index,
+    const struct crb_origin **origin)
+{
+	const struct crb_session *session = judgement->session;
+	struct crb_credential *credential = crb_map_text(
+	    &session->core->credentials,
+	    session->grants[index].grant->credential);
+
+	*origin = credential != NULL
+	    ? crb_credential_origin(credential, judgement->request.authority)
+	    : NULL;
+	return *origin != NULL ? credential : NULL;
+}
+
+/* Of several that do not allow it, the one that is told was not the last. */
+static bool
+told_again(struct crb_judgement *judgement, size_t index)
+{
+	const struct crb_origin *origin;
+	struct crb_credential *credential = candidate(
+	    judgement, index, &origin);
+
+	judgement->grant = NULL;
+	return try_credential(judgement, credential, origin);
+}
+
+static bool
+granted_git(struct crb_judgement *judgement)
+{
+	size_t count = judgement->session->grant_count;
+	size_t first = count, asks = count;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct crb_origin *origin;
+		struct crb_credential *credential = candidate(
+		    judgement, i, &origin);
+
+		if (credential == NULL ||
+		    !crb_lease_first_grant(judgement->session, i))
+			continue;
+		if (try_credential(judgement, credential, origin))
+			return true;
+		if (asks == count &&
+		    judgement->verdict.effect == CRB_EFFECT_ASK)
+			asks = i;
+		if (first == count)
+			first = i;
+	}
+	if (first == count) {
+		crb_denial_host(&judgement->denial, judgement->session,
+		    judgement->request.authority);
+		return false;
+	}
+	return told_again(judgement, asks < count ? asks : first);
 }
 
 static bool
 granted(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *judgement)
 {
-	struct crb_session *session = judgement->session;
-	const char *authority = judgement->request.authority;
-	bool told = false;
-
-	if (msg->route == CRB_ROUTE_HTTP)
-		return crb_judge_http(core, msg, judgement);
-	for (size_t i = 0; i < session->grant_count; i++) {
-		struct crb_credential *credential = crb_map_text(
-		    &core->credentials, session->grants[i].grant->credential);
-		const struct crb_origin *origin = credential != NULL
-		    ? crb_credential_origin(credential, authority)
-		    : NULL;
-
-		if (origin == NULL)
-			continue;
-		if (try_credential(judgement, credential, origin, &told))
-			return true;
-	}
-	if (!told)
-		crb_denial_host(&judgement->denial, session, authority);
-	return false;
+	return msg->route == CRB_ROUTE_HTTP
+	    ? crb_judge_http(core, msg, judgement)
+	    : granted_git(judgement);
 }
 
 typedef bool judge_step(struct crb_core *core,
     const struct crb_msg_exchange *msg, struct crb_judgement *judgement);
 
+/* What was asked is written before it is read. */
+static void
+clear(struct crb_judgement *judgement)
+{
+	memset(judgement, 0, offsetof(struct crb_judgement, asking));
+	judgement->asking.question = (struct crb_question){ 0 };
+}
+
 bool
 crb_judge(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *out)
 {
-	static judge_step *const steps[] = { live, recordable, within_limits,
-		understood, granted };
+	static judge_step *const steps[] = { live, recordable, in_order,
+		within_limits, understood, granted };
 
-	memset(out, 0, sizeof(*out));
+	clear(out);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		if (!steps[i](core, msg, out))
 			return false;
@@ -248,7 +269,8 @@ bool
 crb_judge_again(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *out)
 {
-	memset(out, 0, sizeof(*out));
+	clear(out);
 	return live(core, msg, out) && recordable(core, msg, out) &&
-	    understood(core, msg, out) && granted(core, msg, out);
+	    in_order(core, msg, out) && understood(core, msg, out) &&
+	    granted(core, msg, out);
 }

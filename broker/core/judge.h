@@ -4,8 +4,27 @@
 #include "broker/core/aws_request.h"
 #include "broker/core/denial.h"
 #include "broker/core/git_request.h"
+#include "broker/core/tiers.h"
+#include "policy/glob.h"
 
-#define CRB_RULE_ID_MAX 24
+#define CRB_RULE_ID_MAX (CRB_NAME_MAX + 1)
+#define CRB_GRANT_ID_MAX 24
+
+/*
+ * What was asked of the tiers about an exchange, with all that it borrows, so
+ * that the same can be asked again with more in it.
+ */
+struct crb_judge_asking {
+	struct crb_asking_room room;
+	struct crb_question question;
+	struct crb_tier grants; /* the session's, of the credential's kind */
+	struct crb_rule rule[CRB_SESSION_GRANTS_MAX];
+	char id[CRB_SESSION_GRANTS_MAX][CRB_GRANT_ID_MAX]; /* "grant 2" */
+	size_t from[CRB_SESSION_GRANTS_MAX]; /* rule i is of this grant */
+	const char *value[CRB_SCOPE_MAX];
+	char method[17];
+	char path[CRB_GLOB_MAX + 1];
+};
 
 /*
  * What is made of a request of a sandbox: the grant and the credential that it
@@ -19,14 +38,22 @@ struct crb_judgement {
 	struct crb_credential *credential;
 	const struct crb_origin *origin;
 	const struct crb_session_grant *grant;
-	char rule[CRB_RULE_ID_MAX];      /* "grant 2" */
+	/*
+	 * Of all tiers; its texts are borrowed until the loop's next turn.
+	 * Deny until they were asked.
+	 */
+	struct crb_verdict verdict;
+	char rule[CRB_RULE_ID_MAX];      /* the verdict's: "grant 2"; or "" */
 	const struct crb_secret *secret; /* for the loop's turn; or NULL */
 	struct crb_denial denial;        /* when refused */
+	struct crb_judge_asking asking;  /* set when the tiers were asked */
 };
 
 /*
- * True when it is allowed.  Changes nothing but the state of an expired
- * session.  `out` stays where it is: `origin` may point into it.
+ * True when it is allowed.  Otherwise `denial` is what is said; where the
+ * verdict is CRB_EFFECT_ASK it has to be approved first, and grant, credential
+ * and origin are set as if it were allowed.  Changes nothing but the state of
+ * an expired session.  `out` stays where it is, since it points into itself.
  */
 bool crb_judge(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *out);
@@ -35,11 +62,36 @@ bool crb_judge_again(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *out);
 
 /*
- * What the session's grants say of a request, with the number of the rule and
- * its grant in *judgement.  The decision's texts are borrowed from it.
+ * The same question about one ref of a push: `git` is "push", "push-options" or
+ * "push-signed".  Of an exchange for which crb_judge() has asked the tiers;
+ * the verdict replaces the one that is there, and denial and rule go with it.
+ * True when it is allowed.
  */
-struct crb_decision crb_judge_decide(struct crb_judgement *judgement,
-    const struct crb_credential *credential, const struct crb_request *asked);
+bool crb_judge_push(struct crb_judgement *judgement, const char *git,
+    const char *ref, const char *change);
+
+/*
+ * What was asked, for the audit log: crb_tiers_text() of it.  Nothing where the
+ * tiers were not asked.
+ */
+void crb_judge_asked(
+    const struct crb_judgement *judgement, struct crb_buf *out);
+
+/* judge_ask.c, for judge.c and judge_http.c. */
+
+/* The question about a credential of the session's; no attributes yet. */
+void crb_judge_question(struct crb_judgement *judgement,
+    const struct crb_credential *credential, const char *delivery);
+/* An attribute of it with one value; NULL: known later. */
+void crb_judge_add(
+    struct crb_judgement *judgement, const char *name, const char *value);
+/*
+ * What the session's grants say of it alone; with the grant in *judgement when
+ * it is allow.
+ */
+enum crb_effect crb_judge_own(struct crb_judgement *judgement);
+/* What all tiers say: true when it is allowed; `what` is "push to acme/api". */
+bool crb_judge_tiers(struct crb_judgement *judgement, const char *what);
 
 /* The last step for CRB_ROUTE_HTTP: is it granted, and where does it go? */
 bool crb_judge_http(struct crb_core *core, const struct crb_msg_exchange *msg,

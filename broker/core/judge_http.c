@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "broker/core/judge.h"
 
 static const struct crb_session_grant *
@@ -61,27 +63,63 @@ find_credential(struct crb_core *core, struct crb_judgement *judgement)
 }
 
 /*
+ * What a policy's patterns for paths are held against: one spelling for each
+ * path.  What may stand in a pattern as itself is decoded; what may not, and
+ * "/", "%" and "*", stay escapes.  One that is too long for any pattern stays
+ * too long.
+ */
+static void
+path_text(struct crb_slice path, char out[CRB_GLOB_MAX + 1])
+{
+	static const char hex[] = "0123456789ABCDEF";
+	size_t len = 0;
+
+	for (size_t i = 0; i < path.len && len + 3 <= CRB_GLOB_MAX; i++) {
+		unsigned char c = (unsigned char)path.p[i];
+		bool escaped = c == '%' && path.len - i >= 3;
+
+		if (escaped) {
+			c = (unsigned char)(crb_text_hex_value(path.p[i + 1]) *
+				16 +
+			    crb_text_hex_value(path.p[i + 2]));
+			i += 2;
+		}
+		if ((escaped && c == '/') || c <= ' ' || c > '~' ||
+		    strchr("%*?#\\$", c) != NULL) {
+			out[len++] = '%';
+			out[len++] = hex[c >> 4];
+			out[len++] = hex[c & 15];
+		} else {
+			out[len++] = (char)c;
+		}
+	}
+	while (len + 3 > CRB_GLOB_MAX && len < CRB_GLOB_MAX)
+		out[len++] = '%';
+	out[len] = '\0';
+}
+
+/* "GET s3.eu-west-1.amazonaws.com/alpha/key", cut and without controls. */
+static void
+what_text(const struct crb_judgement *judgement, struct crb_buf *out)
+{
+	const struct crb_judge_asking *asking = &judgement->asking;
+
+	crb_text_escape(out, asking->method, strlen(asking->method), 16);
+	crb_buf_char(out, ' ');
+	crb_origin_authority(&judgement->upstream, out);
+	crb_text_escape(out, asking->path, strlen(asking->path), 200);
+}
+
+/*
  * Actions and resources are enforced by the service, through what the keys may
  * do; the grant says whether they are used here.
  */
 static bool
-decide(struct crb_judgement *judgement, const struct crb_msg_exchange *msg)
+own(struct crb_judgement *judgement)
 {
-	char method[17];
-	const struct crb_request asked = {
-		.credential = judgement->credential->name,
-		.count = 4,
-		.at = { { "delivery", "inject" },
-		    { "service", judgement->aws.service },
-		    { "region", judgement->aws.region }, { "method", method } },
-	};
-	struct crb_decision decision;
 	struct crb_err err;
 
-	(void)snprintf(method, sizeof(method), "%.*s", (int)msg->method.len,
-	    msg->method.p);
-	decision = crb_judge_decide(judgement, judgement->credential, &asked);
-	if (decision.effect == CRB_EFFECT_ALLOW)
+	if (crb_judge_own(judgement) == CRB_EFFECT_ALLOW)
 		return true;
 	(void)crb_err_set(&err, CRB_ERR_DENIED,
 	    "credential %s is granted to task %s with delivery=mint only: its "
@@ -95,6 +133,79 @@ decide(struct crb_judgement *judgement, const struct crb_msg_exchange *msg)
 	return false;
 }
 
+static void
+ask(struct crb_judgement *judgement, const struct crb_msg_exchange *msg)
+{
+	struct crb_judge_asking *asking = &judgement->asking;
+
+	(void)snprintf(asking->method, sizeof(asking->method), "%.*s",
+	    (int)msg->method.len, msg->method.p);
+	path_text(judgement->aws.path, asking->path);
+	crb_judge_question(judgement, judgement->credential, "inject");
+	crb_judge_add(judgement, "delivery", "inject");
+	crb_judge_add(judgement, "service", judgement->aws.service);
+	crb_judge_add(judgement, "region", judgement->aws.region);
+	crb_judge_add(judgement, "methods", asking->method);
+	crb_judge_add(judgement, "paths", asking->path);
+}
+
+/* What the keys that sign it may do, by one of the grants. */
+static void
+ask_actions(struct crb_judgement *judgement, const struct crb_grant *grant)
+{
+	static const char *const names[] = { "actions", "resources" };
+	struct crb_question *question = &judgement->asking.question;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct crb_asked asked = { .name = names[i],
+			.state = CRB_ASKED_ANY };
+
+		for (size_t k = 0; k < grant->scope.count; k++) {
+			const struct crb_scope_attribute *at =
+			    &grant->scope.at[k];
+
+			if (strcmp(at->attribute->name, names[i]) != 0)
+				continue;
+			asked.state = CRB_ASKED_VALUES;
+			asked.count = at->count;
+			asked.value = (const char *const *)at->value;
+		}
+		(void)crb_question_add(question, &asked);
+	}
+}
+
+/*
+ * The keys are for all grants of the credential together, so each of them has
+ * to be allowed; the strictest is told.
+ */
+static bool
+tiers(struct crb_judgement *judgement)
+{
+	CRB_AUTO_BUF struct crb_buf what = CRB_BUF_INIT(2048);
+	const struct crb_session *session = judgement->session;
+	const struct crb_judge_asking *asking = &judgement->asking;
+	size_t asks = SIZE_MAX;
+
+	what_text(judgement, &what);
+	for (size_t i = 0; i < asking->grants.count; i++) {
+		const struct crb_grant *grant =
+		    session->grants[asking->from[i]].grant;
+
+		if (strcmp(grant->credential, judgement->credential->name) != 0)
+			continue;
+		ask_actions(judgement, grant);
+		if (crb_judge_tiers(judgement, crb_buf_text(&what)))
+			continue;
+		if (judgement->verdict.effect == CRB_EFFECT_DENY)
+			return false;
+		asks = i;
+	}
+	if (asks == SIZE_MAX)
+		return true;
+	ask_actions(judgement, session->grants[asking->from[asks]].grant);
+	return crb_judge_tiers(judgement, crb_buf_text(&what));
+}
+
 bool
 crb_judge_http(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *judgement)
@@ -102,12 +213,17 @@ crb_judge_http(struct crb_core *core, const struct crb_msg_exchange *msg,
 	const struct crb_credential *credential;
 	struct crb_err err;
 
-	if (!find_credential(core, judgement) || !decide(judgement, msg))
+	if (!find_credential(core, judgement))
 		return false;
 	credential = judgement->credential;
+	ask(judgement, msg);
+	if (!own(judgement))
+		return false;
+	if (credential->backend->upstream(credential->params,
+		judgement->aws.service, judgement->aws.region,
+		&judgement->upstream, &err) != CRB_OK)
+		return refuse(judgement, &err);
 	judgement->origin = &judgement->upstream;
-	return credential->backend->upstream(credential->params,
-		   judgement->aws.service, judgement->aws.region,
-		   &judgement->upstream, &err) == CRB_OK ||
-	    refuse(judgement, &err);
+	crb_judge_add(judgement, "hosts", judgement->upstream.host);
+	return tiers(judgement);
 }

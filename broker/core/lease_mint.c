@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "broker/core/lease_mint_impl.h"
+#include "broker/core/tiers.h"
 
 /* The egress bounds one itself, at 30 s. */
 #define MINT_MS 40000
@@ -198,10 +199,24 @@ scopes_text(const struct crb_mint *mint, struct crb_buf *out)
 	}
 }
 
+/* What the tiers were asked, and said, is in a line of the log. */
+static void
+add_verdict(const struct crb_mint *mint, const struct crb_verdict *verdict,
+    int64_t seconds, struct crb_buf *asked, struct crb_audit_event *event)
+{
+	crb_tiers_mint_text(
+	    mint->lease->session, mint->credential, seconds, asked);
+	event->tier = verdict->tier;
+	event->rule = verdict->rule;
+	event->asked = asked->len > 0 ? crb_buf_text(asked) : NULL;
+}
+
 static enum crb_status
-collect_intent(struct crb_mint *mint, struct crb_err *err)
+collect_intent(struct crb_mint *mint, const struct crb_verdict *verdict,
+    int64_t seconds, struct crb_err *err)
 {
 	CRB_AUTO_BUF struct crb_buf scopes = CRB_BUF_INIT(SCOPES_MAX * 32);
+	CRB_AUTO_BUF struct crb_buf asked = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
 	struct crb_core *core = mint->core;
 	struct crb_audit_event event = {
 		.event = "lease.mint.begin",
@@ -212,16 +227,61 @@ collect_intent(struct crb_mint *mint, struct crb_err *err)
 
 	scopes_text(mint, &scopes);
 	event.scope = crb_buf_text(&scopes);
+	add_verdict(mint, verdict, seconds, &asked, &event);
 	if ((status = crb_mint_event(mint, &event, err)) != CRB_OK ||
 	    (status = crb_lease_record_put(core, mint->record, err)) != CRB_OK)
 		return status;
 	return crb_commit_then(core->commit, recorded, mint, err);
 }
 
+/* One that is refused is recorded as one that failed is. */
+static void
+record_refusal(const struct crb_mint *mint, const struct crb_verdict *verdict,
+    int64_t seconds, const struct crb_err *why)
+{
+	CRB_AUTO_BUF struct crb_buf asked = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
+	const struct crb_session *session = mint->lease->session;
+	struct crb_audit_event event = {
+		.event = "lease.mint",
+		.who = "broker",
+		.task = session->task,
+		.session = session->id,
+		.credential = mint->credential,
+		.decision = "deny",
+		.outcome = crb_status_info(why->status)->code,
+		.detail = why->msg,
+	};
+	struct crb_err err;
+
+	add_verdict(mint, verdict, seconds, &asked, &event);
+	if (crb_audit_record(mint->core->audit, &event, &err) != CRB_OK)
+		crb_log(CRB_LOG_WARN, "refusal not recorded", CRB_LOG_REASON,
+		    err.msg, CRB_LOG_END);
+}
+
+/*
+ * What the tiers say of an order.  Nobody can be asked yet about one that has
+ * to be approved.
+ */
+static enum crb_status
+decide(const struct crb_mint *mint, int64_t seconds,
+    struct crb_verdict *verdict, struct crb_err *err)
+{
+	crb_tiers_mint(
+	    mint->lease->session, mint->credential, seconds, verdict);
+	if (verdict->effect == CRB_EFFECT_ALLOW)
+		return CRB_OK;
+	(void)!crb_tiers_refuse(mint->core, verdict, err);
+	record_refusal(mint, verdict, seconds, err);
+	return err->status;
+}
+
 static enum crb_status
 begin(struct crb_mint *mint, struct crb_err *err)
 {
 	CRB_AUTO_JSON json_t *order = NULL;
+	struct crb_verdict verdict;
+	int64_t seconds;
 	const struct crb_credential *credential;
 	struct crb_session *session = mint->lease->session;
 	struct crb_core *core = mint->core;
@@ -232,6 +292,9 @@ begin(struct crb_mint *mint, struct crb_err *err)
 	    (status = crb_lease_order(
 		 session, mint->credential, false, &order, err)))
 		return status;
+	seconds = json_integer_value(json_object_get(order, "duration"));
+	if ((status = decide(mint, seconds, &verdict, err)) != CRB_OK)
+		return status;
 	credential = crb_map_text(&core->credentials, mint->credential);
 	status = crb_lease_record_new(
 	    session, credential, order, &mint->record, err);
@@ -239,7 +302,8 @@ begin(struct crb_mint *mint, struct crb_err *err)
 		return status;
 	mint->record->mint = mint;
 	mint->id = mint->record->record;
-	if ((status = collect_intent(mint, err)) != CRB_OK)
+	status = collect_intent(mint, &verdict, seconds, err);
+	if (status != CRB_OK)
 		crb_lease_record_free(mint->record);
 	return status;
 }
@@ -277,7 +341,7 @@ start(struct crb_mint *mint)
 	if (begin(mint, &err) == CRB_OK)
 		return;
 	mint->passes = err.status != CRB_ERR_INVALID &&
-	    err.status != CRB_ERR_TOO_LARGE;
+	    err.status != CRB_ERR_TOO_LARGE && err.status != CRB_ERR_DENIED;
 	crb_mint_fail(mint, &err);
 }
 

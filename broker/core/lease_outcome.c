@@ -18,7 +18,8 @@ crb_mint_event(
 	event->session = mint->session;
 	event->credential = mint->credential;
 	event->task = mint->record != NULL ? mint->record->task : NULL;
-	event->tier = "session";
+	if (event->tier == NULL)
+		event->tier = "session";
 	return crb_commit_event(mint->core->commit, event, err);
 }
 

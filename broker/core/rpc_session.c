@@ -9,8 +9,10 @@
 #include "broker/core/change.h"
 #include "broker/core/exchange.h"
 #include "broker/core/lease.h"
+#include "broker/core/limits.h"
 #include "broker/core/rpc.h"
 #include "broker/core/rpc_session.h"
+#include "broker/core/session_decide.h"
 #include "broker/core/session_end.h"
 
 enum crb_status
@@ -129,7 +131,7 @@ send_renew(struct crb_session *session)
 {
 	const struct crb_msg_session_renew renew = {
 		.session = CRB_SLICE(session->id),
-		.expires = (uint64_t)session->expires,
+		.expires = (uint64_t)crb_limits_end(session),
 	};
 	struct crb_err err;
 
@@ -225,7 +227,7 @@ commit(struct crb_call *call, struct crb_session *session, struct edit *edit,
 
 static enum crb_status
 add_grant(struct crb_call *call, struct crb_session *session,
-    struct crb_grant **out, struct crb_err *err)
+    struct crb_grant **out, char next[CRB_DECIDE_NEXT], struct crb_err *err)
 {
 	struct crb_session_grant *added;
 	enum crb_status status;
@@ -240,7 +242,9 @@ add_grant(struct crb_call *call, struct crb_session *session,
 		return status;
 	added = &session->grants[session->grant_count - 1];
 	added->pending = true;
-	if ((status = crb_lease_check(session, NULL, err)) != CRB_OK)
+	if ((status = crb_lease_check(session, NULL, err)) ||
+	    (status = crb_session_decide(
+		 call, session, session->grant_count - 1, NULL, next, err)))
 		drop_grant(session, session->grant_count - 1);
 	else
 		*out = added->grant;
@@ -251,13 +255,17 @@ void
 crb_rpc_session_grant(struct crb_call *call)
 {
 	CRB_AUTO_FREE struct edit *edit = NULL;
+	char next[CRB_DECIDE_NEXT] = "";
 	struct crb_session *session;
 	struct crb_grant *grant;
 	struct crb_err err;
 
 	if (find_live(call, &session, &edit, &err) != CRB_OK ||
-	    add_grant(call, session, &grant, &err) != CRB_OK) {
-		crb_call_fail(call, &err);
+	    add_grant(call, session, &grant, next, &err) != CRB_OK) {
+		if (next[0] != '\0')
+			crb_call_fail_next(call, &err, next);
+		else
+			crb_call_fail(call, &err);
 		return;
 	}
 	edit->added = session->last_grant;
@@ -377,7 +385,7 @@ extend(struct crb_call *call, struct crb_session *session, int64_t *expires,
 		    err, CRB_ERR_INVALID, "session.extend: ttl is missing");
 	*expires = crb_wall_seconds() + ttl;
 	if (*expires <= ceiling)
-		return CRB_OK;
+		return crb_limits_extend(session, *expires, err);
 	crb_duration_text(ceiling - crb_wall_seconds(), left);
 	return crb_err_set(err, CRB_ERR_LIMIT,
 	    "session %s can last at most %s more (ttl_max in the config file)",

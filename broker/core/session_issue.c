@@ -11,10 +11,12 @@
 #include "broker/core/lease.h"
 #include "broker/core/room.h"
 #include "broker/core/rpc.h"
+#include "broker/core/session_decide.h"
 #include "broker/core/session_end.h"
 #include "broker/core/session_mint.h"
 #include "broker/core/session_open.h"
 #include "broker/core/session_terms.h"
+#include "broker/core/tiers.h"
 
 #define FILE_WRITE_MS 1000
 
@@ -34,7 +36,8 @@ struct issue {
 	json_t *profile_mounts; /* or NULL */
 	bool folder;            /* asked for: may be there */
 	bool mint_later;
-	bool minting; /* recorded, and waiting for leases */
+	bool minting;               /* recorded, and waiting for leases */
+	char next[CRB_DECIDE_NEXT]; /* what to do after a refusal; or "" */
 };
 
 static void
@@ -65,6 +68,7 @@ issue_fail(struct issue *issue, const struct crb_err *why)
 	struct crb_msg_folder_remove folder = { 0 };
 	struct crb_call *call = issue->call;
 	struct crb_err failure = *why, err;
+	char next[CRB_DECIDE_NEXT];
 
 	if (issue->session != NULL && issue->folder) {
 		folder.session = CRB_SLICE(issue->session->id);
@@ -73,8 +77,12 @@ issue_fail(struct issue *issue, const struct crb_err *why)
 		    NULL, &err);
 	}
 	crb_session_free(issue->session);
+	memcpy(next, issue->next, sizeof(next));
 	issue_end(issue);
-	crb_call_fail(call, &failure);
+	if (next[0] != '\0')
+		crb_call_fail_next(call, &failure, next);
+	else
+		crb_call_fail(call, &failure);
 }
 
 static void
@@ -179,6 +187,7 @@ record(struct issue *issue, struct crb_err *err)
 	CRB_AUTO_JSON json_t *json = NULL;
 	CRB_AUTO_BUF struct crb_buf grants = CRB_BUF_INIT(65536);
 	CRB_AUTO_BUF struct crb_buf terms = CRB_BUF_INIT(256);
+	CRB_AUTO_BUF struct crb_buf facts = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
 	struct crb_audit_event event = {
 		.event = "session.issue",
 		.who = issue->call->who,
@@ -200,6 +209,8 @@ record(struct issue *issue, struct crb_err *err)
 	terms_text(session, &terms);
 	event.scope = crb_buf_text(&grants);
 	event.detail = crb_buf_text(&terms);
+	crb_tiers_facts_text(session, &facts);
+	event.asked = facts.len > 0 ? crb_buf_text(&facts) : NULL;
 	if ((status = crb_core_need_record(core, err)) != CRB_OK ||
 	    (status = crb_commit_event(core->commit, &event, err)) != CRB_OK)
 		return status;
@@ -313,6 +324,8 @@ check(struct issue *issue, struct crb_err *err)
 	issue->mint_later = terms.mint_later;
 	issue->notes = terms.notes;
 	if ((status = crb_lease_check(issue->session, issue->notes, err)) ||
+	    (status = crb_session_decide(issue->call, issue->session, 0,
+		 issue->notes, issue->next, err)) ||
 	    (status = crb_environment(issue->session, &issue->environment,
 		 &issue->aws_config, err)) ||
 	    (status = crb_mounts(

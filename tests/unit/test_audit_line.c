@@ -52,11 +52,11 @@ static void
 every_member_is_written(void **state)
 {
 	const struct crb_audit_event event = { "a", "b", "c", "d", "e", "f",
-		"g", "h", "i", "j", "k", "l", "{}", 1, 200, 3, 4, true };
+		"g", "h", "i", "j", "k", "l", "{}", "[]", 1, 200, 3, 4, true };
 	CRB_AUTO_JSON json_t *json = fields_of(&event);
 
 	(void)state;
-	assert_int_equal(json_object_size(json), 18);
+	assert_int_equal(json_object_size(json), 19);
 	assert_string_equal(text_of(json, "detail"), "l");
 	assert_int_equal(
 	    json_integer_value(json_object_get(json, "status")), 200);
