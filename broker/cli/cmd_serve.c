@@ -8,6 +8,9 @@
 #include "broker/cli/libexec.h"
 #include "broker/cli/service_user.h"
 
+/* Of the supervisor: those that it always has, and the hook's. */
+#define ARGUMENTS_MAX (40 + 2 * CRB_LIST_MAX)
+
 struct serve_options {
 	struct crb_common common;
 	const char *key_file;
@@ -59,7 +62,7 @@ watchdog(void)
 }
 
 struct users {
-	struct crb_service_user core, gateway, egress;
+	struct crb_service_user core, gateway, egress, hook;
 };
 
 static enum crb_status
@@ -71,9 +74,25 @@ find_users(
 	    crb_service_user("gateway_user", config->gateway_user,
 		"credbroker-gateway", &out->gateway, err) != CRB_OK ||
 	    crb_service_user("egress_user", config->egress_user,
-		"credbroker-egress", &out->egress, err) != CRB_OK)
+		"credbroker-egress", &out->egress, err) != CRB_OK ||
+	    crb_service_user("approval_hook_user", config->approval_hook_user,
+		"nobody", &out->hook, err) != CRB_OK)
 		return err->status;
 	return CRB_OK;
+}
+
+/* What may be missing, or be several. */
+static void
+add_arguments(const char **argv, const struct crb_config *config)
+{
+	while (*argv != NULL)
+		argv++;
+	for (size_t i = 0; i < config->approval_hook.count; i++) {
+		*argv++ = "--hook";
+		*argv++ = config->approval_hook.item[i];
+	}
+	if (crb_roles_name_others(config->roles, geteuid()))
+		*argv++ = "--admin-for-others";
 }
 
 static enum crb_status
@@ -82,26 +101,22 @@ exec_supervisor(const struct crb_config *config, const char *key_file,
     struct crb_err *err)
 {
 	char libexec[CRB_PATH_MAX], program[CRB_PATH_MAX];
-	const char *const argv[] = { "credbroker-supervisor", "--state",
+	const char *argv[ARGUMENTS_MAX] = { "credbroker-supervisor", "--state",
 		config->state, "--runtime", config->runtime, "--config",
 		config->file != NULL ? config->file : "", "--libexec", libexec,
 		"--key-file", key_file, "--organization-folder",
 		policies->organization, "--policy-folder", policies->policy,
-		"--notify",
-		variable("NOTIFY_SOCKET", ""), "--watchdog-usec", watchdog(),
-		"--core-user", users->core.text, "--gateway-user",
+		"--notify", variable("NOTIFY_SOCKET", ""), "--watchdog-usec",
+		watchdog(), "--core-user", users->core.text, "--gateway-user",
 		users->gateway.text, "--egress-user", users->egress.text,
-		/* The last one, since it may be missing. */
-		crb_roles_name_others(config->roles, geteuid())
-		    ? "--admin-for-others"
-		    : NULL,
-		NULL };
+		"--hook-user", users->hook.text };
 	const char *const envp[] = { "LANG=C", NULL };
 
 	if (crb_libexec_find(libexec, err) != CRB_OK ||
 	    crb_path_join(program, libexec, "credbroker-supervisor", err) !=
 		CRB_OK)
 		return err->status;
+	add_arguments(argv, config);
 	(void)execve(program, (char *const *)(uintptr_t)argv,
 	    (char *const *)(uintptr_t)envp);
 	return crb_err_errno(err, "%s", program);

@@ -19,10 +19,14 @@ struct crb_config {
 	const char *key_file; /* unlock with it at start; or NULL */
 	/* Of policies; NULL: the usual one */
 	const char *policy_folder;
-	const char *ca_file;  /* the system's certificates; NULL: OpenSSL's */
-	const char *proxy;    /* outbound proxy's URL; or NULL */
+	const char *ca_file; /* the system's certificates; NULL: OpenSSL's */
+	const char *proxy;   /* outbound proxy's URL; or NULL */
 	/* As whom root's broker runs them, name or number; or NULL */
 	const char *core_user, *gateway_user, *egress_user;
+	/* Run for each approval that is asked for: a program and what it is
+	 * given; and as whom, for root's broker, or NULL */
+	struct crb_list approval_hook;
+	const char *approval_hook_user;
 	int64_t ttl; /* of a session, seconds: default */
 	int64_t ttl_max;
 	int64_t sessions_max;
@@ -82,7 +86,6 @@ CRB_NODISCARD enum crb_status crb_config_admin_socket(
     const struct crb_config *config, char out[CRB_PATH_MAX],
     struct crb_err *err);
 
-#endif /* !CRB_CONFIG_H */
 /*
  * Where policies are: the organization's in the machine's folder, those of the
  * other tiers in the broker's.  Both are the same for root's broker, and only
@@ -96,3 +99,4 @@ CRB_NODISCARD enum crb_status crb_config_policy_places(
     const struct crb_config *config, struct crb_policy_places *out,
     struct crb_err *err);
 
+#endif /* !CRB_CONFIG_H */

@@ -51,6 +51,17 @@ const struct crb_option crb_config_options[] = {
 	    AT(egress_user),
 	    .value = "USER",
 	    .help = "as whom root's broker runs its egress" },
+	{ .name = "approval_hook",
+	    .type = CRB_OPTION_REPEAT,
+	    AT(approval_hook),
+	    .value = "PROGRAM",
+	    .help = "run for each approval that is asked for, and what it is "
+		    "given" },
+	{ .name = "approval_hook_user",
+	    .type = CRB_OPTION_TEXT,
+	    AT(approval_hook_user),
+	    .value = "USER",
+	    .help = "as whom root's broker runs it" },
 	{ .name = "ttl",
 	    .type = CRB_OPTION_DURATION,
 	    AT(ttl),
@@ -128,5 +139,5 @@ const struct crb_option crb_config_options[] = {
 };
 
 const char *const crb_config_at_start[] = { "state", "runtime", "key_file",
-	"core_user", "gateway_user", "egress_user", CRB_CONFIG_ROLES, NULL };
-	"policy_folder",
+	"policy_folder", "core_user", "gateway_user", "egress_user",
+	"approval_hook", "approval_hook_user", CRB_CONFIG_ROLES, NULL };

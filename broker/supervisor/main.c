@@ -17,10 +17,12 @@
 
 /* Messages pass through it, none of them secret. */
 #define SLAB_BYTES (512u << 10)
+#define HOOK_MAX 32 /* words */
 
 struct arguments {
 	struct crb_supervisor_options options;
-	const char *core_user, *gateway_user, *egress_user;
+	const char *core_user, *gateway_user, *egress_user, *hook_user;
+	struct crb_list hook;
 };
 
 #define AT(member) .offset = offsetof(struct arguments, options.member)
@@ -95,6 +97,12 @@ static const struct crb_option options_table[] = {
 	USER("core-user", core_user),
 	USER("gateway-user", gateway_user),
 	USER("egress-user", egress_user),
+	{ .name = "hook",
+	    .type = CRB_OPTION_REPEAT,
+	    .offset = offsetof(struct arguments, hook),
+	    .value = "PROGRAM",
+	    .help = "run for each approval, and what it is given" },
+	USER("hook-user", hook_user),
 	CRB_OPTION_END,
 };
 
@@ -180,10 +188,30 @@ read_users(struct arguments *arguments, struct crb_err *err)
 	return CRB_OK;
 }
 
+/* Before the filter, which it would inherit. */
+static enum crb_status
+start_hook(struct arguments *arguments, struct crb_err *err)
+{
+	struct crb_hook_options hook = { .most_ms = CRB_HOOK_MS };
+	const char *argv[HOOK_MAX + 1] = { NULL };
+
+	if (read_user(arguments->hook_user, &hook.user, err) != CRB_OK)
+		return err->status;
+	if (arguments->hook.count == 0)
+		return CRB_OK;
+	if (arguments->hook.count > HOOK_MAX)
+		return crb_err_set(err, CRB_ERR_USAGE,
+		    "approval_hook: more than %d words", HOOK_MAX);
+	for (size_t i = 0; i < arguments->hook.count; i++)
+		argv[i] = arguments->hook.item[i];
+	hook.argv = argv;
+	return crb_hook_start(&hook, &arguments->options.hook, err);
+}
+
 static enum crb_status
 serve(int argc, char **argv, struct crb_err *err)
 {
-	struct arguments arguments = { 0 };
+	struct arguments arguments = { .options.hook = CRB_HOOK_NONE };
 	const struct crb_supervisor_options *options = &arguments.options;
 	struct crb_operands operands = { 0 };
 	struct crb_confined confined;
@@ -198,7 +226,8 @@ serve(int argc, char **argv, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_USAGE,
 		    "unexpected operand; this program is started by "
 		    "credbroker serve");
-	if (check(options, err) != CRB_OK)
+	if (check(options, err) != CRB_OK ||
+	    start_hook(&arguments, err) != CRB_OK)
 		return err->status;
 	raise_limit(RLIMIT_NOFILE);
 	raise_locked();

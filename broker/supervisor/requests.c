@@ -127,6 +127,20 @@ on_kdf_start(struct crb_requests *requests, struct crb_bus *bus,
 	    sock);
 }
 
+/* A notification that is lost is no harm: approvals are listed all the same. */
+static void
+on_hook(struct crb_requests *requests, struct crb_bus *bus,
+    const struct crb_msg *msg)
+{
+	struct crb_err err;
+
+	(void)bus;
+	if (requests->hook.sock != -1 &&
+	    crb_hook_run(&requests->hook, msg->fd, &err) != CRB_OK)
+		crb_log(CRB_LOG_WARN, "the approval hook is not run",
+		    CRB_LOG_REASON, err.msg, CRB_LOG_END);
+}
+
 void
 crb_requests_answer(struct crb_requests *requests, struct crb_bus *bus,
     const struct crb_msg *msg)
@@ -138,6 +152,7 @@ crb_requests_answer(struct crb_requests *requests, struct crb_bus *bus,
 		[CRB_MSG_FOLDER_REMOVE] = on_folder_remove,
 		[CRB_MSG_KDF_START] = on_kdf_start,
 		[CRB_MSG_POLICY_OPEN] = on_policy_open,
+		[CRB_MSG_HOOK] = on_hook,
 	};
 
 	/* The bus lets through only what the core may say. */
@@ -148,6 +163,10 @@ crb_requests_answer(struct crb_requests *requests, struct crb_bus *bus,
 void
 crb_requests_reaped(struct crb_requests *requests, pid_t pid, int status)
 {
+	if (pid == requests->hook.pid) {
+		crb_child_log_end("hook", pid, status, false);
+		requests->hook = (struct crb_hook)CRB_HOOK_NONE;
+	}
 	for (unsigned i = 0; i < CRB_KDF_MAX; i++) {
 		if (requests->kdf[i] != pid)
 			continue;

@@ -6,20 +6,23 @@
 
 #include "broker/bus/bus.h"
 #include "broker/supervisor/child.h"
+#include "broker/supervisor/hook.h"
 #include "broker/supervisor/policy_file.h"
 
 /*
  * What the core asks the supervisor for: a session's folder, its token file,
- * a file of the policies, a process that derives a key.  Each is answered at once.
+ * a file of the policies, a process that derives a key; these are answered at
+ * once.  And to run the hook, which is not.
  */
 #define CRB_KDF_MAX 2 /* each takes hundreds of megabytes */
 
 struct crb_requests {
 	const char *libexec;
-	struct crb_user user;   /* of the processes that derive keys */
-	int sessions;           /* borrowed */
+	struct crb_user user; /* of the processes that derive keys */
+	int sessions;         /* borrowed */
 	struct crb_policy_folders policies;
 	pid_t kdf[CRB_KDF_MAX]; /* 0: none */
+	struct crb_hook hook;   /* borrowed */
 };
 
 /* Pauses the bus when replies pile up; the bus's `drained` resumes it. */

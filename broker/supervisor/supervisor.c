@@ -420,6 +420,7 @@ crb_supervisor_run(
 	supervisor.requests.libexec = options->libexec;
 	supervisor.requests.user = options->core;
 	supervisor.requests.sessions = supervisor.runtime.sessions;
+	supervisor.requests.hook = options->hook;
 	supervisor.requests.policies = (struct crb_policy_folders){
 		.organization = options->organization_folder,
 		.policy = options->policy_folder,

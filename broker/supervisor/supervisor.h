@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "broker/supervisor/child.h"
+#include "broker/supervisor/hook.h"
 
 /*
  * Starts core, gateway and egress, gives them the ends of their buses, starts
@@ -15,7 +16,7 @@
 struct crb_supervisor_options {
 	const char *state;
 	const char *runtime;
-	const char *config;   /* a file, or "" */
+	const char *config; /* a file, or "" */
 	/* Of policies, or "": the machine's, for the organization's alone, and
 	 * the broker's */
 	const char *organization_folder, *policy_folder;
@@ -25,6 +26,7 @@ struct crb_supervisor_options {
 	int64_t watchdog_usec; /* WATCHDOG_USEC; 0: none */
 	bool admin_for_others; /* others than root have roles */
 	struct crb_user core, gateway, egress;
+	struct crb_hook hook; /* that was started, or none */
 };
 
 /*
