@@ -16,6 +16,7 @@ extern const struct crb_command crb_command_init, crb_command_serve,
 extern const struct crb_command crb_command_completions,
     crb_command_credential_test, crb_command_doctor, crb_command_inventory,
     crb_command_policy_check, crb_command_policy_test,
+    crb_command_policy_explain,
     crb_command_policy_keygen, crb_command_policy_sign,
     crb_command_policy_verify;
 
@@ -55,6 +56,7 @@ const struct crb_command *const crb_commands[] = {
 	&crb_command_deny,
 	&crb_command_policy_check,
 	&crb_command_policy_test,
+	&crb_command_policy_explain,
 	&crb_command_policy_keygen,
 	&crb_command_policy_sign,
 	&crb_command_policy_verify,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "policy/attribute.h"
 
 const char *
 crb_effect_word(enum crb_effect effect)
@@ -112,6 +113,13 @@ add_failed(const struct crb_verdict *verdict,
 	crb_question_value(question, verdict->matcher, out);
 }
 
+static bool
+has_matcher(const struct crb_question *question, const char *matcher)
+{
+	return crb_policy_attribute_find(matcher) == CRB_POLICY_ATTRIBUTES ||
+	    crb_question_find(question, matcher) != NULL;
+}
+
 /* What came closest to allowing it, and where it failed. */
 static void
 add_closest(const struct crb_verdict *verdict,
@@ -120,13 +128,18 @@ add_closest(const struct crb_verdict *verdict,
 	if (verdict->matcher == NULL)
 		return;
 	if (verdict->closest == NULL)
-		crb_buf_printf(
-		    out, "; no grant's %s matches ", verdict->matcher);
+		crb_buf_str(out, "; no grant's");
 	else
-		crb_buf_printf(out, "; closest is %s, whose %s %s ",
-		    verdict->closest, verdict->matcher,
-		    verdict->unproved ? "cannot be shown to cover all of"
-				      : "does not match");
+		crb_buf_printf(out, "; closest is %s, whose", verdict->closest);
+	crb_buf_printf(out, " %s ", verdict->matcher);
+	if (!has_matcher(question, verdict->matcher)) {
+		crb_buf_str(out, "is no part of what is asked");
+		return;
+	}
+	crb_buf_str(out,
+	    verdict->closest == NULL ? "matches "
+		: verdict->unproved  ? "cannot be shown to cover all of "
+				     : "does not match ");
 	add_failed(verdict, question, out);
 }
 

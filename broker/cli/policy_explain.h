@@ -1,0 +1,20 @@
+#ifndef CRB_POLICY_EXPLAIN_H
+#define CRB_POLICY_EXPLAIN_H
+
+#include <jansson.h>
+
+#include "policy/decide.h"
+#include "policy/question.h"
+
+/*
+ * A decision, laid open: what was asked, what became of each rule of each tier,
+ * what each tier says, and the verdict.
+ */
+void crb_policy_explain_print(
+    const struct crb_tiers *tiers, const struct crb_question *question);
+
+/* The same: {"asked", "rules", "tiers", "verdict"}. */
+json_t *crb_policy_explain_json(
+    const struct crb_tiers *tiers, const struct crb_question *question);
+
+#endif /* !CRB_POLICY_EXPLAIN_H */
