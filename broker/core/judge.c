@@ -168,9 +168,11 @@ try_credential(struct crb_judgement *judgement,
 		    &judgement->verdict);
 		return false;
 	}
+	if (crb_judge_tiers(judgement) == CRB_EFFECT_ALLOW)
+		return true;
 	(void)snprintf(what, sizeof(what), "%s %s %s", choice,
 	    strcmp(choice, "push") == 0 ? "to" : "of", request->repository);
-	return crb_judge_tiers(judgement, what);
+	return crb_judge_refuse(judgement, what);
 }
 
 /* The credential of a grant, where it is for the host that is asked for. */

@@ -90,8 +90,10 @@ void crb_judge_add(
  * it is allow.
  */
 enum crb_effect crb_judge_own(struct crb_judgement *judgement);
-/* What all tiers say: true when it is allowed; `what` is "push to acme/api". */
-bool crb_judge_tiers(struct crb_judgement *judgement, const char *what);
+/* What all tiers say. */
+enum crb_effect crb_judge_tiers(struct crb_judgement *judgement);
+/* What they said of "push to acme/api" as a denial; false. */
+bool crb_judge_refuse(struct crb_judgement *judgement, const char *what);
 
 /* The last step for CRB_ROUTE_HTTP: is it granted, and where does it go? */
 bool crb_judge_http(struct crb_core *core, const struct crb_msg_exchange *msg,

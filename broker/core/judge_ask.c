@@ -104,18 +104,22 @@ crb_judge_own(struct crb_judgement *judgement)
 	return judgement->verdict.effect;
 }
 
-bool
-crb_judge_tiers(struct crb_judgement *judgement, const char *what)
+enum crb_effect
+crb_judge_tiers(struct crb_judgement *judgement)
 {
 	struct crb_judge_asking *asking = &judgement->asking;
 
 	crb_tiers_decide(judgement->session, &asking->question, &asking->grants,
 	    &judgement->verdict);
 	set_rule(judgement);
-	if (judgement->verdict.effect == CRB_EFFECT_ALLOW)
-		return true;
+	return judgement->verdict.effect;
+}
+
+bool
+crb_judge_refuse(struct crb_judgement *judgement, const char *what)
+{
 	crb_denial_verdict(&judgement->denial, judgement->session,
-	    asking->question.credential, what, &judgement->verdict);
+	    judgement->asking.question.credential, what, &judgement->verdict);
 	return false;
 }
 
@@ -128,10 +132,12 @@ crb_judge_push(struct crb_judgement *judgement, const char *git,
 	crb_judge_add(judgement, "git", git);
 	crb_judge_add(judgement, "ref", ref);
 	crb_judge_add(judgement, "change", change);
+	if (crb_judge_tiers(judgement) == CRB_EFFECT_ALLOW)
+		return true;
 	(void)snprintf(what, sizeof(what), "%s of %.64s in %s",
 	    strcmp(git, "push") == 0 ? change : git, ref,
 	    judgement->request.repository);
-	return crb_judge_tiers(judgement, what);
+	return crb_judge_refuse(judgement, what);
 }
 
 void

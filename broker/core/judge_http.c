@@ -99,15 +99,17 @@ path_text(struct crb_slice path, char out[CRB_GLOB_MAX + 1])
 }
 
 /* "GET s3.eu-west-1.amazonaws.com/alpha/key", cut and without controls. */
-static void
-what_text(const struct crb_judgement *judgement, struct crb_buf *out)
+static bool
+refuse_verdict(struct crb_judgement *judgement)
 {
 	const struct crb_judge_asking *asking = &judgement->asking;
+	CRB_AUTO_BUF struct crb_buf what = CRB_BUF_INIT(2048);
 
-	crb_text_escape(out, asking->method, strlen(asking->method), 16);
-	crb_buf_char(out, ' ');
-	crb_origin_authority(&judgement->upstream, out);
-	crb_text_escape(out, asking->path, strlen(asking->path), 200);
+	crb_text_escape(&what, asking->method, strlen(asking->method), 16);
+	crb_buf_char(&what, ' ');
+	crb_origin_authority(&judgement->upstream, &what);
+	crb_text_escape(&what, asking->path, strlen(asking->path), 200);
+	return crb_judge_refuse(judgement, crb_buf_text(&what));
 }
 
 /*
@@ -181,29 +183,29 @@ ask_actions(struct crb_judgement *judgement, const struct crb_grant *grant)
 static bool
 tiers(struct crb_judgement *judgement)
 {
-	CRB_AUTO_BUF struct crb_buf what = CRB_BUF_INIT(2048);
 	const struct crb_session *session = judgement->session;
 	const struct crb_judge_asking *asking = &judgement->asking;
-	size_t asks = SIZE_MAX;
+	const struct crb_grant *asks = NULL;
 
-	what_text(judgement, &what);
 	for (size_t i = 0; i < asking->grants.count; i++) {
 		const struct crb_grant *grant =
 		    session->grants[asking->from[i]].grant;
+		enum crb_effect effect;
 
 		if (strcmp(grant->credential, judgement->credential->name) != 0)
 			continue;
 		ask_actions(judgement, grant);
-		if (crb_judge_tiers(judgement, crb_buf_text(&what)))
-			continue;
-		if (judgement->verdict.effect == CRB_EFFECT_DENY)
-			return false;
-		asks = i;
+		effect = crb_judge_tiers(judgement);
+		if (effect == CRB_EFFECT_DENY)
+			return refuse_verdict(judgement);
+		if (effect == CRB_EFFECT_ASK && asks == NULL)
+			asks = grant;
 	}
-	if (asks == SIZE_MAX)
+	if (asks == NULL)
 		return true;
-	ask_actions(judgement, session->grants[asking->from[asks]].grant);
-	return crb_judge_tiers(judgement, crb_buf_text(&what));
+	ask_actions(judgement, asks);
+	(void)crb_judge_tiers(judgement);
+	return refuse_verdict(judgement);
 }
 
 bool

@@ -181,40 +181,44 @@ question_text(const struct crb_question *question, struct crb_buf *out)
 
 /* A text that is cut is none any more. */
 static void
-add_whole(struct crb_buf *out, const struct crb_buf *text)
+drop_cut(struct crb_buf *out, size_t start)
 {
-	if (!text->failed)
-		crb_buf_add(out, text->data, text->len);
+	if (!out->failed && out->len - start <= CRB_AUDIT_ASKED_MAX)
+		return;
+	out->failed = false;
+	if (out->data != NULL)
+		out->data[start] = '\0';
+	out->len = start;
 }
 
 void
 crb_tiers_text(
     const struct crb_question *questions, size_t count, struct crb_buf *out)
 {
-	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
+	size_t start = out->len;
 
-	crb_buf_char(&text, '[');
+	crb_buf_char(out, '[');
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
-			crb_buf_char(&text, ',');
-		question_text(&questions[i], &text);
+			crb_buf_char(out, ',');
+		question_text(&questions[i], out);
 	}
-	crb_buf_char(&text, ']');
-	add_whole(out, &text);
+	crb_buf_char(out, ']');
+	drop_cut(out, start);
 }
 
 void
 crb_tiers_facts_text(const struct crb_session *session, struct crb_buf *out)
 {
-	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
 	CRB_AUTO_JSON json_t *facts = NULL;
+	size_t start = out->len;
 	char *json;
 
 	facts = json_pack("{s:s*, s:O*, s:O}", "user", session->user, "groups",
 	    session->groups, "labels", session->labels);
 	json = facts != NULL ? crb_json_text(facts) : NULL;
 	if (json != NULL)
-		crb_buf_str(&text, json);
+		crb_buf_str(out, json);
 	crb_json_text_free(json);
-	add_whole(out, &text);
+	drop_cut(out, start);
 }
