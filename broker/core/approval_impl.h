@@ -127,8 +127,8 @@ json_t *crb_approval_shown(const struct crb_approval *approval, bool details);
 /* A member of it; "" when it is not there. */
 const char *crb_approval_text(
     const struct crb_approval *approval, const char *key);
-/* Have the hook run about it, where there is one. */
-void crb_approval_hook(struct crb_approval *approval);
+/* approval_hook.c: have the hook run about it, where there is one. */
+void crb_approval_hook(const struct crb_approval *approval);
 
 /* rpc_approval.c: answer those that wait, changed or not. */
 void crb_approval_watches_answer(struct crb_approvals *approvals);

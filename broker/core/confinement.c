@@ -15,6 +15,8 @@ static const struct crb_syscall calls[] = {
 	CRB_CALL_WITH(setsockopt, 1, SOL_SOCKET),
 	/* A stream's two ends. */
 	CRB_CALL_PAIR(SOCK_SEQPACKET),
+	/* What the hook of approvals is given. */
+	CRB_CALL(pipe2),
 	/* Processes that sessions are bound to. */
 	CRB_CALL(pidfd_open),
 	/* What a client of the admin socket shows of itself. */

@@ -1,0 +1,78 @@
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "broker/core/approval_impl.h"
+
+/* What a pipe holds, whether anybody reads it or not. */
+#define HOOK_MAX 65536
+/* The hook is run so often at once, and then once in so long. */
+#define HOOKS_MOST 10
+#define HOOKS_US 2000000
+
+/*
+ * All of it is in the pipe, and its other end closed, before anybody reads: so
+ * nobody waits for anybody.
+ */
+static enum crb_status
+fill(const char *text, size_t len, int *out, struct crb_err *err)
+{
+	int pair[2];
+
+	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) != 0)
+		return crb_err_errno(err, "pipe");
+	CRB_AUTO_FD int from = pair[0];
+	CRB_AUTO_FD const int to = pair[1];
+
+	if (crb_io_write(to, text, len, 0, err) != CRB_OK)
+		return err->status;
+	*out = CRB_STEAL_FD(from);
+	return CRB_OK;
+}
+
+static enum crb_status
+send_hook(struct crb_core *core, const char *text, struct crb_err *err)
+{
+	const struct crb_msg_hook msg = { 0 };
+	CRB_AUTO_FD int from = -1;
+	enum crb_status status;
+
+	status = fill(text, strlen(text), &from, err);
+	if (status == CRB_OK)
+		status = crb_link_send(
+		    &core->supervisor, CRB_MSG_HOOK, &msg, from, err);
+	return status;
+}
+
+void
+crb_approval_hook(const struct crb_approval *approval)
+{
+	struct crb_approvals *approvals = approval->approvals;
+	struct crb_core *core = approvals->core;
+	CRB_AUTO_JSON json_t *shown = NULL;
+	struct crb_err err;
+	char *text;
+
+	if (core->config.approval_hook.count == 0)
+		return;
+	if (!crb_rate_take(&approvals->hooks, crb_loop_now(core->loop),
+		HOOKS_US, HOOKS_MOST)) {
+		crb_log(CRB_LOG_WARN, "approval hook not run", CRB_LOG_REASON,
+		    "too often", CRB_LOG_END);
+		return;
+	}
+	shown = crb_approval_shown(approval, true);
+	text = shown != NULL
+	    ? json_dumps(
+		  shown, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII)
+	    : NULL;
+	if (text != NULL && strlen(text) < HOOK_MAX &&
+	    send_hook(core, text, &err) != CRB_OK)
+		crb_log(CRB_LOG_WARN, "approval hook not run", CRB_LOG_REASON,
+		    err.msg, CRB_LOG_END);
+	crb_json_text_free(text);
+}
