@@ -158,6 +158,43 @@ print_expiry(const json_t *session)
 	    strcmp(crb_member(session, "state"), "live") == 0 ? text : expires);
 }
 
+/* Some are durations, some bytes. */
+static void
+limit_text(const char *name, long long amount, char out[CRB_DURATION_TEXT])
+{
+	size_t len = strlen(name);
+
+	if (len > 9 && strcmp(name + len - 9, "_lifetime") == 0)
+		crb_duration_text(amount, out);
+	else if (strncmp(name, "bytes_", 6) == 0)
+		crb_size_text((uint64_t)amount, out);
+	else
+		(void)snprintf(out, CRB_DURATION_TEXT, "%lld", amount);
+}
+
+static void
+print_limits(const json_t *session)
+{
+	json_t *limits = json_object_get(session, "limits"), *limit;
+	const char *name, *tier;
+
+	json_object_foreach(limits, name, limit)
+	{
+		char most[CRB_DURATION_TEXT], left[CRB_DURATION_TEXT];
+		bool counted = json_object_get(limit, "left") != NULL;
+		char text[256];
+
+		tier = crb_member(limit, "tier");
+		limit_text(name, crb_member_number(limit, "most"), most);
+		limit_text(name, crb_member_number(limit, "left"), left);
+		(void)snprintf(text, sizeof(text), "%.64s  %s%s%s (tier %.32s)",
+		    name, counted ? left : "",
+		    counted ? " left of " : "at most ", most,
+		    tier != NULL ? tier : "-");
+		crb_output_pair("limit", text);
+	}
+}
+
 static void
 print_session(const json_t *session)
 {
@@ -181,6 +218,7 @@ print_session(const json_t *session)
 	    crb_member_number(session, "requests"),
 	    crb_member_number(session, "refused"));
 	crb_output_pair("requests", text);
+	print_limits(session);
 	crb_output_pair("folder", crb_member(session, "folder"));
 }
 

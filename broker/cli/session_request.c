@@ -37,6 +37,8 @@ crb_session_request_json(const struct crb_session_request *request, pid_t pid,
 	if (request->ttl > 0)
 		(void)json_object_set_new(
 		    json, "ttl", json_integer(request->ttl));
+	if (request->ask_always)
+		(void)json_object_set_new(json, "ask_always", json_true());
 	if (pid != 0)
 		(void)json_object_set_new(json, "bind_pid", json_integer(pid));
 	*out = CRB_STEAL(json);

@@ -15,6 +15,7 @@ struct crb_session_request {
 	struct crb_list labels;
 	int64_t ttl;
 	const char *aws, *mint; /* or NULL */
+	bool ask_always;
 };
 
 extern const char *const crb_aws_choices[], *const crb_mint_choices[];
@@ -60,11 +61,17 @@ extern const char *const crb_aws_choices[], *const crb_mint_choices[];
 		    .value = "WAY",                                              \
 		    .help =                                                      \
 			"AWS keys by container, imds, process or inject" },      \
+	    { .name = "mint",                                                    \
+		    .type = CRB_OPTION_CHOICE,                                   \
+		    .offset = offsetof(owner, field.mint),                       \
+		    .choices = crb_mint_choices,                                 \
+		    .value = "WHEN",                                             \
+		    .help =                                                      \
+			"when keys are asked for: now (default), or later" },    \
 	{                                                                        \
-		.name = "mint", .type = CRB_OPTION_CHOICE,                       \
-		.offset = offsetof(owner, field.mint),                           \
-		.choices = crb_mint_choices, .value = "WHEN",                    \
-		.help = "when keys are asked for: now (default), or later"       \
+		.name = "ask-always", .type = CRB_OPTION_FLAG,                   \
+		.offset = offsetof(owner, field.ask_always),                     \
+		.help = "all that it does has to be approved, each time"         \
 	}
 
 /* The params of session.issue; `pid` 0 when bound to no process. */

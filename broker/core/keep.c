@@ -4,8 +4,8 @@
 #include "broker/core/credential.h"
 #include "broker/core/session.h"
 
-static enum crb_status
-keep_session(struct crb_session *session, struct crb_err *err)
+enum crb_status
+crb_keep_session(struct crb_session *session, struct crb_err *err)
 {
 	CRB_AUTO_JSON json_t *record = NULL;
 	enum crb_status status;
@@ -51,7 +51,7 @@ crb_keep_counts(struct crb_core *core)
 		return;
 	TAILQ_FOREACH(session, &core->list, link)
 	if (status == CRB_OK)
-		status = keep_session(session, &err);
+		status = crb_keep_session(session, &err);
 	for (size_t i = 0; status == CRB_OK && i < core->credentials.capacity;
 	     i++)
 		if (core->credentials.slot[i].value != NULL)

@@ -9,5 +9,9 @@
  * it: the audit log has it all.
  */
 void crb_keep_counts(struct crb_core *core);
+/* Of one, with what is being committed: CRB_OK too when there is nothing new.
+ */
+CRB_NODISCARD enum crb_status crb_keep_session(
+    struct crb_session *session, struct crb_err *err);
 
 #endif /* !CRB_KEEP_H */

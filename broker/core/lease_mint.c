@@ -6,7 +6,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "broker/core/keep.h"
 #include "broker/core/lease_mint_impl.h"
+#include "broker/core/limits.h"
 #include "broker/core/tiers.h"
 
 /* The egress bounds one itself, at 30 s. */
@@ -229,7 +231,8 @@ collect_intent(struct crb_mint *mint, const struct crb_verdict *verdict,
 	event.scope = crb_buf_text(&scopes);
 	add_verdict(mint, verdict, seconds, &asked, &event);
 	if ((status = crb_mint_event(mint, &event, err)) != CRB_OK ||
-	    (status = crb_lease_record_put(core, mint->record, err)) != CRB_OK)
+	    (status = crb_lease_record_put(core, mint->record, err)) ||
+	    (status = crb_keep_session(mint->lease->session, err)))
 		return status;
 	return crb_commit_then(core->commit, recorded, mint, err);
 }
@@ -289,6 +292,7 @@ begin(struct crb_mint *mint, struct crb_err *err)
 
 	if ((status = crb_core_need_record(core, err)) ||
 	    (status = crb_core_need_unlocked(core, err)) ||
+	    (status = crb_limits_mint(session, err)) ||
 	    (status = crb_lease_order(
 		 session, mint->credential, false, &order, err)))
 		return status;
@@ -302,9 +306,12 @@ begin(struct crb_mint *mint, struct crb_err *err)
 		return status;
 	mint->record->mint = mint;
 	mint->id = mint->record->record;
+	session->mints++;
 	status = collect_intent(mint, &verdict, seconds, err);
-	if (status != CRB_OK)
+	if (status != CRB_OK) {
+		session->mints--;
 		crb_lease_record_free(mint->record);
+	}
 	return status;
 }
 

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/process.h"
 #include "broker/core/lease_mint_impl.h"
+#include "broker/core/limits.h"
 
 /* No upstream makes keys that last longer. */
 #define LONGEST_S (37 * 60 * 60)
@@ -61,6 +62,17 @@ kept(void *ctx, const struct crb_err *why)
 	crb_mint_fail(mint, why);
 }
 
+/* It is certain that there are no keys, so none were counted. */
+static void
+give_back(const struct crb_mint *mint)
+{
+	struct crb_session *session = crb_map_text(
+	    &mint->core->sessions, mint->session);
+
+	if (session != NULL && session->mints > 0)
+		session->mints--;
+}
+
 void
 crb_mint_conclude(
     struct crb_mint *mint, bool known, unsigned status, const char *detail)
@@ -70,6 +82,8 @@ crb_mint_conclude(
 	struct crb_err err;
 
 	mint->step = MINT_KEEPING;
+	if (!minted && known)
+		give_back(mint);
 	if (collect_outcome(mint, minted, known, status, detail, &err) ==
 		CRB_OK &&
 	    crb_commit_then(core->commit, kept, mint, &err) == CRB_OK)
@@ -79,7 +93,8 @@ crb_mint_conclude(
 }
 
 static enum crb_status
-check_minted(const struct crb_msg_minted *msg, struct crb_err *err)
+check_minted(const struct crb_core *core, const struct crb_msg_minted *msg,
+    struct crb_err *err)
 {
 	int64_t now = crb_wall_seconds();
 
@@ -91,6 +106,9 @@ check_minted(const struct crb_msg_minted *msg, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_UPSTREAM,
 		    "the service gave keys that end in less than a minute, or "
 		    "too late");
+	if (!crb_limits_lasts(core, (int64_t)msg->expires))
+		return crb_err_set(err, CRB_ERR_UPSTREAM,
+		    "the service gave keys that last longer than a policy allows");
 	return CRB_OK;
 }
 
@@ -104,7 +122,7 @@ take_minted(struct crb_mint *mint, const struct crb_msg_minted *msg)
 	struct crb_lease_record *record = mint->record;
 	char until[CRB_TIME_TEXT] = "", detail[1024];
 
-	mint->why.status = check_minted(msg, &mint->why);
+	mint->why.status = check_minted(mint->core, msg, &mint->why);
 	if (mint->why.status == CRB_OK)
 		mint->why.status = crb_secret_copy(
 		    msg->keys.p, msg->keys.len, &mint->keys, &mint->why);
