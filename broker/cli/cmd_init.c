@@ -1,14 +1,19 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "broker/cli/command.h"
+#include "broker/cli/policy_files.h"
 #include "broker/cli/secret_input.h"
+#include "broker/vault/policy_mark.h"
 #include "broker/vault/vault.h"
 
 struct init_options {
 	struct crb_common common;
 	struct crb_secret_source passphrase;
 	const char *key_file;
+	const char *organization_key;
 };
 
 static const struct crb_option init_options[] = {
@@ -19,6 +24,12 @@ static const struct crb_option init_options[] = {
 	    .value = "FILE",
 	    .help = "unlock with this file, made if missing, instead of a "
 		    "passphrase" },
+	{ .name = "organization-key",
+	    .type = CRB_OPTION_TEXT,
+	    .offset = offsetof(struct init_options, organization_key),
+	    .value = "FILE",
+	    .help = "pin this public key: without a policy that it has signed "
+		    "nothing is issued" },
 	CRB_COMMON_OPTIONS,
 };
 
@@ -42,6 +53,33 @@ refuse_existing(const char *folder, struct crb_err *err)
 		return crb_err_set(err, CRB_ERR_EXISTS,
 		    "%s: there is a vault already; nothing was changed", path);
 	return CRB_OK;
+}
+
+/* For good: the vault's record of it is sealed, and nothing changes it. */
+static enum crb_status
+read_pin(const char *path, char **out, struct crb_err *err)
+{
+	struct crb_policy_mark mark = { .serial = 0 };
+	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(sizeof(mark.pin) - 1);
+	CRB_AUTO_JSON json_t *json = NULL;
+	struct crb_public_key key;
+
+	if (path == NULL)
+		return CRB_OK;
+	if (crb_policy_public_key_read(path, &key, err) != CRB_OK)
+		return err->status;
+	crb_public_key_line(&key, &line);
+	memcpy(mark.pin, crb_buf_text(&line), line.len + 1);
+	if ((json = crb_policy_mark_json(&mark)) == NULL ||
+	    (*out = crb_json_text(json)) == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	return CRB_OK;
+}
+
+static void
+pin_cleanup(char **text)
+{
+	crb_json_text_free(*text);
 }
 
 static enum crb_status
@@ -83,13 +121,16 @@ init_run(struct crb_cli *cli, const void *opaque,
 {
 	const struct init_options *options = opaque;
 	const char *state = cli->config.state;
+	__attribute__((cleanup(pin_cleanup))) char *pin = NULL;
 	struct crb_vault_init init = { .key_file = options->key_file };
 	enum crb_status status;
 
 	(void)operands;
 	if (make_state_folder(state, err) != CRB_OK ||
-	    refuse_existing(state, err) != CRB_OK)
+	    refuse_existing(state, err) != CRB_OK ||
+	    read_pin(options->organization_key, &pin, err) != CRB_OK)
 		return err->status;
+	init.policy = pin;
 	if (options->key_file != NULL)
 		status = crb_vault_create(state, &init, err);
 	else
@@ -109,7 +150,11 @@ const struct crb_command crb_command_init = {
 	    "root.\n"
 	    "\n"
 	    "  credbroker init\n"
-	    "  credbroker init --key-file /etc/credbroker/key\n",
+	    "  credbroker init --key-file /etc/credbroker/key\n"
+	    "\n"
+	    "With --organization-key (minisign's format) the organization's\n"
+	    "policy has to be there and to be signed by that key, or nothing\n"
+	    "is issued. That is for good: the key is sealed in the vault.\n",
 	.options = init_options,
 	.options_size = sizeof(struct init_options),
 	.run = init_run,

@@ -62,6 +62,48 @@ print_config(const json_t *config)
 	}
 }
 
+/* "organization: acme, serial 7, signed by 5153CA215988AE0F" */
+static void
+print_policy(const json_t *tier)
+{
+	const char *name = crb_member(tier, "name");
+	const char *state = crb_member(tier, "state");
+	const char *key = crb_member(tier, "key");
+	const char *label = crb_member(tier, "tier");
+	const char *problem = crb_member(tier, "problem");
+	char text[700], serial[48] = "";
+
+	if (json_object_get(tier, "serial") != NULL)
+		(void)snprintf(serial, sizeof(serial), ", serial %lld",
+		    crb_member_number(tier, "serial"));
+	if (name != NULL) {
+		(void)snprintf(text, sizeof(text), "%s: %s%s, %s%s%s", label,
+		    name, serial, key != NULL ? "signed by " : "not signed",
+		    key != NULL ? key : "",
+		    strcmp(state, "in force") != 0 ? ", and has run out" : "");
+		crb_output_pair("policy", text);
+	}
+	if (problem == NULL)
+		return;
+	(void)snprintf(text, sizeof(text), "%s %s: %s", label,
+	    name != NULL ? "not taken" : "REFUSED", problem);
+	crb_output_pair("policy", text);
+}
+
+static void
+print_policies(const json_t *policies)
+{
+	const json_t *tiers = json_object_get(policies, "tiers");
+	const char *problem = crb_member(policies, "problem");
+	size_t i;
+	json_t *tier;
+
+	json_array_foreach(tiers, i, tier)
+	    print_policy(tier);
+	if (problem != NULL)
+		crb_output_pair("policy", problem);
+}
+
 /* "core: seccomp; gateway: seccomp, own root, namespaces user pid ..." */
 static void
 print_confined(const char *name, const json_t *process)
@@ -137,6 +179,7 @@ print_status(const json_t *status)
 	print_memory(json_object_get(status, "memory"));
 	print_confinement(json_object_get(status, "confinement"));
 	print_config(json_object_get(status, "config"));
+	print_policies(json_object_get(status, "policies"));
 	crb_output_pair("state in", crb_member(status, "state_folder"));
 	crb_output_pair("runtime in", crb_member(status, "runtime_folder"));
 }

@@ -107,6 +107,40 @@ check_processes(struct crb_doctor *doctor)
 		    json_array_size(processes));
 }
 
+static void
+check_tier(struct crb_doctor *doctor, const json_t *tier)
+{
+	const char *label = crb_member(tier, "tier");
+	const char *state = crb_member(tier, "state");
+	const char *name = crb_member(tier, "name");
+	const char *problem = crb_member(tier, "problem");
+
+	if (problem != NULL)
+		crb_doctor_find(doctor, CRB_FINDING_FAIL,
+		    "put it right: credbroker policy check, policy install",
+		    "the %s's policy was not taken: %s", label, problem);
+	else if (state != NULL && strcmp(state, "run out") == 0)
+		crb_doctor_find(doctor, CRB_FINDING_FAIL,
+		    "install a newer one: credbroker policy install",
+		    "the %s's policy %s ran out at %s: nothing is allowed",
+		    label, name, crb_member(tier, "expires"));
+	else if (name != NULL)
+		crb_doctor_find(doctor, CRB_FINDING_OK, NULL,
+		    "the %s's policy %s is in force", label, name);
+}
+
+static void
+check_policies(struct crb_doctor *doctor)
+{
+	const json_t *policies = json_object_get(doctor->status, "policies");
+	const json_t *tiers = json_object_get(policies, "tiers");
+	size_t i;
+	json_t *tier;
+
+	json_array_foreach(tiers, i, tier)
+	    check_tier(doctor, tier);
+}
+
 /* Whether the answer is about the log at all. */
 static bool
 is_verdict(enum crb_status status)
@@ -242,6 +276,7 @@ const struct crb_check crb_checks_broker[] = {
 	{ "config", check_config },
 	{ "broker", check_answer },
 	{ "vault", check_vault },
+	{ "policy", check_policies },
 	{ "audit", check_audit },
 	{ "processes", check_processes },
 	{ "confinement", check_confinement },

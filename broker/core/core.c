@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "backends/backend.h"
 #include "base/cleanup.h"
@@ -16,8 +17,8 @@
 #include "broker/core/keep.h"
 #include "broker/core/lease_mint.h"
 #include "broker/core/lease_record.h"
-#include "broker/core/room.h"
 #include "broker/core/policies.h"
+#include "broker/core/room.h"
 #include "broker/core/rpc.h"
 #include "broker/core/session_open.h"
 #include "broker/core/unlock.h"
@@ -112,10 +113,10 @@ crb_core_say_ready(struct crb_core *core)
 	if (core->admin == NULL ||
 	    (core->ready_said && core->ready_locked == (ready.locked != 0)))
 		return;
-	core->ready_said = crb_link_send(&core->supervisor, CRB_MSG_READY,
 	/* Before that nothing would be allowed. */
 	if (ready.locked == 0 && !crb_policies_tried(core->policies))
 		return;
+	core->ready_said = crb_link_send(&core->supervisor, CRB_MSG_READY,
 			       &ready, -1, &err) == CRB_OK;
 	core->ready_locked = ready.locked != 0;
 }
@@ -254,8 +255,8 @@ start(struct crb_core *core, const struct crb_core_options *options,
 	(void)key;
 	if ((status = load_config(core, options, err)) ||
 	    (status = load_users(core, err)) ||
-	    (status = crb_vault_open(core->state_folder, &core->vault, err)))
 	    (status = crb_policies_new(core, &core->policies, err)) ||
+	    (status = crb_vault_open(core->state_folder, &core->vault, err)))
 		return status;
 	status = crb_supervisor_up(core, CRB_STEAL_FD(supervisor), err);
 	if (status != CRB_OK)
@@ -288,9 +289,10 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	core->loop = options->loop;
 	core->state_folder = options->state_folder;
 	core->runtime_folder = options->runtime_folder;
-	core->key_file = options->key_file;
 	core->organization_folder = options->organization_folder;
 	core->policy_folder = options->policy_folder;
+	core->key_file = options->key_file;
+	core->admin_socket = -1;
 	core->owner = options->owner;
 	if (options->confined != NULL)
 		core->confinement.self = *options->confined;
@@ -344,8 +346,11 @@ crb_core_free(struct crb_core *core)
 	crb_keep_counts(core);
 	crb_lease_records_keep(core);
 	crb_lock(core);
+	crb_policies_free(core->policies);
 	crb_approvals_free(core->approvals);
 	crb_admin_free(core->admin);
+	if (core->admin_socket != -1)
+		(void)close(core->admin_socket);
 	crb_vault_free(core->vault);
 	crb_config_clear(&core->config);
 	crb_roles_free(core->roles);

@@ -58,7 +58,8 @@ struct crb_core {
 
 	struct crb_link supervisor, gateway, egress;
 	struct crb_core_confinement confinement;
-	struct crb_admin *admin; /* NULL until the supervisor sent it */
+	struct crb_admin *admin; /* NULL until policies were read */
+	int admin_socket;        /* until then; -1: not there */
 
 	struct crb_vault *vault;
 	struct crb_audit *audit;   /* NULL: locked */

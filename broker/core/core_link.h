@@ -6,6 +6,8 @@
 /* What each process says to the core, and its coming and going. */
 CRB_NODISCARD enum crb_status crb_supervisor_up(
     struct crb_core *core, int fd, struct crb_err *err);
+/* The policies were looked at: whoever waits for that is served. */
+void crb_supervisor_settled(struct crb_core *core);
 CRB_NODISCARD enum crb_status crb_gateway_up(
     struct crb_core *core, int fd, struct crb_err *err);
 CRB_NODISCARD enum crb_status crb_egress_up(

@@ -256,8 +256,10 @@ crb_policies_take(struct crb_policy_reading *reading, struct crb_ending *ending)
 	for (unsigned i = 0; i < CRB_TIERS; i++)
 		changed |= take_tier(&policies->tier[i], reading, i);
 	policies->pin = reading->pin;
-	if (reading->marks)
+	if (reading->marks) {
 		policies->mark = reading->mark;
+		policies->marked = true;
+	}
 	policies->read = true;
 	policies->when = crb_wall_seconds();
 	sum_up(policies);

@@ -34,7 +34,10 @@ void crb_policies_free(struct crb_policies *policies);
  */
 void crb_policies_read(
     struct crb_policies *policies, struct crb_ending *ending);
-/* The same of what is being read already, however that ends. */
+/* The same for somebody, whom the audit log then names. */
+void crb_policies_read_for(
+    struct crb_policies *policies, const char *who, struct crb_ending *ending);
+/* Wait for what is being read already, however that ends. */
 void crb_policies_await(
     struct crb_policies *policies, struct crb_ending *ending);
 /* They were read since the vault was unlocked, well or not. */

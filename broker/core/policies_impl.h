@@ -8,13 +8,12 @@
 #include "base/zone.h"
 #include "broker/core/core.h"
 #include "broker/core/policies.h"
+#include "broker/vault/policy_mark.h"
 #include "policy/signature.h"
 
 struct crb_policy_reading;
 
 /* What policies.c, policies_read.c, policy_vet.c and policy_pin.c share. */
-#define CRB_SHA256_TEXT 65
-
 enum crb_tier_state {
 	CRB_TIER_ABSENT, /* it does not constrain */
 	CRB_TIER_GOOD,
@@ -25,7 +24,7 @@ enum crb_tier_state {
 struct crb_tier_policy {
 	enum crb_tier_state state;
 	struct crb_policy *policy; /* of CRB_TIER_GOOD */
-	char sha256[CRB_SHA256_TEXT];
+	char sha256[CRB_POLICY_HASH_TEXT];
 	char key[CRB_KEY_ID_TEXT]; /* that has signed it; "": none */
 	int64_t since;             /* wall seconds, when it came into force */
 	bool expired;              /* which has been recorded */
@@ -42,24 +41,6 @@ bool crb_tier_policy_expired(const struct crb_tier_policy *tier, int64_t now);
 /* What is read now would not be put in its place: it stays in force. */
 bool crb_tier_policy_stays(const struct crb_tier_policy *now,
     const struct crb_policy_reading *reading, unsigned tier);
-
-/*
- * What the vault remembers: the key that was pinned at `init`, and the highest
- * serial that was ever in force under a pinned key.
- */
-struct crb_policy_mark {
-	bool stored; /* there is a record */
-	struct crb_record_id record;
-	bool pinned;
-	struct crb_public_key pin;
-	int64_t serial; /* 0: none yet */
-	char sha256[CRB_SHA256_TEXT];
-	char key[CRB_KEY_ID_TEXT];
-};
-/* The record; NULL without memory. */
-json_t *crb_policy_mark_record(const struct crb_policy_mark *mark);
-CRB_NODISCARD enum crb_status crb_policy_mark_parse(const char *text,
-    size_t len, struct crb_policy_mark *out, struct crb_err *err);
 
 /* Where the organization's key is from. */
 enum crb_pin_source { CRB_PIN_NONE, CRB_PIN_FILE, CRB_PIN_VAULT, CRB_PIN_BOTH };
@@ -90,6 +71,10 @@ struct crb_policy_reading {
 	bool marks;                  /* which is news */
 };
 
+/* The key that is pinned; an error when that cannot be told. */
+CRB_NODISCARD enum crb_status crb_policy_pin_find(
+    struct crb_policy_reading *reading, struct crb_err *err);
+
 /* What the files come to: `pin`, `tier` and `mark` of the reading. */
 void crb_policy_vet(struct crb_policy_reading *reading);
 
@@ -110,6 +95,8 @@ struct crb_policies {
 	struct crb_limits limits;                /* likewise */
 	struct crb_policy_pin pin;
 	struct crb_policy_mark mark;
+	bool marked; /* there is a record of that */
+	struct crb_record_id record;
 	bool read;                          /* once, since it was unlocked */
 	bool tried;                         /* that too, well or not */
 	struct crb_err trouble;             /* why not, then */

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "broker/core/core_link.h"
 #include "broker/core/policies_impl.h"
 
 /* What could not be recorded is tried again. */
@@ -73,14 +74,13 @@ finish(struct crb_policy_reading *reading, const struct crb_err *why)
 	if (over)
 		return;
 	policies->tried = true;
-	policies->who[0] = '\0';
 	if (policies->again) {
 		policies->again = false;
 		start(policies);
 		return;
 	}
-	if (core->reopening == 0 && core->reopen == NULL)
-		crb_core_say_ready(core);
+	policies->who[0] = '\0';
+	crb_supervisor_settled(core);
 	settle(policies, why != NULL ? why : problem(policies, &err));
 }
 
@@ -205,10 +205,12 @@ collect(struct crb_policy_reading *reading, bool *any, struct crb_err *err)
 	if (!reading->marks)
 		return CRB_OK;
 	*any = true;
-	if ((record = crb_policy_mark_record(&reading->mark)) == NULL)
+	if (!reading->policies->marked)
+		crb_record_id_random(&reading->policies->record);
+	if ((record = crb_policy_mark_json(&reading->mark)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
-	return crb_commit_put(
-	    core->commit, CRB_KIND_POLICY, &reading->mark.record, record, err);
+	return crb_commit_put(core->commit, CRB_KIND_POLICY,
+	    &reading->policies->record, record, err);
 }
 
 /* In force once that is recorded, and not before. */
@@ -234,6 +236,15 @@ all_there(struct crb_policy_reading *reading)
 		fail(reading, &err);
 }
 
+static const char *
+path_of(const struct crb_policy_text *file)
+{
+	const struct crb_policy_reading *reading = file->reading;
+
+	return reading->policies->path[file - reading->file];
+}
+
+/* What the supervisor says names the file already. */
 static enum crb_status
 read_text(struct crb_policy_text *file, struct crb_msg *msg,
     const struct crb_err *why, struct crb_err *err)
@@ -242,11 +253,11 @@ read_text(struct crb_policy_text *file, struct crb_msg *msg,
 
 	if (msg == NULL) {
 		*err = *why;
-		return crb_err_context(err, "asking for it");
+		return crb_err_context(err, "%s", path_of(file));
 	}
 	if (msg->fd == CRB_FD_LOST)
-		return crb_err_set(
-		    err, CRB_ERR_LIMIT, "the core has no descriptors left");
+		return crb_err_set(err, CRB_ERR_LIMIT,
+		    "%s: the core has no descriptors left", path_of(file));
 	if (msg->policy_opened.ok == 0)
 		return crb_err_set(err, CRB_ERR_INVALID, "%.*s",
 		    (int)msg->policy_opened.error.len,
@@ -257,7 +268,7 @@ read_text(struct crb_policy_text *file, struct crb_msg *msg,
 	fd = CRB_STEAL_FD(msg->fd);
 	file->state = CRB_FILE_UNKNOWN;
 	if (crb_io_read_all(fd, &file->bytes, CRB_FOREVER, err) != CRB_OK)
-		return err->status;
+		return crb_err_context(err, "%s", path_of(file));
 	file->state = CRB_FILE_THERE;
 	return CRB_OK;
 }
@@ -302,6 +313,8 @@ ask(struct crb_policy_reading *reading, unsigned which)
 		CRB_MSG_POLICY_OPEN, &msg, &msg.request, on_opened, file,
 		&file->why) == CRB_OK)
 		reading->awaited++;
+	else
+		(void)crb_err_context(&file->why, "%s", path_of(file));
 }
 
 static void
@@ -372,6 +385,14 @@ crb_policies_read(struct crb_policies *policies, struct crb_ending *ending)
 }
 
 void
+crb_policies_read_for(
+    struct crb_policies *policies, const char *who, struct crb_ending *ending)
+{
+	(void)snprintf(policies->who, sizeof(policies->who), "%s", who);
+	crb_policies_read(policies, ending);
+}
+
+void
 crb_policies_lock(struct crb_policies *policies)
 {
 	struct crb_loop *loop;
@@ -391,7 +412,8 @@ crb_policies_lock(struct crb_policies *policies)
 	}
 	crb_limits_init(&policies->limits);
 	policies->pin.source = CRB_PIN_NONE;
-	policies->mark = (struct crb_policy_mark){ .stored = false };
+	policies->mark = (struct crb_policy_mark){ .serial = 0 };
+	policies->marked = false;
 	(void)crb_err_set(&why, CRB_ERR_LOCKED, "the vault was locked");
 	settle(policies, &why);
 }

@@ -1,62 +1,78 @@
-#include <stdio.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-#include "base/json.h"
 #include "broker/core/policies_impl.h"
 
-#define WHERE "stored mark of the policies"
-#define VERSION 1
-
-json_t *
-crb_policy_mark_record(const struct crb_policy_mark *mark)
+static bool
+same_key(const struct crb_public_key *a, const struct crb_public_key *b)
 {
-	CRB_AUTO_BUF struct crb_buf pin = CRB_BUF_INIT(128);
-
-	if (mark->pinned)
-		crb_public_key_line(&mark->pin, &pin);
-	return json_pack("{s:i, s:s, s:I, s:s, s:s}", "version", VERSION, "pin",
-	    crb_buf_text(&pin), "serial", (json_int_t)mark->serial, "sha256",
-	    mark->sha256, "key", mark->key);
+	return memcmp(a->id, b->id, sizeof(a->id)) == 0 &&
+	    memcmp(a->key, b->key, sizeof(a->key)) == 0;
 }
 
+/* The key that the vault was made with, when there is one. */
 static enum crb_status
-copy_text(const char *text, char *out, size_t size, struct crb_err *err)
+stored_key(const struct crb_policies *policies, struct crb_policy_pin *out,
+    struct crb_err *err)
 {
-	if (strlen(text) >= size)
-		return crb_err_set(
-		    err, CRB_ERR_CORRUPT, WHERE ": a text is too long");
-	memcpy(out, text, strlen(text) + 1);
+	const char *line = policies->mark.pin;
+
+	out->source = CRB_PIN_NONE;
+	if (line[0] == '\0')
+		return CRB_OK;
+	out->source = CRB_PIN_VAULT;
+	if (crb_public_key_parse(line, strlen(line), &out->key, err) != CRB_OK)
+		return crb_err_context(err, "the key in the vault");
+	return CRB_OK;
+}
+
+/* The key file, when there is one. */
+static enum crb_status
+key_in_file(const struct crb_policy_reading *reading, bool *there,
+    struct crb_public_key *out, struct crb_err *err)
+{
+	const struct crb_policy_text *file = &reading->file[CRB_POLICY_KEY];
+	const char *path = reading->policies->path[CRB_POLICY_KEY];
+
+	*there = file->state == CRB_FILE_THERE;
+	if (file->state == CRB_FILE_ABSENT)
+		return CRB_OK;
+	if (file->state == CRB_FILE_UNKNOWN) {
+		*err = file->why;
+		return err->status;
+	}
+	if (crb_public_key_parse(crb_buf_text(&file->bytes), file->bytes.len,
+		out, err) != CRB_OK)
+		return crb_err_context(err, "%s", path);
 	return CRB_OK;
 }
 
 enum crb_status
-crb_policy_mark_parse(const char *text, size_t len, struct crb_policy_mark *out,
-    struct crb_err *err)
+crb_policy_pin_find(struct crb_policy_reading *reading, struct crb_err *err)
 {
-	CRB_AUTO_JSON json_t *json = NULL;
-	const char *pin, *sha256, *key;
-	enum crb_status status;
-	int64_t version;
+	struct crb_policy_pin *pin = &reading->pin;
+	char has[CRB_KEY_ID_TEXT], was[CRB_KEY_ID_TEXT];
+	struct crb_public_key key;
+	bool there;
 
-	*out = (struct crb_policy_mark){ .stored = true };
-	if ((status = crb_json_parse(text, len, WHERE, &json, err)) ||
-	    (status = crb_json_integer(
-		 json, "version", WHERE, VERSION, VERSION, &version, err)) ||
-	    (status = crb_json_string(json, "pin", WHERE, &pin, err)) ||
-	    (status = crb_json_integer(
-		 json, "serial", WHERE, 0, INT64_MAX, &out->serial, err)) ||
-	    (status = crb_json_string(json, "sha256", WHERE, &sha256, err)) ||
-	    (status = crb_json_string(json, "key", WHERE, &key, err)) ||
-	    (status = copy_text(
-		 sha256, out->sha256, sizeof(out->sha256), err)) ||
-	    (status = copy_text(key, out->key, sizeof(out->key), err)))
-		return status;
-	out->pinned = pin[0] != '\0';
-	if (out->pinned &&
-	    crb_public_key_parse(pin, strlen(pin), &out->pin, err) != CRB_OK)
-		return crb_err_context(err, WHERE);
-	return CRB_OK;
+	if (stored_key(reading->policies, pin, err) != CRB_OK ||
+	    key_in_file(reading, &there, &key, err) != CRB_OK)
+		return err->status;
+	if (!there)
+		return CRB_OK;
+	if (pin->source == CRB_PIN_NONE) {
+		*pin = (struct crb_policy_pin){ CRB_PIN_FILE, key };
+		return CRB_OK;
+	}
+	reading->conflict = !same_key(&key, &pin->key);
+	if (!reading->conflict) {
+		pin->source = CRB_PIN_BOTH;
+		return CRB_OK;
+	}
+	crb_key_id_text(key.id, has);
+	crb_key_id_text(pin->key.id, was);
+	return crb_err_set(err, CRB_ERR_DENIED,
+	    "%s: it is key %s, and the vault was made with key %s pinned",
+	    reading->policies->path[CRB_POLICY_KEY], has, was);
 }
 
 /* There is one record of the kind: what a second one said could be either. */
@@ -64,12 +80,13 @@ enum crb_status
 crb_policies_load(struct crb_policies *policies, const struct crb_record_id *id,
     const struct crb_secret *plain, struct crb_err *err)
 {
-	if (policies->mark.stored)
-		return crb_err_set(
-		    err, CRB_ERR_CORRUPT, WHERE ": there are two");
+	if (policies->marked)
+		return crb_err_set(err, CRB_ERR_CORRUPT,
+		    "there are two stored marks of the policies");
 	if (crb_policy_mark_parse(crb_secret_bytes(plain),
 		crb_secret_len(plain), &policies->mark, err) != CRB_OK)
 		return err->status;
-	policies->mark.record = *id;
+	policies->record = *id;
+	policies->marked = true;
 	return CRB_OK;
 }

@@ -12,72 +12,13 @@
  */
 
 static void
-hash(const struct crb_buf *text, char out[CRB_SHA256_TEXT])
+hash(const struct crb_buf *text, char out[CRB_POLICY_HASH_TEXT])
 {
 	uint8_t digest[crypto_hash_sha256_BYTES];
 
 	(void)crypto_hash_sha256(
 	    digest, (const uint8_t *)crb_buf_text(text), text->len);
-	(void)sodium_bin2hex(out, CRB_SHA256_TEXT, digest, sizeof(digest));
-}
-
-/* The key file, when there is one. */
-static enum crb_status
-read_key(const struct crb_policy_reading *reading, bool *there,
-    struct crb_public_key *out, struct crb_err *err)
-{
-	const struct crb_policy_text *file = &reading->file[CRB_POLICY_KEY];
-	const char *path = reading->policies->path[CRB_POLICY_KEY];
-
-	*there = file->state == CRB_FILE_THERE;
-	if (file->state == CRB_FILE_ABSENT)
-		return CRB_OK;
-	if (file->state == CRB_FILE_UNKNOWN) {
-		*err = file->why;
-		return crb_err_context(err, "%s", path);
-	}
-	if (crb_public_key_parse(crb_buf_text(&file->bytes), file->bytes.len,
-		out, err) != CRB_OK)
-		return crb_err_context(err, "%s", path);
-	return CRB_OK;
-}
-
-static bool
-same_key(const struct crb_public_key *a, const struct crb_public_key *b)
-{
-	return memcmp(a->id, b->id, sizeof(a->id)) == 0 &&
-	    memcmp(a->key, b->key, sizeof(a->key)) == 0;
-}
-
-/* Both keys that there may be, and they have to agree. */
-static enum crb_status
-find_pin(struct crb_policy_reading *reading, struct crb_err *err)
-{
-	const struct crb_policy_mark *mark = &reading->policies->mark;
-	struct crb_policy_pin *pin = &reading->pin;
-	struct crb_public_key key;
-	bool there;
-
-	pin->source = mark->pinned ? CRB_PIN_VAULT : CRB_PIN_NONE;
-	pin->key = mark->pin;
-	if (read_key(reading, &there, &key, err) != CRB_OK)
-		return err->status;
-	if (!there)
-		return CRB_OK;
-	reading->conflict = mark->pinned && !same_key(&key, &mark->pin);
-	if (reading->conflict) {
-		char has[CRB_KEY_ID_TEXT], was[CRB_KEY_ID_TEXT];
-
-		crb_key_id_text(key.id, has);
-		crb_key_id_text(mark->pin.id, was);
-		return crb_err_set(err, CRB_ERR_DENIED,
-		    "%s: it is key %s, and the vault was made with key %s "
-		    "pinned",
-		    reading->policies->path[CRB_POLICY_KEY], has, was);
-	}
-	pin->source = mark->pinned ? CRB_PIN_BOTH : CRB_PIN_FILE;
-	pin->key = key;
-	return CRB_OK;
+	(void)sodium_bin2hex(out, CRB_POLICY_HASH_TEXT, digest, sizeof(digest));
 }
 
 /* By the pinned key, and whole. */
@@ -92,7 +33,7 @@ check_signature(const struct crb_policy_reading *reading,
 
 	if (file->state == CRB_FILE_UNKNOWN) {
 		*err = file->why;
-		return crb_err_context(err, "%s", path);
+		return err->status;
 	}
 	if (file->state == CRB_FILE_ABSENT)
 		return crb_err_set(err, CRB_ERR_DENIED,
@@ -180,11 +121,12 @@ read_tier(struct crb_policy_reading *reading, unsigned tier,
 	struct crb_tier_policy *out = &reading->tier[tier];
 	const char *path = reading->policies->path[which];
 
-	if (tier == CRB_TIER_ORGANIZATION && find_pin(reading, err) != CRB_OK)
+	if (tier == CRB_TIER_ORGANIZATION &&
+	    crb_policy_pin_find(reading, err) != CRB_OK)
 		return err->status;
 	if (file->state == CRB_FILE_UNKNOWN) {
 		*err = file->why;
-		return crb_err_context(err, "%s", path);
+		return err->status;
 	}
 	if (file->state == CRB_FILE_ABSENT && tier == CRB_TIER_ORGANIZATION &&
 	    reading->pin.source != CRB_PIN_NONE)
@@ -212,9 +154,6 @@ note_mark(struct crb_policy_reading *reading)
 	    (strcmp(tier->sha256, mark->sha256) == 0 &&
 		strcmp(tier->key, mark->key) == 0))
 		return;
-	if (!mark->stored)
-		crb_record_id_random(&mark->record);
-	mark->stored = true;
 	mark->serial = crb_policy_about(tier->policy)->serial;
 	memcpy(mark->sha256, tier->sha256, sizeof(mark->sha256));
 	memcpy(mark->key, tier->key, sizeof(mark->key));

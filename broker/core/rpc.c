@@ -65,6 +65,9 @@ const struct crb_method crb_methods[] = {
 	    crb_rpc_audit_show },
 	{ "audit.verify", CRB_MAY_AUDIT, true, NO_PARAMS,
 	    crb_rpc_audit_verify },
+	{ "policy.show", CRB_MAY_ANY, true, NO_PARAMS, crb_rpc_policy_show },
+	{ "policy.reload", CRB_MAY_ADMIN, true, NO_PARAMS,
+	    crb_rpc_policy_reload },
 	{ NULL, 0, false, NULL, NULL },
 };
 

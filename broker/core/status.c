@@ -2,6 +2,7 @@
 
 #include "base/slab.h"
 #include "broker/core/lease_record.h"
+#include "broker/core/policies.h"
 #include "broker/core/reload.h"
 #include "broker/core/room.h"
 #include "broker/core/rpc.h"
@@ -110,7 +111,7 @@ crb_rpc_status(struct crb_call *call)
 
 	crb_call_reply(call,
 	    json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, "
-		      "s:s, s:o, s:o, s:o}",
+		      "s:s, s:o, s:o, s:o, s:o}",
 		"version", CRB_VERSION, "state",
 		crb_core_unlocked(core) ? "unlocked" : "locked", "uptime",
 		(json_int_t)((crb_loop_now(core->loop) - core->started) / 1000),
@@ -121,5 +122,6 @@ crb_rpc_status(struct crb_call *call)
 		"confinement", crb_confined_shown(core), "state_folder",
 		core->state_folder, "runtime_folder", core->runtime_folder,
 		"config", crb_reload_shown(core), "vault", vault(core),
-		"limits", limits(core)));
+		"limits", limits(core), "policies",
+		crb_policies_shown(core->policies)));
 }

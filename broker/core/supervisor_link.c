@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "broker/core/admin.h"
 #include "broker/core/core_link.h"
+#include "broker/core/policies.h"
 #include "broker/core/reload.h"
 
 static void
@@ -25,20 +26,37 @@ peer(struct crb_core *core, struct crb_msg *msg)
 		    err.msg, CRB_LOG_END);
 }
 
+/* Nobody is answered before the policies were looked at. */
 static void
-listen_admin(struct crb_core *core, struct crb_msg *msg)
+listen_admin(struct crb_core *core)
 {
 	struct crb_err err;
 
-	core->confinement.restarts = msg->admin.restarts;
-	if (core->admin != NULL)
+	if (core->admin_socket == -1 ||
+	    (crb_core_unlocked(core) && !crb_policies_tried(core->policies)))
 		return;
-	if (crb_admin_new(core, CRB_STEAL_FD(msg->fd), &core->admin, &err) !=
-	    CRB_OK)
+	if (crb_admin_new(core, CRB_STEAL_FD(core->admin_socket), &core->admin,
+		&err) != CRB_OK)
 		crb_log(CRB_LOG_ERROR, "admin socket", CRB_LOG_REASON, err.msg,
 		    CRB_LOG_END);
-	else if (core->reopening == 0 && core->reopen == NULL)
+}
+
+void
+crb_supervisor_settled(struct crb_core *core)
+{
+	listen_admin(core);
+	if (core->reopening == 0 && core->reopen == NULL)
 		crb_core_say_ready(core);
+}
+
+static void
+admin(struct crb_core *core, struct crb_msg *msg)
+{
+	core->confinement.restarts = msg->admin.restarts;
+	if (core->admin != NULL || core->admin_socket != -1)
+		return;
+	core->admin_socket = CRB_STEAL_FD(msg->fd);
+	crb_supervisor_settled(core);
 }
 
 /* Each of these is sent once: without it, better begin again. */
@@ -64,7 +82,7 @@ message(void *ctx, struct crb_msg *msg)
 	if (msg->type == CRB_MSG_PEER)
 		peer(core, msg);
 	else if (msg->type == CRB_MSG_ADMIN)
-		listen_admin(core, msg);
+		admin(core, msg);
 	else if (msg->type == CRB_MSG_STOP)
 		crb_loop_stop(core->loop);
 	else if (msg->type == CRB_MSG_RELOAD)

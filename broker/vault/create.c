@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "broker/vault/impl.h"
 #include "broker/vault/key_file.h"
 
@@ -132,27 +133,52 @@ make_root(struct draft *draft, struct crb_err *err)
 	return CRB_OK;
 }
 
-/* The head record of an empty store. */
+/* A record of the first generation; the caller frees *value. */
 static enum crb_status
-fill_store(const struct draft *draft, struct crb_err *err)
+seal_first(const struct draft *draft, enum crb_kind kind,
+    const struct crb_record_id *id, struct crb_slice plain, uint8_t **value,
+    struct crb_store_change *out, struct crb_err *err)
+{
+	const struct crb_head *head = &draft->fresh.head;
+	const struct crb_seal_label label = { draft->header.vault_id, kind, *id,
+		head->generation };
+
+	if ((*value = malloc(plain.len + CRB_SEAL_OVERHEAD)) == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	crb_seal(*value, draft->fresh.record, head->epoch, &label, plain.p,
+	    plain.len);
+	*out = (struct crb_store_change){ kind, *id, 0, head->generation,
+		*value, plain.len + CRB_SEAL_OVERHEAD };
+	return CRB_OK;
+}
+
+/* The head record, and the one that there may be beside it. */
+static enum crb_status
+fill_store(struct draft *draft, struct crb_err *err)
 {
 	CRB_AUTO_STORE struct crb_store *store = NULL;
+	CRB_AUTO_FREE uint8_t *policy = NULL, *head = NULL;
+	const char *text = draft->init->policy;
+	struct crb_store_change change[2];
 	uint8_t plain[CRB_HEAD_BYTES];
-	uint8_t value[CRB_HEAD_BYTES + CRB_SEAL_OVERHEAD];
-	const struct crb_head *head = &draft->fresh.head;
-	const struct crb_seal_label label = { draft->header.vault_id,
-		CRB_KIND_HEAD, crb_head_id, head->generation };
-	const struct crb_store_change change = { CRB_KIND_HEAD, crb_head_id, 0,
-		head->generation, value, sizeof(value) };
-	enum crb_status status;
+	struct crb_record_id id;
+	size_t count = 0;
 
-	crb_head_encode(head, plain);
-	crb_seal(value, draft->fresh.record, head->epoch, &label, plain,
-	    sizeof(plain));
-	status = crb_store_sqlite_open(draft->store_new, &store, err);
-	if (status != CRB_OK)
-		return status;
-	return store->ops->batch(store, &change, 1, err);
+	if (text != NULL) {
+		crb_record_id_random(&id);
+		crb_head_add(&draft->fresh.head, draft->fresh.sum,
+		    CRB_KIND_POLICY, &id, draft->fresh.head.generation);
+		if (seal_first(draft, CRB_KIND_POLICY, &id, CRB_SLICE(text),
+			&policy, &change[count++], err) != CRB_OK)
+			return err->status;
+	}
+	crb_head_encode(&draft->fresh.head, plain);
+	if (seal_first(draft, CRB_KIND_HEAD, &crb_head_id,
+		(struct crb_slice){ (const char *)plain, sizeof(plain) }, &head,
+		&change[count++], err) != CRB_OK ||
+	    crb_store_sqlite_open(draft->store_new, &store, err) != CRB_OK)
+		return err->status;
+	return store->ops->batch(store, change, count, err);
 }
 
 static enum crb_status

@@ -50,6 +50,8 @@ struct crb_vault_init {
 	const struct crb_secret *passphrase;
 	const char *key_file;
 	struct crb_kdf_cost cost;
+	/* The text of a first record, of kind CRB_KIND_POLICY; or NULL. */
+	const char *policy;
 };
 CRB_NODISCARD enum crb_status crb_vault_create(
     const char *folder, const struct crb_vault_init *init, struct crb_err *err);
