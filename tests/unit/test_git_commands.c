@@ -56,6 +56,27 @@ command_list_is_read_in_pieces_of_any_size(void **state)
 	}
 }
 
+/* What is not theirs is not taken. */
+static void
+only_what_belongs_to_the_commands_is_taken(void **state)
+{
+	CRB_AUTO_GIT_COMMANDS struct crb_git_commands commands;
+	CRB_AUTO_BUF struct crb_buf push = CRB_BUF_INIT(4096);
+	size_t theirs;
+
+	(void)state;
+	write_push(&push);
+	theirs = push.len - 4;
+	crb_git_commands_init(&commands);
+	assert_int_equal(crb_git_commands_feed(&commands, push.data, 50), 50);
+	assert_int_equal(
+	    crb_git_commands_feed(&commands, push.data + 50, push.len - 50),
+	    theirs - 50);
+	assert_true(commands.end.whole);
+	assert_memory_equal(commands.text.data, push.data, theirs);
+	assert_int_equal(crb_git_commands_feed(&commands, "PACK", 4), 0);
+}
+
 static void
 empty_list_is_done_at_once(void **state)
 {
@@ -152,6 +173,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(command_list_is_read_in_pieces_of_any_size),
+		cmocka_unit_test(only_what_belongs_to_the_commands_is_taken),
 		cmocka_unit_test(empty_list_is_done_at_once),
 		cmocka_unit_test(what_is_no_command_stops_it),
 		cmocka_unit_test(bad_heads_stop_it),

@@ -162,6 +162,38 @@ push_that_cannot_be_reported_is_refused_in_text(void **state)
 	    403);
 }
 
+/* Ref by ref, whatever their order; a name is not the start of another. */
+static void
+each_ref_has_its_own_reason(void **state)
+{
+	static const char *const orders[] = {
+		"refs/heads/branch-1 not you\n"
+		"refs/heads/branch-2 bad\x1b[0m\x7f\n",
+		"refs/heads/branch-2 bad\x1b[0m\x7f\n"
+		"refs/heads/branch-1 not you",
+		"refs/heads/branch not this\nrefs/heads/branch-10 nor this\n"
+		"refs/heads/branch-1 not you\nno line\n\n"
+		"refs/heads/branch-2 bad\x1b[0m\x7f\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+		CRB_AUTO_GIT_COMMANDS struct crb_git_commands commands;
+		CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT(8192);
+
+		feed_push(&commands, "report-status", 3);
+		(void)crb_git_reply(
+		    &denied, CRB_GIT_PUSH, &commands, orders[i], &out);
+		assert_string_equal(out.data,
+		    "000eunpack ok\n"
+		    "003fng refs/heads/branch-0 "
+		    "not pushed: another ref was refused\n"
+		    "0023ng refs/heads/branch-1 not you\n"
+		    "0024ng refs/heads/branch-2 bad?[0m?\n"
+		    "0000");
+	}
+}
+
 int
 main(void)
 {
@@ -174,6 +206,7 @@ main(void)
 		cmocka_unit_test(
 		    report_goes_into_the_side_band_that_was_asked_for),
 		cmocka_unit_test(report_of_many_is_bounded),
+		cmocka_unit_test(each_ref_has_its_own_reason),
 		cmocka_unit_test(
 		    push_that_cannot_be_reported_is_refused_in_text),
 	};

@@ -1,5 +1,6 @@
 #include "broker/egress/upload.h"
 
+#include <sodium.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,14 +19,18 @@ struct world {
 };
 
 static void
-begin(struct world *world, enum crb_body kind, uint64_t length, int decoded)
+begin_job(struct world *world, const struct crb_msg_job *job)
 {
-	const struct crb_msg_job job = { .body = (uint8_t)kind,
-		.length = length };
-
 	assert_ok(crb_stream_pair(world->pair, &err));
 	assert_ok(crb_upload_init(
-	    &world->upload, world->pair[1], &job, world->spare, &err));
+	    &world->upload, world->pair[1], job, world->spare, &err));
+}
+
+static void
+begin(struct world *world, enum crb_body kind, uint64_t length, int decoded)
+{
+	begin_job(world,
+	    &(struct crb_msg_job){ .body = (uint8_t)kind, .length = length });
 	if (decoded >= 0)
 		assert_ok(crb_aws_chunked_new(
 		    (uint64_t)decoded, "", &world->upload.decoder, &err));
@@ -203,6 +208,167 @@ a_body_of_nothing_is_seen_to_its_end(void **state)
 	}
 }
 
+#define PART "0004commands0000"
+#define REST "PACK and more"
+
+/* A job of which this much was judged, and this is all that is said of it. */
+static struct crb_msg_job
+judged_job(enum crb_judged part, const char *text, uint8_t hash[32],
+    enum crb_body kind, uint64_t length)
+{
+	(void)crypto_hash_sha256(hash, (const uint8_t *)text, strlen(text));
+	return (struct crb_msg_job){ .body = (uint8_t)kind,
+		.length = length,
+		.judged = (uint8_t)part,
+		.judged_length = (uint32_t)strlen(text),
+		.judged_hash = { (const char *)hash, 32 } };
+}
+
+static bool
+hold(struct world *world)
+{
+	bool right;
+
+	assert_true(crb_upload_is_held(&world->upload));
+	assert_ok(crb_upload_hold(&world->upload, &right, &err));
+	return right;
+}
+
+/* Cut anywhere, it is held back up to its last byte, and read once. */
+static void
+a_judged_start_is_held_until_it_is_whole(void **state)
+{
+	const char *body = PART REST;
+	size_t whole = strlen(body);
+	uint8_t hash[32];
+
+	(void)state;
+	for (size_t cut = 1; cut < whole; cut++) {
+		CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT(64);
+		const struct crb_msg_job job = judged_job(
+		    CRB_JUDGED_START, PART, hash, CRB_BODY_LENGTH, whole);
+		char first[64] = "";
+		struct world world;
+
+		begin_job(&world, &job);
+		assert_false(hold(&world));
+		memcpy(first, body, cut);
+		send_body(&world, first);
+		if (cut < strlen(PART)) {
+			assert_false(hold(&world));
+			assert_true(world.upload.paused);
+			assert_true(world.upload.passed == 0);
+		}
+		send_body(&world, body + cut);
+		if (crb_upload_is_held(&world.upload))
+			assert_true(hold(&world));
+		assert_false(crb_upload_is_held(&world.upload));
+		assert_false(crb_upload_passed(&world.upload));
+		assert_ok(read_all(&world, 3, &out));
+		assert_string_equal(crb_buf_text(&out), body);
+		assert_true(crb_upload_passed(&world.upload));
+		assert_true(world.upload.passed == whole);
+		assert_null(world.upload.judged.bytes.data);
+		end(&world);
+	}
+}
+
+static void
+what_was_not_judged_is_not_read(void **state)
+{
+	static const struct {
+		enum crb_judged part;
+		enum crb_body kind;
+		const char *body;
+		bool ends;
+	} cases[] = {
+		{ CRB_JUDGED_START, CRB_BODY_CHUNKED, "0004commandx0000",
+		    false },
+		{ CRB_JUDGED_START, CRB_BODY_CHUNKED, "x" PART, false },
+		{ CRB_JUDGED_START, CRB_BODY_CHUNKED, "0004commands000", true },
+		{ CRB_JUDGED_START, CRB_BODY_LENGTH, "0004commands0001",
+		    false },
+		{ CRB_JUDGED_WHOLE, CRB_BODY_CHUNKED, PART "x", false },
+		{ CRB_JUDGED_WHOLE, CRB_BODY_CHUNKED, "0004commands000", true },
+		{ CRB_JUDGED_WHOLE, CRB_BODY_LENGTH, "0004commands0001",
+		    false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint8_t hash[32];
+		const struct crb_msg_job job = judged_job(cases[i].part, PART,
+		    hash, cases[i].kind, strlen(cases[i].body));
+		struct world world;
+		bool right = false;
+
+		begin_job(&world, &job);
+		send_body(&world, cases[i].body);
+		if (cases[i].ends)
+			send_end(&world);
+		assert_int_equal(crb_upload_hold(&world.upload, &right, &err),
+		    CRB_ERR_DENIED);
+		assert_false(right);
+		assert_true(crb_upload_is_held(&world.upload));
+		end(&world);
+	}
+}
+
+/* Of chunks nobody knows that they have ended before their end comes. */
+static void
+a_judged_whole_is_held_until_its_end(void **state)
+{
+	CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT(64);
+	uint8_t hash[32];
+	const struct crb_msg_job job = judged_job(
+	    CRB_JUDGED_WHOLE, PART, hash, CRB_BODY_CHUNKED, 0);
+	struct world world;
+
+	(void)state;
+	begin_job(&world, &job);
+	send_body(&world, PART);
+	assert_false(hold(&world));
+	assert_true(world.upload.paused);
+	send_end(&world);
+	assert_true(hold(&world));
+	assert_ok(read_all(&world, 64, &out));
+	assert_string_equal(crb_buf_text(&out), PART);
+	assert_true(crb_upload_passed(&world.upload));
+	end(&world);
+}
+
+static void
+a_length_that_cannot_be_is_refused_at_once(void **state)
+{
+	static const struct {
+		enum crb_judged part;
+		enum crb_body kind;
+		uint64_t length;
+		enum crb_status status;
+	} cases[] = {
+		{ CRB_JUDGED_START, CRB_BODY_LENGTH, 16, CRB_OK },
+		{ CRB_JUDGED_START, CRB_BODY_LENGTH, 15, CRB_ERR_DENIED },
+		{ CRB_JUDGED_START, CRB_BODY_NONE, 0, CRB_ERR_DENIED },
+		{ CRB_JUDGED_WHOLE, CRB_BODY_LENGTH, 16, CRB_OK },
+		{ CRB_JUDGED_WHOLE, CRB_BODY_LENGTH, 15, CRB_ERR_DENIED },
+		{ CRB_JUDGED_WHOLE, CRB_BODY_LENGTH, 17, CRB_ERR_DENIED },
+		{ CRB_JUDGED_WHOLE, CRB_BODY_NONE, 0, CRB_ERR_DENIED },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint8_t hash[32];
+		const struct crb_msg_job job = judged_job(
+		    cases[i].part, PART, hash, cases[i].kind, cases[i].length);
+		struct crb_judged_body judged;
+		enum crb_status status = crb_judged_body_init(
+		    &judged, &job, &err);
+
+		assert_int_equal(status, cases[i].status);
+		crb_judged_body_clear(&judged);
+	}
+}
+
 int
 main(void)
 {
@@ -213,6 +379,10 @@ main(void)
 		cmocka_unit_test(what_is_collected_is_read_again),
 		cmocka_unit_test(what_is_collected_is_bounded),
 		cmocka_unit_test(a_body_of_nothing_is_seen_to_its_end),
+		cmocka_unit_test(a_judged_start_is_held_until_it_is_whole),
+		cmocka_unit_test(what_was_not_judged_is_not_read),
+		cmocka_unit_test(a_judged_whole_is_held_until_its_end),
+		cmocka_unit_test(a_length_that_cannot_be_is_refused_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
