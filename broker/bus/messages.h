@@ -237,7 +237,8 @@
 	 * has this SHA-256, as it comes on the stream. */ \
 	F(U8, judged, 0) /* enum crb_judged */ \
 	F(U32, judged_length, 0) \
-	F(BYTES, judged_hash, 32)
+	F(BYTES, judged_hash, 32) \
+	F(U64, most, 0) /* bytes of bodies, both together; 0: any number */
 #define CRB_FIELDS_JOB_CANCEL(F) \
 	F(U64, job, 0) \
 	F(TEXT, detail, 512) /* what the sandbox is told; may be empty */

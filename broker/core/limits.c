@@ -301,7 +301,7 @@ crb_limits_total(const struct crb_session *session, struct crb_denial *denial)
 		    "this session has made the %" PRId64
 		    " requests that it may make",
 		    requests.most);
-	else if (crb_limits_bytes(session) <= 0)
+	else if (used_of(session, CRB_LIMIT_BYTES) >= bytes.most)
 		(void)refuse(denial, &bytes, false,
 		    "this session has sent and received the %" PRId64
 		    " bytes that it may",
@@ -367,15 +367,16 @@ crb_limits_request(struct crb_session *session, struct crb_denial *denial)
 	    has_place(session, core, denial) && in_rate(session, core, denial);
 }
 
-int64_t
+uint64_t
 crb_limits_bytes(const struct crb_session *session)
 {
 	const struct bound bound = bound_of(session->core, CRB_LIMIT_BYTES);
 	uint64_t used = session->up + session->down;
 
 	if (bound.most == CRB_UNLIMITED)
-		return INT64_MAX;
-	return used < (uint64_t)bound.most ? bound.most - (int64_t)used : 0;
+		return 0;
+	/* One that is asked for nevertheless may have nothing to speak of. */
+	return used < (uint64_t)bound.most ? (uint64_t)bound.most - used : 1;
 }
 
 /* Those of sessions per user and task are not one session's. */

@@ -51,8 +51,8 @@ bool crb_limits_request(struct crb_session *session, struct crb_denial *denial);
 /* Only what is bounded for the whole session: of one that had to wait. */
 bool crb_limits_total(
     const struct crb_session *session, struct crb_denial *denial);
-/* How many bytes of bodies are left; INT64_MAX: any number. */
-int64_t crb_limits_bytes(const struct crb_session *session);
+/* How many bytes of bodies are left, at least 1; 0: any number. */
+uint64_t crb_limits_bytes(const struct crb_session *session);
 
 /* {"requests_per_session": {"most", "used", "left", "tier"}, ...}; or NULL. */
 json_t *crb_limits_shown(const struct crb_session *session);

@@ -75,13 +75,16 @@ withhold(const struct crb_job *job, struct crb_err *err)
 static void
 end(struct crb_job *job, bool clean, const char *outcome, const char *detail)
 {
+	const struct crb_transfer *transfer = &job->transfer;
 	const struct crb_msg_job_done done = {
 		.job = job->id,
 		.clean = clean,
 		.outcome = CRB_SLICE(outcome),
 		.status = (uint16_t)job->transfer.download.head.status,
-		.up = job->transfer.upload.passed,
-		.down = job->transfer.download.passed,
+		.up = transfer->upload.passed,
+		/* What came beyond was read, and is used up with the rest. */
+		.down = transfer->spent ? transfer->most
+					: transfer->download.passed,
 		.scrubbed = crb_download_scrubbed(&job->transfer.download),
 		.detail = CRB_SLICE(detail),
 	};

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/process.h"
+#include "broker/bus/headers.h"
 
 /* The client's headers, a session token, and a list of all their names. */
 #define SIGNED_MAX (64u << 10)
@@ -16,6 +17,20 @@ void
 crb_transfer_moved(struct crb_transfer *transfer)
 {
 	transfer->active = crb_loop_now(transfer->loop);
+}
+
+/* Bytes of a body, of which the core may have left so many. */
+static bool
+spend(struct crb_transfer *transfer, size_t len)
+{
+	if (transfer->most == 0 || len <= transfer->most - transfer->taken) {
+		transfer->taken += len;
+		return true;
+	}
+	(void)crb_err_set(&transfer->err, CRB_ERR_DENIED,
+	    "the session has sent and received as many bytes as a policy allows (bytes_per_session)");
+	transfer->failed = transfer->spent = true;
+	return false;
 }
 
 /* libcurl's callbacks. */
@@ -33,6 +48,8 @@ on_read(char *to, size_t size, size_t count, void *ctx)
 	}
 	if (transfer->upload.paused)
 		return CURL_READFUNC_PAUSE;
+	if (!spend(transfer, len))
+		return CURL_READFUNC_ABORT;
 	crb_transfer_moved(transfer);
 	return len;
 }
@@ -67,7 +84,10 @@ on_body(char *bytes, size_t size, size_t count, void *ctx)
 		transfer->failed = true;
 		return 0;
 	}
-	return transfer->download.paused ? CURL_WRITEFUNC_PAUSE : size * count;
+	/* What was not taken comes again. */
+	if (transfer->download.paused)
+		return CURL_WRITEFUNC_PAUSE;
+	return spend(transfer, size * count) ? size * count : 0;
 }
 
 static enum crb_status
@@ -266,6 +286,38 @@ prepare_body(struct crb_transfer *transfer, struct crb_err *err)
 	return set_length(transfer, signing->length, err);
 }
 
+/*
+ * The core has read the first of it, so it must be that to the upstream, too:
+ * who unpacks it would find other commands there.
+ */
+static enum crb_status
+check_not_packed(struct crb_slice block, struct crb_err *err)
+{
+	struct crb_header header;
+	bool more = true;
+
+	for (;;) {
+		if (crb_headers_next(&block, &header, &more, err) != CRB_OK)
+			return err->status;
+		if (!more)
+			return CRB_OK;
+		if (crb_slice_is(header.name, "content-encoding"))
+			return crb_err_set(err, CRB_ERR_DENIED,
+			    "a push is not packed (Content-Encoding): nobody "
+			    "can see what it asks for");
+	}
+}
+
+static enum crb_status
+add_headers(
+    struct crb_transfer *transfer, struct crb_slice block, struct crb_err *err)
+{
+	if (transfer->upload.judged.part == CRB_JUDGED_START &&
+	    check_not_packed(block, err) != CRB_OK)
+		return err->status;
+	return crb_request_headers(&transfer->request, block, err);
+}
+
 enum crb_status
 crb_transfer_head(struct crb_transfer *transfer, struct crb_slice block,
     bool *ready, struct crb_err *err)
@@ -274,7 +326,7 @@ crb_transfer_head(struct crb_transfer *transfer, struct crb_slice block,
 
 	*ready = !held;
 	if (transfer->signing.backend == NULL)
-		return crb_request_headers(&transfer->request, block, err);
+		return add_headers(transfer, block, err);
 	if (crb_signing_head(&transfer->signing, block, err) != CRB_OK ||
 	    prepare_body(transfer, err) != CRB_OK)
 		return err->status;
@@ -322,7 +374,8 @@ crb_transfer_init(struct crb_transfer *transfer, const struct crb_msg_job *msg,
 {
 	bool signs = msg->route == CRB_ROUTE_HTTP && msg->service.len > 0;
 
-	*transfer = (struct crb_transfer){ .loop = options->loop };
+	*transfer = (struct crb_transfer){ .loop = options->loop,
+		.most = msg->most };
 	crb_transfer_moved(transfer);
 	if ((signs ? use_keys(transfer, msg, options, err)
 		   : use_secret(transfer, msg, options, err)) != CRB_OK ||

@@ -27,6 +27,9 @@ struct crb_transfer {
 	struct crb_upload upload;
 	struct crb_download download;
 
+	uint64_t most, taken; /* bytes of bodies; 0: any number */
+	bool spent;           /* there were more: it is cut off */
+
 	int64_t active;     /* when a byte last moved */
 	int64_t head_since; /* when the answer's head began; 0: not yet */
 
