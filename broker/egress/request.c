@@ -305,11 +305,9 @@ set_content_type(struct crb_request *request, const struct crb_msg_job *job,
 {
 	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(256);
 
-	/* What was judged with no type has none. */
-	request->typed = job->content_type.len > 0 ||
-	    job->judged == CRB_JUDGED_WHOLE;
 	if (job->content_type.len == 0)
 		return CRB_OK;
+	request->typed = true;
 	crb_buf_str(&line, "content-type: ");
 	crb_buf_add(&line, job->content_type.p, job->content_type.len);
 	if (crb_buf_check(&line, "the content type", err) != CRB_OK)
@@ -325,7 +323,6 @@ prepare(struct crb_request *request, const struct crb_msg_job *job,
 {
 	*request = (struct crb_request){ .tls = job->tls,
 		.route = (enum crb_route_kind)job->route,
-		.read = job->judged == CRB_JUDGED_START,
 		.network = (enum crb_network)job->network };
 	if (check_job(job, err) != CRB_OK)
 		return err->status;
@@ -438,10 +435,6 @@ add_listed(struct crb_request *request, const struct crb_header *header,
 	if (!crb_header_request_ok(request->route, header->name))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "a header came that is not on the list");
-	if (request->read && crb_slice_is(header->name, "content-encoding"))
-		return crb_err_set(err, CRB_ERR_DENIED,
-		    "a push is not packed (Content-Encoding): its commands "
-		    "would be others to who unpacks them");
 	/* These have been set. */
 	if (crb_slice_is_nocase(header->name, request->injected) ||
 	    (request->typed && crb_slice_is(header->name, "content-type")))

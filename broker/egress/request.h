@@ -33,8 +33,7 @@ struct crb_request {
 	bool tls;
 	bool proxied;
 	char injected[64]; /* the header, in lower case or not */
-	bool typed;        /* the job said what the content type is, or none */
-	bool read;         /* the body was, as it is: it is not packed */
+	bool typed;        /* the job said what the content type is */
 	/* What vetting last refused, for the error text. */
 	bool vetoed;
 	enum crb_address_class class;

@@ -382,6 +382,9 @@ crb_transfer_init(struct crb_transfer *transfer, const struct crb_msg_job *msg,
 	    crb_upload_init(&transfer->upload, options->fd, msg, options->spare,
 		err) != CRB_OK)
 		return err->status;
+	/* What was judged with no type has none. */
+	if (msg->judged == CRB_JUDGED_WHOLE)
+		transfer->request.typed = true;
 	crb_download_init(&transfer->download, options->fd, msg->job,
 	    transfer->request.host, (enum crb_route_kind)msg->route,
 	    transfer->scrub);
