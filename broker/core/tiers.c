@@ -249,7 +249,8 @@ crb_tiers_grant(const struct crb_session *session,
 	(void)!crb_tiers_refuse(session->core, verdict, err);
 	/* What was written in one list may be allowed in part. */
 	for (size_t i = question.count; i-- > 0;)
-		if (question.at[i].count > 1 && verdict->value[i] != NULL)
+		if (question.at[i].count > 1 && verdict->value[i] != NULL &&
+		    question.at[i].value != room.host)
 			(void)crb_err_context(err, "%s=%s", question.at[i].name,
 			    verdict->value[i]);
 	forget_values(verdict);
