@@ -176,10 +176,13 @@ set_facts(struct crb_reading *reading, const struct given *given,
 	q->seconds = given->seconds;
 	q->now = given->at >= 0 ? given->at : 0;
 	q->zones = given->at >= 0 ? reading->zones : NULL;
-	q->group_count = given->lists.groups.count;
-	q->groups = texts_of(&reading->policy->arena, &given->lists.groups);
-	if (q->groups == NULL)
-		return crb_reading_no_memory(err);
+	if (given->lists.groups.given) {
+		q->group_count = given->lists.groups.count;
+		q->groups = texts_of(
+		    &reading->policy->arena, &given->lists.groups);
+		if (q->groups == NULL)
+			return crb_reading_no_memory(err);
+	}
 	return set_labels(reading, given, out, err);
 }
 

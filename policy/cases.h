@@ -22,7 +22,8 @@ struct crb_cases;
 struct crb_case {
 	const char *name;
 	unsigned line;
-	/* Without a time nobody knows the time: `zones` is NULL. */
+	/* Without a time nobody knows the time, `zones` is NULL; and so it is
+	 * with the user and with his groups. */
 	struct crb_question question;
 	enum crb_effect expect;
 	const char *rule; /* that has to have decided; NULL: any */

@@ -55,6 +55,9 @@ cases_are_questions_with_verdicts(void **state)
 	assert_string_equal(one->question.delivery, "mint");
 	assert_int_equal(one->question.seconds, 3600);
 	assert_null(one->question.zones);
+	/* Nobody knows either; which is not to be in none. */
+	assert_null(one->question.user);
+	assert_null(one->question.groups);
 	assert_true(crb_case_run(one, &tiers, &verdict));
 	assert_true(crb_case_run(crb_cases_at(cases, 2), &tiers, &verdict));
 }
