@@ -4,8 +4,10 @@
 
 #include "base/text.h"
 
-/* A report fits in one line of a side band: so many bytes of it are made. */
-#define REPORT_MAX (CRB_PKTLINE_MAX - 512)
+/* Room for the names that are kept, each with some words. */
+#define REPORT_MAX (192u << 10)
+/* Of it, in one line of a side band: with the line's head and the band. */
+#define BAND_MAX (CRB_PKTLINE_MAX - 5)
 
 static const struct crb_git_reply fetch_reply = { 200,
 	"application/x-git-upload-pack-result" };
@@ -136,6 +138,19 @@ add_progress(const struct crb_refusal *refusal, struct crb_buf *out)
 	crb_pktline_add(out, CRB_BAND_PROGRESS, crb_buf_text(&text), text.len);
 }
 
+/* The other end puts the lines together again. */
+static void
+add_banded(const struct crb_buf *report, struct crb_buf *out)
+{
+	size_t len;
+
+	for (size_t at = 0; at < report->len; at += len) {
+		len = report->len - at < BAND_MAX ? report->len - at : BAND_MAX;
+		crb_pktline_add(out, CRB_BAND_DATA, report->data + at, len);
+	}
+	crb_pktline_flush(out);
+}
+
 static void
 add_push(const struct crb_refusal *refusal,
     const struct crb_git_commands *commands, const char *refs,
@@ -143,7 +158,7 @@ add_push(const struct crb_refusal *refusal,
 {
 	struct reasons reasons = { .refs = refs, .next = refs };
 	CRB_AUTO_BUF struct crb_buf reason = CRB_BUF_INIT(4096);
-	CRB_AUTO_BUF struct crb_buf report = CRB_BUF_INIT(CRB_PKTLINE_MAX);
+	CRB_AUTO_BUF struct crb_buf report = CRB_BUF_INIT(REPORT_MAX);
 
 	crb_problem_line(refusal, &reason);
 	reasons.all = crb_buf_text(&reason);
@@ -153,8 +168,7 @@ add_push(const struct crb_refusal *refusal,
 		return;
 	}
 	add_progress(refusal, out);
-	crb_pktline_add(out, CRB_BAND_DATA, crb_buf_text(&report), report.len);
-	crb_pktline_flush(out);
+	add_banded(&report, out);
 }
 
 static void

@@ -9,7 +9,7 @@
 #include "broker/gateway/git_reply.h"
 
 /* A report-status with every name that was kept, and more than any text. */
-#define BODY_MAX (128u << 10)
+#define BODY_MAX (256u << 10)
 /*
  * libmicrohttpd clears a block for each response, in which it then gets bodies
  * of a known length.  Chunks go through the connection's own memory; what is

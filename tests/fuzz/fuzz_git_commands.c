@@ -6,16 +6,31 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Whatever is said of its refs. */
+static void
+check_reply(const struct crb_git_commands *commands, const char *refs)
 {
 	static const struct crb_refusal refusal = {
 		.status = 403, .code = "policy_denied", .detail = "no"
 	};
+	CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT(256 << 10);
+	struct crb_git_reply reply = crb_git_reply(
+	    &refusal, CRB_GIT_PUSH, commands, refs, &out);
+
+	if (out.failed || reply.status == 401)
+		abort();
+	for (size_t i = 0; i < out.len; i++) {
+		if (out.data[i] == '\0' || out.data[i] == '\x1b')
+			abort();
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
 	CRB_AUTO_GIT_COMMANDS struct crb_git_commands whole;
 	CRB_AUTO_GIT_COMMANDS struct crb_git_commands pieces;
-	CRB_AUTO_BUF struct crb_buf out = CRB_BUF_INIT(128 << 10);
-	struct crb_git_reply reply;
+	CRB_AUTO_BUF struct crb_buf refs = CRB_BUF_INIT(size);
 
 	crb_git_commands_init(&whole);
 	crb_git_commands_init(&pieces);
@@ -30,12 +45,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (whole.refs.len > 0 &&
 	    memcmp(whole.refs.data, pieces.refs.data, whole.refs.len) != 0)
 		abort();
-	reply = crb_git_reply(&refusal, CRB_GIT_PUSH, &whole, NULL, &out);
-	if (out.failed || reply.status == 401)
-		abort();
-	for (size_t i = 0; i < out.len; i++) {
-		if (out.data[i] == '\0' || out.data[i] == '\x1b')
-			abort();
-	}
+	check_reply(&whole, NULL);
+	crb_buf_add(&refs, data, size);
+	check_reply(&whole, crb_buf_text(&refs));
 	return 0;
 }
