@@ -131,7 +131,9 @@ renew(struct crb_lease *lease)
 {
 	struct crb_err err;
 
+	/* Nobody is asked to approve what is only minted ahead of need. */
 	if (wanted(lease) && !resting(lease) &&
+	    !crb_mint_unapproved(lease->session, lease->credential) &&
 	    crb_mint_begin(lease, &err) != CRB_OK)
 		crb_log(CRB_LOG_WARN, "lease not renewed", CRB_LOG_SESSION,
 		    lease->session->id, CRB_LOG_REASON, err.msg, CRB_LOG_END);
@@ -264,7 +266,9 @@ have(struct crb_lease *lease, struct crb_err *err)
 	int64_t now = crb_wall_seconds();
 	bool new = lease->keys != NULL &&now - lease->minted < OFTEN_S;
 
-	if (left(lease) >= FRESH_S || (new &&left(lease) > 0))
+	if (left(lease) >= FRESH_S || (new &&left(lease) > 0) ||
+	    (left(lease) >= CRB_LEASE_LEAST_S &&
+		crb_mint_unapproved(lease->session, lease->credential)))
 		return crb_timer_set(
 		    lease->session->core->loop, &lease->wake, 0, err);
 	if (lease->mint != NULL)
@@ -392,6 +396,20 @@ crb_lease_failed(
 	(void)crb_err_context(&named, "credential %s", lease->credential);
 	lease->why = named;
 	rearm(lease);
+	settle(lease, &named);
+}
+
+void
+crb_lease_refused(struct crb_lease *lease, const struct crb_err *why)
+{
+	struct crb_err named = *why;
+
+	if (left(lease) >= CRB_LEASE_LEAST_S) {
+		crb_lease_tell(lease);
+		settle(lease, NULL);
+		return;
+	}
+	(void)crb_err_context(&named, "credential %s", lease->credential);
 	settle(lease, &named);
 }
 

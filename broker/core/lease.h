@@ -84,6 +84,9 @@ CRB_NODISCARD enum crb_status crb_lease_order(const struct crb_session *session,
 CRB_NODISCARD enum crb_status crb_lease_check(
     const struct crb_session *session, json_t *notes, struct crb_err *err);
 
+/* Whether each time that it is minted has to be approved. */
+bool crb_lease_asks(const struct crb_session *session, const char *credential);
+
 /* Whether this is the first of the session's grants of its credential. */
 bool crb_lease_first_grant(const struct crb_session *session, size_t index);
 

@@ -55,6 +55,11 @@ void crb_lease_minted(
     struct crb_lease *lease, struct crb_secret *keys, int64_t expires);
 void crb_lease_failed(
     struct crb_lease *lease, const struct crb_err *why, bool passes);
+/*
+ * Nobody has approved it, so that the upstream was not asked: the next who
+ * wants it may try at once.  What still lives is handed out.
+ */
+void crb_lease_refused(struct crb_lease *lease, const struct crb_err *why);
 /* It was used, in the gateway or here. */
 void crb_lease_used(struct crb_lease *lease);
 
@@ -66,6 +71,8 @@ CRB_NODISCARD enum crb_status crb_mint_begin(
     struct crb_lease *lease, struct crb_err *err);
 /* The lease is gone: what comes of it is recorded, and wiped. */
 void crb_mint_orphan(struct crb_mint *mint);
+/* lease_ask.c: nobody has approved that it is minted anew, and has to. */
+bool crb_mint_unapproved(struct crb_session *session, const char *credential);
 /* Its record is gone from memory. */
 void crb_mint_unrecord(struct crb_mint *mint);
 

@@ -1,5 +1,6 @@
 #include "broker/core/lease_mint.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,13 @@
 #define TURN_MS 30000
 #define SCOPES_MAX 8192
 
+/* It has had its turn. */
+static bool
+runs(const struct crb_mint *mint)
+{
+	return mint->step != MINT_WAITING && mint->step != MINT_HELD;
+}
+
 static void
 leave(struct crb_mint *mint)
 {
@@ -30,7 +38,7 @@ leave(struct crb_mint *mint)
 	crb_timer_clear(mint->core->loop, &mint->turn);
 	TAILQ_REMOVE(&mints->list, mint, link);
 	mints->count--;
-	if (mint->step != MINT_WAITING)
+	if (runs(mint))
 		mints->running--;
 	if (mint->lease != NULL)
 		mint->lease->mint = NULL;
@@ -59,6 +67,8 @@ crb_mint_finish(struct crb_mint *mint)
 		start_soon(core);
 	if (lease != NULL && mint->why.status == CRB_OK)
 		crb_lease_minted(lease, CRB_STEAL(mint->keys), mint->expires);
+	else if (lease != NULL && mint->refused)
+		crb_lease_refused(lease, &mint->why);
 	else if (lease != NULL)
 		crb_lease_failed(lease, &mint->why, mint->passes);
 	crb_secret_free(mint->keys);
@@ -77,6 +87,11 @@ crb_mint_orphan(struct crb_mint *mint)
 {
 	mint->lease->mint = NULL;
 	mint->lease = NULL;
+	if (mint->step != MINT_HELD)
+		return;
+	crb_approval_leave(mint->core, mint);
+	leave(mint);
+	free(mint);
 }
 
 void
@@ -101,6 +116,25 @@ waited(void *ctx)
 }
 
 enum crb_status
+crb_mint_queue(struct crb_mint *mint, struct crb_err *err)
+{
+	struct crb_loop *loop = mint->core->loop;
+
+	if (crb_timer_set(loop, &mint->turn, TURN_MS, err) != CRB_OK)
+		return err->status;
+	mint->step = MINT_WAITING;
+	start_soon(mint->core);
+	return CRB_OK;
+}
+
+void
+crb_mint_hold(struct crb_mint *mint)
+{
+	mint->step = MINT_HELD;
+	mint->core->mints.running--;
+}
+
+enum crb_status
 crb_mint_begin(struct crb_lease *lease, struct crb_err *err)
 {
 	struct crb_core *core = lease->session->core;
@@ -112,19 +146,18 @@ crb_mint_begin(struct crb_lease *lease, struct crb_err *err)
 		    WAITING_MOST);
 	if ((mint = calloc(1, sizeof(*mint))) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
+	mint->core = core;
 	crb_timer_init(&mint->turn, waited, mint);
-	if (crb_timer_set(core->loop, &mint->turn, TURN_MS, err) != CRB_OK) {
+	if (crb_mint_queue(mint, err) != CRB_OK) {
 		free(mint);
 		return err->status;
 	}
-	mint->core = core;
 	mint->lease = lease;
 	lease->mint = mint;
 	memcpy(mint->session, lease->session->id, sizeof(mint->session));
 	memcpy(mint->credential, lease->credential, sizeof(mint->credential));
 	TAILQ_INSERT_TAIL(&core->mints.list, mint, link);
 	core->mints.count++;
-	start_soon(core);
 	return CRB_OK;
 }
 
@@ -220,13 +253,16 @@ collect_intent(struct crb_mint *mint, const struct crb_verdict *verdict,
 	CRB_AUTO_BUF struct crb_buf scopes = CRB_BUF_INIT(SCOPES_MAX * 32);
 	CRB_AUTO_BUF struct crb_buf asked = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
 	struct crb_core *core = mint->core;
+	char detail[sizeof(mint->approval) + 16];
 	struct crb_audit_event event = {
 		.event = "lease.mint.begin",
 		.decision = "allow",
 		.order = mint->record->order,
+		.detail = mint->approval[0] != '\0' ? detail : NULL,
 	};
 	enum crb_status status;
 
+	(void)snprintf(detail, sizeof(detail), "approval %s", mint->approval);
 	scopes_text(mint, &scopes);
 	event.scope = crb_buf_text(&scopes);
 	add_verdict(mint, verdict, seconds, &asked, &event);
@@ -263,17 +299,22 @@ record_refusal(const struct crb_mint *mint, const struct crb_verdict *verdict,
 }
 
 /*
- * What the tiers say of an order.  Nobody can be asked yet about one that has
- * to be approved.
+ * What the tiers say of an order.  Keys that nobody is handed are asked about
+ * with each request that uses them.
  */
 static enum crb_status
-decide(const struct crb_mint *mint, int64_t seconds,
+decide(struct crb_mint *mint, json_t *order, int64_t seconds,
     struct crb_verdict *verdict, struct crb_err *err)
 {
 	crb_tiers_mint(
 	    mint->lease->session, mint->credential, seconds, verdict);
 	if (verdict->effect == CRB_EFFECT_ALLOW)
 		return CRB_OK;
+	if (verdict->effect == CRB_EFFECT_ASK &&
+	    !crb_lease_handed_out(mint->lease->session, mint->credential))
+		return CRB_OK;
+	if (verdict->effect == CRB_EFFECT_ASK)
+		return crb_mint_ask(mint, order, verdict, err);
 	(void)!crb_tiers_refuse(mint->core, verdict, err);
 	record_refusal(mint, verdict, seconds, err);
 	return err->status;
@@ -297,7 +338,8 @@ begin(struct crb_mint *mint, struct crb_err *err)
 		 session, mint->credential, false, &order, err)))
 		return status;
 	seconds = json_integer_value(json_object_get(order, "duration"));
-	if ((status = decide(mint, seconds, &verdict, err)) != CRB_OK)
+	status = decide(mint, order, seconds, &verdict, err);
+	if (status != CRB_OK || mint->step == MINT_HELD)
 		return status;
 	credential = crb_map_text(&core->credentials, mint->credential);
 	status = crb_lease_record_new(
@@ -325,7 +367,7 @@ has_turn(const struct crb_mint *mint)
 		return false;
 	TAILQ_FOREACH(at, &mint->core->mints.list, link)
 	{
-		if (at->step == MINT_WAITING)
+		if (!runs(at))
 			continue;
 		session += strcmp(at->session, mint->session) == 0;
 		credential += strcmp(at->credential, mint->credential) == 0;

@@ -174,6 +174,8 @@ terms_text(const struct crb_session *session, struct crb_buf *out)
 	crb_buf_printf(out, "until %s", until);
 	if (session->profile != NULL)
 		crb_buf_printf(out, ", profile %s", session->profile);
+	if (session->ask_always)
+		crb_buf_str(out, ", asking always");
 	if (session->bound)
 		crb_buf_printf(
 		    out, ", with process %" PRId64, session->process.pid);

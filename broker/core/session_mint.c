@@ -94,7 +94,10 @@ crb_session_mint(struct crb_session *session, crb_session_minted_fn *fn,
 	for (size_t i = 0; !minting->failed && i < session->grant_count; i++) {
 		const struct crb_grant *grant = session->grants[i].grant;
 
-		if (crb_grant_mints(grant) && crb_lease_first_grant(session, i))
+		/* It is asked about when somebody wants it, and then held. */
+		if (crb_grant_mints(grant) &&
+		    crb_lease_first_grant(session, i) &&
+		    !crb_lease_asks(session, grant->credential))
 			want(minting, session, grant->credential);
 	}
 	settle(minting);

@@ -56,7 +56,7 @@ crb_session_record(const struct crb_session *session)
 	    sizeof(session->token_hash));
 	return json_pack(
 	    "{s:s, s:s, s:O, s:s*, s:s*, s:s, s:I, s:I, s:I, s:I, s:I, s:s, "
-	    "s:o, s:o*, s:o*, s:s*, s:s*, s:s*, s:O*, s:I, s:I, s:I, s:I, s:I, s:i}",
+	    "s:o, s:o*, s:o*, s:s*, s:s*, s:s*, s:O*, s:o*, s:I, s:I, s:I, s:I, s:I, s:i}",
 	    "id", session->id, "task", session->task, "labels", session->labels,
 	    "profile", session->profile, "workspace", session->workspace,
 	    "state", crb_session_state_info(session->state)->name, "created",
@@ -67,8 +67,10 @@ crb_session_record(const struct crb_session *session)
 	    record_grants(session), "process", record_process(session), "port",
 	    port_json(session), "aws", crb_aws_mode_name(session->aws),
 	    "aws_credential", session->aws_credential, "user", session->user,
-	    "groups", session->groups, "mints", (json_int_t)session->mints,
-	    "requests", (json_int_t)session->requests, "refused",
+	    "groups", session->groups, "ask_always",
+	    session->ask_always ? json_true() : NULL, "mints",
+	    (json_int_t)session->mints, "requests",
+	    (json_int_t)session->requests, "refused",
 	    (json_int_t)session->refused, "up", (json_int_t)session->up, "down",
 	    (json_int_t)session->down, "last_grant", (int)session->last_grant);
 }
@@ -241,6 +243,7 @@ load_issuer(
 	if (user != NULL && (session->user = strdup(user)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	session->groups = json_is_array(groups) ? json_incref(groups) : NULL;
+	session->ask_always = json_object_get(json, "ask_always") != NULL;
 	return CRB_OK;
 }
 
@@ -375,6 +378,8 @@ crb_session_shown(const struct crb_session *session)
 		    json_pack("{s:s, s:s}", "mode",
 			crb_aws_mode_name(session->aws), "credential",
 			session->aws_credential));
+	if (session->ask_always)
+		(void)json_object_set_new(shown, "ask_always", json_true());
 	if (session->bound)
 		(void)json_object_set_new(
 		    shown, "pid", json_integer(session->process.pid));

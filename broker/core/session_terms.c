@@ -302,6 +302,8 @@ crb_session_terms(const struct crb_call *call, struct crb_session_terms *out,
 	    (status = crb_limits_issue(terms.session, err)) ||
 	    (status = set_workspace(&terms, err)) ||
 	    (status = set_port(&terms, err)) ||
+	    (status = crb_call_flag(
+		 call, "ask_always", &terms.session->ask_always, err)) ||
 	    (status = crb_aws_settle(
 		 terms.session, &terms.aws, terms.notes, err)) ||
 	    (status = set_mint(&terms, err)));
