@@ -57,14 +57,14 @@ add_choices(struct crb_complete *complete, const char *const *choices)
 		crb_complete_add(complete, *choices, NULL);
 }
 
-/* "bash|zsh|fish", written so in a table. */
+/* "bash|zsh|fish" or "[organization|team]", written so in a table. */
 static void
 add_split(struct crb_complete *complete, const char *text)
 {
 	struct crb_slice rest = CRB_SLICE(text), piece;
 
 	while (crb_slice_cut(&rest, '|', &piece)) {
-		char *copy = crb_slice_dup(piece);
+		char *copy = crb_slice_dup(crb_slice_trim(piece, "[]"));
 
 		if (copy != NULL)
 			crb_complete_add(complete, copy, NULL);
@@ -233,6 +233,7 @@ static const struct meaning {
 	{ .value = "KIND", .add = add_backends },
 	{ .value = "[SOURCE", .add = add_sources },
 	{ .value = "FILE", .directive = ":files" },
+	{ .value = "OLD", .directive = ":files" },
 	{ .value = "PATH", .directive = ":files" },
 	{ .value = "FOLDER", .directive = ":folders" },
 };

@@ -136,6 +136,9 @@ crb_policy_set_installed(struct crb_cli *cli, struct crb_policy_set *set,
 		return err->status == CRB_ERR_UNREACHABLE
 		    ? add_usual(cli, set, notes, err)
 		    : err->status;
+	name = crb_member(result, "problem");
+	if (name != NULL)
+		note(notes, "nothing is issued, minted or injected now", name);
 	json_array_foreach(json_object_get(result, "tiers"), i, shown)
 	{
 		name = crb_member(shown, "tier");
@@ -163,6 +166,22 @@ crb_policy_set_named(struct crb_cli *cli, const struct crb_list *files,
 
 		if (status != CRB_OK)
 			return status;
+	}
+	return CRB_OK;
+}
+
+enum crb_status
+crb_policy_set_beside(struct crb_cli *cli, struct crb_policy_set *old,
+    struct crb_policy_set *new, json_t *notes, struct crb_err *err)
+{
+	if (crb_policy_set_installed(cli, old, notes, err) != CRB_OK)
+		return err->status;
+	for (size_t i = 0; i < CRB_TIERS; i++) {
+		if (new->policy[i] == NULL &&
+		    old->path[i] !=
+			NULL &&crb_policy_set_add(new, old->path[i], err) !=
+			CRB_OK)
+			return err->status;
 	}
 	return CRB_OK;
 }

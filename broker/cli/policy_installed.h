@@ -20,6 +20,14 @@ CRB_NODISCARD enum crb_status crb_policy_set_named(struct crb_cli *cli,
     const struct crb_list *files, struct crb_policy_set *set, json_t *notes,
     struct crb_err *err);
 
+/*
+ * `old` becomes the policies in force, and `new`, in which there are some
+ * already, those of its other tiers.
+ */
+CRB_NODISCARD enum crb_status crb_policy_set_beside(struct crb_cli *cli,
+    struct crb_policy_set *old, struct crb_policy_set *new, json_t *notes,
+    struct crb_err *err);
+
 /* "organization.json" in its folder. */
 CRB_NODISCARD enum crb_status crb_policy_place(const struct crb_cli *cli,
     enum crb_policy_tier tier, char out[CRB_PATH_MAX], struct crb_err *err);

@@ -28,26 +28,15 @@ crb_policy_set_zones(struct crb_policy_set *set)
 	return set->zones != NULL ? crb_zone_folder_zones(set->zones) : NULL;
 }
 
-static enum crb_status
-read_policy(struct crb_policy_set *set, const char *path,
-    struct crb_policy **out, struct crb_err *err)
-{
-	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(CRB_POLICY_BYTES_MAX);
-
-	if (crb_io_read_file(path, &text, err) != CRB_OK)
-		return err->status;
-	return crb_policy_parse(crb_buf_text(&text), text.len, path,
-	    crb_policy_set_zones(set), out, err);
-}
-
 enum crb_status
-crb_policy_set_add(
-    struct crb_policy_set *set, const char *path, struct crb_err *err)
+crb_policy_set_add_text(struct crb_policy_set *set, const char *path,
+    const struct crb_buf *text, struct crb_err *err)
 {
 	CRB_AUTO_POLICY struct crb_policy *policy = NULL;
 	const struct crb_policy_about *about;
 
-	if (read_policy(set, path, &policy, err) != CRB_OK)
+	if (crb_policy_parse(crb_buf_text(text), text->len, path,
+		crb_policy_set_zones(set), &policy, err) != CRB_OK)
 		return err->status;
 	about = crb_policy_about(policy);
 	if (set->policy[about->tier] != NULL)
@@ -60,6 +49,17 @@ crb_policy_set_add(
 	return CRB_OK;
 }
 
+enum crb_status
+crb_policy_set_add(
+    struct crb_policy_set *set, const char *path, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(CRB_POLICY_BYTES_MAX);
+
+	if (crb_io_read_file(path, &text, err) != CRB_OK)
+		return err->status;
+	return crb_policy_set_add_text(set, path, &text, err);
+}
+
 struct crb_tiers
 crb_policy_set_tiers(const struct crb_policy_set *set)
 {
@@ -67,6 +67,22 @@ crb_policy_set_tiers(const struct crb_policy_set *set)
 		.policy = (const struct crb_policy *const *)set->policy,
 		.count = CRB_TIERS,
 	};
+}
+
+void
+crb_policy_set_decide(const struct crb_policy_set *set,
+    const struct crb_question *question, struct crb_verdict *out)
+{
+	struct crb_tiers tiers = crb_policy_set_tiers(set);
+
+	for (size_t i = 0; i < CRB_TIERS; i++) {
+		if (set->policy[i] == NULL)
+			continue;
+		crb_policy_decide(&tiers, question, out);
+		crb_policy_closest(&tiers, question, out);
+		return;
+	}
+	*out = (struct crb_verdict){ .effect = CRB_EFFECT_ALLOW };
 }
 
 enum crb_status

@@ -23,8 +23,19 @@ void crb_policy_set_clear(struct crb_policy_set *set);
 CRB_NODISCARD enum crb_status crb_policy_set_add(
     struct crb_policy_set *set, const char *path, struct crb_err *err);
 
+/* The same of what was read from it. */
+CRB_NODISCARD enum crb_status crb_policy_set_add_text(
+    struct crb_policy_set *set, const char *path, const struct crb_buf *text,
+    struct crb_err *err);
+
 /* Borrowed from the set. */
 struct crb_tiers crb_policy_set_tiers(const struct crb_policy_set *set);
+/*
+ * What they say, and what came closest.  Without any of them all is allowed,
+ * as far as policies go.
+ */
+void crb_policy_set_decide(const struct crb_policy_set *set,
+    const struct crb_question *question, struct crb_verdict *out);
 /* What time it is anywhere; NULL without memory. */
 const struct crb_zones *crb_policy_set_zones(struct crb_policy_set *set);
 

@@ -1,8 +1,10 @@
 #include "broker/cli/policy_words.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "base/units.h"
 #include "policy/attribute.h"
 
 const char *
@@ -211,4 +213,21 @@ crb_verdict_json(const struct crb_verdict *verdict)
 	(void)json_object_set_new(
 	    json, "four_eyes", json_boolean(verdict->four_eyes));
 	return json;
+}
+
+void
+crb_policy_limit_text(
+    size_t limit, int64_t most, char out[CRB_POLICY_LIMIT_TEXT])
+{
+	_Static_assert(CRB_DURATION_TEXT <= CRB_POLICY_LIMIT_TEXT, "room");
+
+	if (most == CRB_UNLIMITED)
+		(void)snprintf(out, CRB_POLICY_LIMIT_TEXT, "no limit");
+	else if (crb_limit_infos[limit].unit == CRB_LIMIT_SECONDS)
+		crb_duration_text(most, out);
+	else if (crb_limit_infos[limit].unit == CRB_LIMIT_BYTES_UNIT)
+		crb_size_text((uint64_t)most, out);
+	else
+		(void)snprintf(
+		    out, CRB_POLICY_LIMIT_TEXT, "%lld", (long long)most);
 }

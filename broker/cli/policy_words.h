@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "policy/decide.h"
+#include "policy/limits.h"
 #include "policy/question.h"
 
 /* What was decided, and why, for people and programs. */
@@ -31,5 +32,10 @@ json_t *crb_verdict_json(const struct crb_verdict *verdict);
  */
 void crb_question_value(const struct crb_question *question,
     const char *matcher, struct crb_buf *out);
+
+/* "8h", "2.0 GiB", "100", "no limit" */
+#define CRB_POLICY_LIMIT_TEXT 32
+void crb_policy_limit_text(
+    size_t limit, int64_t most, char out[CRB_POLICY_LIMIT_TEXT]);
 
 #endif /* !CRB_POLICY_WORDS_H */
