@@ -32,6 +32,8 @@ enum crb_policy_tier {
 };
 /* NULL-terminated, in that order. */
 extern const char *const crb_policy_tiers[];
+/* For people, in that order: "the organization's policy". */
+extern const char *const crb_policy_titles[];
 
 struct crb_policy;
 

@@ -4,6 +4,8 @@
 
 const char *const crb_policy_tiers[] = { "organization", "team", "local",
 	NULL };
+const char *const crb_policy_titles[] = { "the organization's policy",
+	"the team's policy", "the local policy" };
 /* In the order of enum crb_effect. */
 const char *const crb_policy_effects[] = { "deny", "ask", "allow", NULL };
 

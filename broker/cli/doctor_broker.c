@@ -6,6 +6,7 @@
 #include "broker/cli/client.h"
 #include "broker/cli/doctor.h"
 #include "broker/cli/output.h"
+#include "policy/document.h"
 
 static void
 check_config(struct crb_doctor *doctor)
@@ -108,9 +109,8 @@ check_processes(struct crb_doctor *doctor)
 }
 
 static void
-check_tier(struct crb_doctor *doctor, const json_t *tier)
+check_tier(struct crb_doctor *doctor, const char *title, const json_t *tier)
 {
-	const char *label = crb_member(tier, "tier");
 	const char *state = crb_member(tier, "state");
 	const char *name = crb_member(tier, "name");
 	const char *problem = crb_member(tier, "problem");
@@ -118,15 +118,15 @@ check_tier(struct crb_doctor *doctor, const json_t *tier)
 	if (problem != NULL)
 		crb_doctor_find(doctor, CRB_FINDING_FAIL,
 		    "put it right: credbroker policy check, policy install",
-		    "the %s's policy was not taken: %s", label, problem);
+		    "%s was not taken: %s", title, problem);
 	else if (state != NULL && strcmp(state, "run out") == 0)
 		crb_doctor_find(doctor, CRB_FINDING_FAIL,
 		    "install a newer one: credbroker policy install",
-		    "the %s's policy %s ran out at %s: nothing is allowed",
-		    label, name, crb_member(tier, "expires"));
+		    "%s %s ran out at %s: nothing is allowed", title, name,
+		    crb_member(tier, "expires"));
 	else if (name != NULL)
 		crb_doctor_find(doctor, CRB_FINDING_OK, NULL,
-		    "the %s's policy %s is in force", label, name);
+		    "%s %s is in force", title, name);
 }
 
 static void
@@ -137,8 +137,9 @@ check_policies(struct crb_doctor *doctor)
 	size_t i;
 	json_t *tier;
 
-	json_array_foreach(tiers, i, tier)
-	    check_tier(doctor, tier);
+	/* They come in their order. */
+	json_array_foreach(tiers, i, tier) if (i < CRB_TIERS)
+	    check_tier(doctor, crb_policy_titles[i], tier);
 }
 
 /* Whether the answer is about the log at all. */

@@ -279,15 +279,14 @@ tier_ready(const struct crb_policies *policies, unsigned tier, int64_t now,
 
 	if (at->state == CRB_TIER_BAD)
 		return crb_err_set(err, CRB_ERR_DENIED,
-		    "the %s's policy cannot be used, so nothing is allowed: "
-		    "%.350s",
-		    crb_policy_tiers[tier], at->problem);
+		    "%s cannot be used, so nothing is allowed: %.350s",
+		    crb_policy_titles[tier], at->problem);
 	if (!crb_tier_policy_expired(at, now))
 		return CRB_OK;
 	crb_text_time(crb_policy_about(at->policy)->expires, when);
 	return crb_err_set(err, CRB_ERR_DENIED,
-	    "the %s's policy %.64s ran out at %s, so nothing is allowed",
-	    crb_policy_tiers[tier], crb_policy_about(at->policy)->name, when);
+	    "%s %.64s ran out at %s, so nothing is allowed",
+	    crb_policy_titles[tier], crb_policy_about(at->policy)->name, when);
 }
 
 enum crb_status

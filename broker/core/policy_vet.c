@@ -54,10 +54,6 @@ check_serial(const struct crb_policy_reading *reading,
 	const struct crb_policy_mark *mark = &reading->policies->mark;
 	int64_t serial = crb_policy_about(tier->policy)->serial;
 
-	if (serial == 0)
-		return crb_err_set(err, CRB_ERR_DENIED,
-		    "%s: it has no serial, and an organization's key is pinned",
-		    path);
 	if (serial < mark->serial)
 		return crb_err_set(err, CRB_ERR_DENIED,
 		    "%s: its serial %lld is lower than %lld, which was in force",

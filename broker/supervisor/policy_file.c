@@ -34,6 +34,9 @@ is_there(const char *path, bool *out, struct crb_err *err)
 	*out = lstat(path, &st) == 0;
 	if (!*out && errno != ENOENT && errno != ENOTDIR)
 		return crb_err_errno(err, "%s", path);
+	/* Said by its own name, and not only by where it leads. */
+	if (*out && S_ISLNK(st.st_mode) && stat(path, &st) != 0)
+		return crb_err_errno(err, "%s: a link", path);
 	return CRB_OK;
 }
 

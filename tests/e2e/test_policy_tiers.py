@@ -13,12 +13,13 @@ import time
 
 import pytest
 
-from conftest import Broker, add_git_credential, wait_until
+from conftest import LiveSandbox, add_git_credential, wait_until
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="an organization's policy is root's")
 
 ALLOW = {"id": "all", "effect": "allow"}
+PAST = "2020-01-01T00:00:00Z"
 NO_PUSH = {"id": "no-push", "effect": "deny", "scope": {"git": ["push"]},
            "reason": "nobody pushes"}
 
@@ -30,6 +31,8 @@ def in_seconds(seconds):
 
 
 def document(tier="organization", name="acme", rules=(ALLOW,), **more):
+    if tier == "organization":
+        more.setdefault("serial", 1)
     return {"tier": tier, "name": name, **more, "rules": list(rules)}
 
 
@@ -161,7 +164,7 @@ def test_an_unsigned_policy_is_in_force_where_no_key_is_pinned(place):
     place.issues()
     tier = place.tier()
     assert (tier["state"], tier["signed"]) == ("in force", False)
-    assert "organization: acme, not signed" in place.broker.run("status").stdout
+    assert "organization: acme, serial 1, not signed" in place.broker.run("status").stdout
     assert "nobody pushes" in place.issue(
         "forge:git=push,repository=a/b,ref=refs/heads/x,change=create",
         check=False).stderr
@@ -174,16 +177,14 @@ def test_an_unsigned_policy_is_in_force_where_no_key_is_pinned(place):
 @pytest.mark.parametrize("text,says", [
     ("{", ":1"),
     ('{"tier": "TIER", "name": "x", "rulez": []}', "rulez"),
-    (json.dumps(document("organization", expires="2020-01-01T00:00:00Z")),
-     "ran out at 2020"),
-    (json.dumps(document("team", name="other")), "tier"),
+    ("RUN OUT", "ran out at 2020"),
+    ("OTHER", "its tier is"),
 ], ids=["syntax", "unknown-key", "run-out", "of-another-tier"])
 def test_a_bad_file_at_start_allows_nothing(place, tier, text, says):
-    text = text.replace("TIER", tier)
-    if "2020" in text:
-        text = text.replace("organization", tier)
-    elif '"other"' in text and tier == "team":
-        text = text.replace("team", "local")
+    other = "local" if tier == "team" else "team"
+    text = {"RUN OUT": json.dumps(document(tier, expires=PAST)),
+            "OTHER": json.dumps(document(other)),
+            }.get(text, text.replace("TIER", tier))
     place.path(tier).write_text(text)
     place.start()
     place.add_credential()
@@ -309,18 +310,14 @@ def tampered(place):
 
 
 def tampered_comment(place):
-    text = place.signature.read_text()
-    place.signature.write_text(
-        text.replace("trusted comment: ", "trusted comment: x", 1)
-        .replace("untrusted comment: x", "untrusted comment: ")
-        if text.startswith("untrusted") and False else
-        "\n".join(line + "x" if line.startswith("trusted comment: ") else line
-                  for line in text.splitlines()) + "\n")
+    lines = place.signature.read_text().splitlines()
+    lines[2] += "x"
+    place.signature.write_text("\n".join(lines) + "\n")
     return "trusted comment"
 
 
 def run_out(place):
-    place.put_signed(document(serial=9, expires="2020-01-01T00:00:00Z"))
+    place.put_signed(document(serial=9, expires=PAST))
     return "ran out at 2020-01-01T00:00:00Z"
 
 
@@ -330,8 +327,10 @@ def of_another_key(place):
 
 
 def without_serial(place):
-    place.put_signed(document())
-    return "it has no serial"
+    policy = document()
+    del policy["serial"]
+    place.put_signed(policy)
+    return "serial"
 
 
 def no_signature_file(place):
@@ -498,50 +497,61 @@ def test_init_takes_only_a_key(place):
     assert not (place.broker.state / "vault").exists()
 
 
-def test_init_with_a_passphrase_pins_too(place):
-    place.broker.run("init", "--passphrase-file", "-", "--organization-key",
-                     place.keys / "pinned.pub", input="correct horse\n",
-                     check=False)
-    if not (place.broker.state / "vault").exists():
-        pytest.skip("another option gives the passphrase")
+# --- Time, and live sessions --------------------------------------------------
 
-
-# --- Time ---------------------------------------------------------------------
-
-def test_from_the_second_on_that_it_runs_out_nothing_is_allowed(place,
-                                                               git_server):
+@pytest.fixture
+def sandbox(place, git_server):
+    """A live session that may fetch from the git server, with a policy that
+    runs out soon and a key pinned."""
     place.pin()
-    place.put_signed(document(serial=1, expires=in_seconds(12)))
+    place.put_signed(document(serial=1, expires=in_seconds(3600)))
     place.start()
     add_git_credential(place.broker, git_server)
-    git_server.repository("runs-out")
-    place.issues()
-    wait_until(lambda: place.tier()["state"] == "run out", "end of policy")
-    place.refuses("organization", "ran out at")
-    wait_until(lambda: place.events("policy.expire"), "event")
-    # A newer one puts it right.
-    place.put_signed(document(serial=2, expires=in_seconds(3600)))
-    place.hup()
-    place.issues()
+    made = LiveSandbox(place.broker, ["forge:git=fetch,repository=acme/*"])
+    made.url = f"{git_server.url}/acme/api.git"
+    yield made
+    made.close()
 
 
-# --- Live sessions ------------------------------------------------------------
-
-def test_a_live_session_follows_what_is_in_force(place, git_server):
-    place.pin()
-    place.put_signed(document(serial=1))
-    place.start()
-    broker = place.broker
-    add_git_credential(broker, git_server)
-    url = git_server.repository("follows")
-    issued = broker.json("issue", "--task", "t", "--grant",
-                         "forge:git=fetch")
-    assert issued["session"]["state"] == "live"
+def test_a_live_session_follows_what_is_in_force(place, sandbox):
+    assert sandbox(f"git ls-remote {sandbox.url}")[0] == 0
     place.put_signed(document(serial=2, rules=[]))
     place.hup()
-    assert place.tier()["serial"] == 2
-    assert broker.json("session", "show", issued["session"]["id"])
-    assert url
+    status, text = sandbox(f"git ls-remote {sandbox.url}")
+    assert status != 0 and "organization" in text, text
+    place.put_signed(document(serial=3))
+    place.hup()
+    assert sandbox(f"git ls-remote {sandbox.url}")[0] == 0
+
+
+def test_from_the_second_on_that_it_runs_out_nothing_is_allowed(place,
+                                                               sandbox):
+    place.put_signed(document(serial=2, expires=in_seconds(4)))
+    place.hup()
+    assert sandbox(f"git ls-remote {sandbox.url}")[0] == 0
+    wait_until(lambda: place.tier()["state"] == "run out", "end of policy")
+    place.refuses("organization", "ran out at",
+                  grant="forge:git=fetch,repository=acme/api")
+    status, text = sandbox(f"git ls-remote {sandbox.url}")
+    assert status != 0 and "ran out at" in text, text
+    wait_until(lambda: place.events("policy.expire"), "event")
+    # A newer one puts it right.
+    place.put_signed(document(serial=3, expires=in_seconds(3600)))
+    place.hup()
+    assert sandbox(f"git ls-remote {sandbox.url}")[0] == 0
+
+
+def test_a_session_from_before_a_restart_waits_for_a_good_policy(place,
+                                                                 sandbox):
+    assert sandbox(f"git ls-remote {sandbox.url}")[0] == 0
+    place.broker.stop()
+    place.signature.unlink()
+    place.broker.start()
+    status, text = sandbox(f"git ls-remote {sandbox.url}")
+    assert status != 0 and "not signed" in text, text
+    place.sign()
+    place.hup()
+    assert sandbox(f"git ls-remote {sandbox.url}")[0] == 0
 
 
 def test_a_locked_broker_has_no_policies_in_force(pinned):
