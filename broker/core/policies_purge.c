@@ -1,3 +1,4 @@
+#include "broker/core/approval.h"
 #include "broker/core/lease_impl.h"
 #include "broker/core/lease_mint_impl.h"
 #include "broker/core/policies_impl.h"
@@ -24,6 +25,10 @@ allowed(const struct crb_lease *lease)
 {
 	struct crb_verdict verdict;
 
+	/* Nothing was minted: it is decided about when its turn comes. */
+	if (lease->keys == NULL && lease->mint != NULL &&
+	    lease->mint->record == NULL)
+		return true;
 	crb_tiers_mint(
 	    lease->session, lease->credential, seconds_left(lease), &verdict);
 	return verdict.effect != CRB_EFFECT_DENY;
@@ -51,4 +56,5 @@ crb_policies_purge(struct crb_policies *policies, struct crb_ending *ending)
 			crb_lease_drop(session, lease->credential, ending);
 		}
 	}
+	crb_approvals_again(core);
 }

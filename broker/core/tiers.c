@@ -263,6 +263,28 @@ is_of(const struct crb_session_grant *at, const char *credential)
 	return !at->pending && strcmp(at->grant->credential, credential) == 0;
 }
 
+/* Whoever approves keys of several grants may approve each; else nobody may. */
+static void
+add_approvers(struct crb_verdict *out, const struct crb_verdict *more)
+{
+	out->four_eyes |= more->four_eyes;
+	for (size_t i = 0; i < more->approver_count; i++) {
+		size_t k = 0;
+
+		while (k < out->approver_count &&
+		    strcmp(out->approvers[k], more->approvers[i]) != 0)
+			k++;
+		if (k == CRB_ASKS_MAX) {
+			out->effect = CRB_EFFECT_DENY;
+			out->problem = "too many groups have to approve it";
+			return;
+		}
+		out->approvers[k] = more->approvers[i];
+		if (k == out->approver_count)
+			out->approver_count++;
+	}
+}
+
 void
 crb_tiers_mint(const struct crb_session *session, const char *credential,
     int64_t seconds, struct crb_verdict *out)
@@ -283,6 +305,9 @@ crb_tiers_mint(const struct crb_session *session, const char *credential,
 		crb_tiers_decide(session, &question, NULL, &one);
 		if (first || one.effect < out->effect)
 			*out = one;
+		else if (one.effect == CRB_EFFECT_ASK &&
+		    out->effect == CRB_EFFECT_ASK)
+			add_approvers(out, &one);
 		first = false;
 	}
 	forget_values(out);

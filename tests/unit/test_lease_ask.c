@@ -248,6 +248,86 @@ a_restart_does_not_make_it_ask_less(void **state)
 }
 
 static void
+put(const char *text)
+{
+	world.policy[CRB_POLICY_LOCAL] = text;
+	json_decref(world_call(&world, "policy.reload", json_object()));
+}
+
+#define POLICY(rules) \
+	"{\"tier\": \"local\", \"name\": \"mine\", \"rules\": [" rules "]}"
+#define ALL "{\"id\": \"all\", \"effect\": \"allow\"}"
+#define NONE "{\"id\": \"none\", \"effect\": \"deny\"}"
+#define ASK(id, group, resource)                                            \
+	"{\"id\": \"" id "\", \"effect\": \"ask\", \"approvers\": \"" group \
+	"\", \"scope\": {\"resources\": [\"arn:aws:s3:::" resource "/*\"]}}"
+
+static void
+one_that_is_denied_while_it_waits_is_not_minted(void **state)
+{
+	const struct crb_msg_answer *said;
+	char approval[CRB_APPROVAL_ID_LEN + 1];
+
+	(void)state;
+	fetch(7);
+	waits(approval);
+	put(POLICY(ALL ", " NONE));
+	said = answered(7);
+	assert_int_equal(said->status, 403);
+	assert_true(crb_slice_is(said->code, "policy_denied"));
+	/* It is too late for this, and of no use. */
+	answer("approval.approve", approval);
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+}
+
+static void
+one_that_is_denied_once_it_was_approved_is_not_minted(void **state)
+{
+	char approval[CRB_APPROVAL_ID_LEN + 1];
+
+	(void)state;
+	world.core->config.approval_wait = 0;
+	fetch(7);
+	assert_true(crb_slice_is(answered(7)->code, "approval_pending"));
+	waits(approval);
+	answer("approval.approve", approval);
+	put(POLICY(ALL ", " NONE));
+	fetch(8);
+	assert_true(crb_slice_is(answered(8)->code, "policy_denied"));
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+}
+
+static void
+whoever_approves_keys_of_several_grants_may_approve_each(void **state)
+{
+	json_t *params = lease_issue_params(GRANT);
+	CRB_AUTO_JSON json_t *result = NULL;
+	const json_t *approvals = NULL;
+
+	(void)state;
+	put(POLICY(ALL ", " ASK("a", "group-a", "alpha") ", " ASK(
+	    "b", "group-b", "beta")));
+	(void)json_array_append_new(json_object_get(params, "grants"),
+	    json_string(
+		"aws:actions=s3:PutObject,resources=arn:aws:s3:::beta/*"));
+	lease_session_of(world_ask(&world, "session.issue", params), id);
+	fetch(7);
+	while (json_array_size(approvals) == 0) {
+		json_decref(result);
+		world_turn(&world);
+		result = world_call(&world, "approval.list", NULL);
+		approvals = json_object_get(result, "approvals");
+	}
+	approvals = json_object_get(json_array_get(approvals, 0), "approvers");
+	assert_int_equal(json_array_size(approvals), 2);
+	assert_string_equal(
+	    json_string_value(json_array_get(approvals, 0)), "group-a");
+	assert_string_equal(
+	    json_string_value(json_array_get(approvals, 1)), "group-b");
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+}
+
+static void
 note(void *ctx, const struct crb_err *why)
 {
 	(void)ctx;
@@ -282,6 +362,9 @@ main(void)
 		TEST(other_grants_are_asked_for_anew),
 		TEST(a_lock_answers_who_is_held),
 		TEST(a_restart_does_not_make_it_ask_less),
+		TEST(one_that_is_denied_while_it_waits_is_not_minted),
+		TEST(one_that_is_denied_once_it_was_approved_is_not_minted),
+		TEST(whoever_approves_keys_of_several_grants_may_approve_each),
 		TEST(keys_that_nobody_gets_are_minted_without_asking),
 	};
 
