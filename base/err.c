@@ -29,6 +29,8 @@ static const struct crb_status_info infos[CRB_STATUS_COUNT] = {
 	    "The audit record cannot be written", 503, 5 },
 	[CRB_ERR_PENDING] = { "approval_pending", "Approval pending", 403, 1 },
 	[CRB_ERR_DECLINED] = { "approval_denied", "Approval denied", 403, 1 },
+	[CRB_ERR_UNASKABLE] = { "approval_too_large",
+	    "Too large to be approved", 403, 1 },
 	[CRB_ERR_NOMEM] = { "no_memory", "Out of memory", 503, 5 },
 	[CRB_ERR_SYSTEM] = { "internal_error", "Internal error", 500, 5 },
 };

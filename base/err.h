@@ -31,6 +31,7 @@ enum crb_status {
 	CRB_ERR_UNRECORDED, /* the audit record could not be made durable */
 	CRB_ERR_PENDING,    /* somebody has to approve it, and has not yet */
 	CRB_ERR_DECLINED,   /* somebody was asked to approve it, and denied */
+	CRB_ERR_UNASKABLE,  /* nobody can be shown all of it to approve it */
 	CRB_ERR_NOMEM,
 	CRB_ERR_SYSTEM, /* a system call failed */
 	CRB_STATUS_COUNT

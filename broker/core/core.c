@@ -14,6 +14,7 @@
 #include "broker/core/approval.h"
 #include "broker/core/core_link.h"
 #include "broker/core/exchange.h"
+#include "broker/core/exchange_hold.h"
 #include "broker/core/keep.h"
 #include "broker/core/lease_mint.h"
 #include "broker/core/lease_record.h"
@@ -307,6 +308,7 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	core->last_job = (uint64_t)crb_wall_seconds() * JOBS_PER_SECOND;
 	TAILQ_INIT(&core->list);
 	TAILQ_INIT(&core->works);
+	TAILQ_INIT(&core->holds);
 	TAILQ_INIT(&core->lease_records);
 	TAILQ_INIT(&core->mints.list);
 	crb_timer_init(&core->mints.timer, crb_mints_start, core);
@@ -336,6 +338,7 @@ crb_core_free(struct crb_core *core)
 	crb_loop_each_turn(core->loop, NULL, NULL);
 	crb_unlock_cancel(core);
 	crb_link_down(&core->gateway);
+	crb_holds_lost(core);
 	crb_link_down(&core->egress);
 	crb_link_down(&core->supervisor);
 	crb_timer_clear(core->loop, &core->poll);

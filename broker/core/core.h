@@ -77,7 +77,8 @@ struct crb_core {
 	struct crb_policies *policies;   /* that are in force */
 	struct crb_err policies_why;     /* why they allow nothing, when asked */
 	struct crb_approvals *approvals; /* that are asked for */
-	struct crb_hold_list holds;      /* exchanges of which more is seen */
+	struct crb_hold_list holds;      /* exchanges that wait */
+	size_t held_bytes;               /* that were shown of them */
 
 	struct crb_map credentials;             /* by name */
 	struct crb_map profiles;                /* by name */

@@ -2,169 +2,31 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backends/sigv4.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "broker/bus/stream.h"
 #include "broker/core/exchange.h"
-#include "broker/core/exchange_wait.h"
-#include "broker/core/judge.h"
+#include "broker/core/exchange_ask.h"
+#include "broker/core/exchange_hold.h"
+#include "broker/core/exchange_record.h"
 #include "broker/core/lease.h"
+#include "broker/core/limits.h"
 
-#define REQUEST_TEXT_MAX 2048
-/* A key of an object is all that tells it from others. */
-#define OBJECT_TEXT_MAX 1100
-#define QUERY_TEXT_MAX 256
-#define NAMES_TEXT_MAX 700
-#define NAME_TEXT_MAX 24
-#define VALUE_TEXT_MAX 8
 /* Refusals of a session in the log: so many at once, and one each so often. */
 #define REFUSALS_MOST 100
 #define REFUSAL_US 200000
+/* Of a push, what is said ref by ref. */
+#define REFS_MAX 65536
 
-/*
- * Of a long one each name, and how its value begins: none can be hidden behind
- * others that mean nothing.
- */
-static void
-query_text(struct crb_slice query, struct crb_buf *out)
+static struct crb_slice
+refused_refs(const struct crb_judgement *judgement)
 {
-	size_t end = out->len + NAMES_TEXT_MAX;
-	struct crb_slice value, name;
+	const struct crb_buf *refs = judgement->refs;
 
-	if (query.len <= QUERY_TEXT_MAX) {
-		crb_text_escape(out, query.p, query.len, QUERY_TEXT_MAX);
-		return;
-	}
-	while (out->len < end && crb_slice_cut(&query, '&', &value)) {
-		(void)crb_slice_cut(&value, '=', &name);
-		crb_text_escape(out, name.p, name.len, NAME_TEXT_MAX);
-		if (value.p != NULL) {
-			crb_buf_char(out, '=');
-			crb_text_escape(
-			    out, value.p, value.len, VALUE_TEXT_MAX);
-		}
-		if (query.p != NULL)
-			crb_buf_char(out, '&');
-	}
-	if (query.p != NULL)
-		crb_buf_str(out, "...");
-}
-
-/* Of what does not stand there whole, so that two of them differ. */
-static void
-digest_text(const struct crb_msg_exchange *msg, struct crb_slice path,
-    struct crb_buf *out)
-{
-	CRB_AUTO_BUF struct crb_buf whole = CRB_BUF_INIT(4 * CRB_TARGET_MAX);
-	char digest[CRB_SIGV4_HASH];
-
-	if (path.len <= OBJECT_TEXT_MAX && msg->query.len <= QUERY_TEXT_MAX)
-		return;
-	crb_buf_add(&whole, path.p, path.len);
-	if (msg->has_query != 0) {
-		crb_buf_char(&whole, '?');
-		crb_buf_add(&whole, msg->query.p, msg->query.len);
-	}
-	crb_sigv4_hash(whole.data, whole.len, digest);
-	crb_buf_printf(out, " [sha256 %.16s]", digest);
-}
-
-/* "GET s3.eu-west-1.amazonaws.com/alpha/key?versionId=1 (s3 eu-west-1)" */
-static void
-http_text(const struct crb_msg_exchange *msg,
-    const struct crb_judgement *judgement, struct crb_buf *out)
-{
-	const struct crb_aws_request *request = &judgement->aws;
-	struct crb_slice path = request->path;
-
-	if (judgement->origin != NULL)
-		crb_origin_authority(judgement->origin, out);
-	else
-		path = msg->target; /* it may not even have been understood */
-	crb_text_escape(out, path.p, path.len, OBJECT_TEXT_MAX);
-	if (msg->has_query != 0) {
-		crb_buf_char(out, '?');
-		query_text(msg->query, out);
-	}
-	digest_text(msg, path, out);
-	if (request->service[0] != '\0')
-		crb_buf_printf(
-		    out, " (%s %s)", request->service, request->region);
-}
-
-/* "GET github.com/acme/api.git/info/refs?service=git-upload-pack" */
-static void
-request_text(const struct crb_msg_exchange *msg,
-    const struct crb_judgement *judgement, struct crb_buf *out)
-{
-	size_t most = REQUEST_TEXT_MAX - 64;
-
-	crb_text_escape(out, msg->method.p, msg->method.len, 16);
-	crb_buf_char(out, ' ');
-	if (msg->route == CRB_ROUTE_HTTP) {
-		http_text(msg, judgement, out);
-		return;
-	}
-	crb_text_escape(out, msg->target.p, msg->target.len, most / 4);
-	if (msg->has_query == 0)
-		return;
-	crb_buf_char(out, '?');
-	crb_text_escape(out, msg->query.p, msg->query.len, 128);
-}
-
-struct record {
-	const char *event, *decision, *outcome;
-	int64_t job;
-	uint64_t more; /* refusals that were only counted */
-};
-
-/* A line about a judgement, allowed or not. */
-static enum crb_status
-record_judgement(struct crb_core *core, const struct crb_msg_exchange *msg,
-    const struct crb_judgement *judgement, const struct record *what,
-    struct crb_err *err)
-{
-	const struct crb_session *session = judgement->session;
-	const struct crb_session_grant *grant = judgement->grant;
-	bool denied = strcmp(what->decision, "deny") == 0;
-	CRB_AUTO_BUF struct crb_buf request = CRB_BUF_INIT(
-	    4 * REQUEST_TEXT_MAX);
-	CRB_AUTO_BUF struct crb_buf asked = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
-	char who[32] = "unknown session", detail[1100] = "";
-	struct crb_audit_event event = {
-		.event = what->event,
-		.who = who,
-		.decision = what->decision,
-		.outcome = what->outcome,
-		.exchange = what->job,
-		.tier = denied ? judgement->denial.tier
-			       : judgement->verdict.tier,
-		.rule = denied ? judgement->denial.rule : judgement->rule,
-		.detail = denied ? detail : NULL,
-		.status = denied ? judgement->denial.http : 0,
-	};
-
-	(void)snprintf(detail, sizeof(detail), "%s", judgement->denial.detail);
-	if (what->more > 0)
-		(void)snprintf(detail, sizeof(detail),
-		    "%.900s (and %" PRIu64 " refusals before it)",
-		    judgement->denial.detail, what->more);
-	request_text(msg, judgement, &request);
-	event.request = crb_buf_text(&request);
-	crb_judge_asked(judgement, &asked);
-	if (asked.len > 0)
-		event.asked = crb_buf_text(&asked);
-	if (session != NULL) {
-		(void)snprintf(who, sizeof(who), "session %s", session->id);
-		event.session = session->id;
-		event.task = session->task;
-	}
-	if (judgement->credential != NULL)
-		event.credential = judgement->credential->name;
-	if (grant != NULL)
-		event.scope = grant->grant->scope_text;
-	return crb_audit_record(core->audit, &event, err);
+	if (refs == NULL || refs->len == 0 ||
+	    judgement->verdict.effect != CRB_EFFECT_DENY)
+		return CRB_SLICE("");
+	return (struct crb_slice){ refs->data, refs->len };
 }
 
 static void
@@ -184,6 +46,7 @@ send_refusal(struct crb_core *core, const struct crb_msg_exchange *msg,
 		.retry = (uint16_t)denial->retry,
 		.operation = (uint8_t)judgement->request.operation,
 		.origin = CRB_SLICE(""),
+		.refs = refused_refs(judgement),
 	};
 	struct crb_err err;
 
@@ -212,7 +75,7 @@ static enum crb_status
 record_refusal(struct crb_core *core, const struct crb_msg_exchange *msg,
     const struct crb_judgement *judgement, struct crb_err *err)
 {
-	const struct record what = {
+	const struct crb_exchange_line what = {
 		.event = "exchange.refused",
 		.decision = "deny",
 		.outcome = judgement->denial.code,
@@ -225,7 +88,7 @@ record_refusal(struct crb_core *core, const struct crb_msg_exchange *msg,
 	if (judgement->session != NULL &&
 	    !record_each(core, judgement->session))
 		return CRB_OK;
-	status = record_judgement(core, msg, judgement, &what, err);
+	status = crb_exchange_record(core, msg, judgement, &what, err);
 	if (status == CRB_OK && judgement->session != NULL)
 		judgement->session->unrecorded = 0;
 	return status;
@@ -263,10 +126,38 @@ get_stream(struct crb_exchange *exchange, int pair[2], struct crb_err *err)
 	return status;
 }
 
+/*
+ * What was judged of a body is what goes out: the commands of a push are its
+ * start, and a body that was approved is all of it.
+ */
+static void
+bind_body(struct crb_msg_job *job, const struct crb_shown *shown,
+    uint8_t hash[crypto_hash_sha256_BYTES])
+{
+	if (shown == NULL || (!shown->has_commands && !shown->has_body))
+		return;
+	if (shown->has_commands) {
+		(void)crypto_hash_sha256(
+		    hash, (const uint8_t *)shown->text.data, shown->text.len);
+		/* Behind no commands there is nothing. */
+		job->judged = shown->commands.count > 0 ? CRB_JUDGED_START
+							: CRB_JUDGED_WHOLE;
+		job->judged_length = (uint32_t)shown->text.len;
+	} else {
+		memcpy(hash, shown->hash, crypto_hash_sha256_BYTES);
+		job->judged = CRB_JUDGED_WHOLE;
+		job->judged_length = shown->length;
+		if (job->content_type.len == 0)
+			job->content_type = CRB_SLICE(crb_exchange_type(shown));
+	}
+	job->judged_hash = (struct crb_slice){ (const char *)hash,
+		crypto_hash_sha256_BYTES };
+}
+
 static enum crb_status
 send_job(const struct crb_exchange *exchange,
     const struct crb_msg_exchange *msg, const struct crb_judgement *judgement,
-    int fd, struct crb_err *err)
+    const struct crb_shown *shown, int fd, struct crb_err *err)
 {
 	struct crb_core *core = exchange->session->core;
 	const struct crb_credential *credential = judgement->credential;
@@ -297,8 +188,13 @@ send_job(const struct crb_exchange *exchange,
 		.route = msg->route,
 		.service = CRB_SLICE(judgement->aws.service),
 		.region = CRB_SLICE(judgement->aws.region),
+		.judged_hash = CRB_SLICE(""),
+		.most = crb_limits_bytes(exchange->session),
 	};
+	uint8_t hash[crypto_hash_sha256_BYTES];
 	enum crb_status status;
+
+	bind_body(&job, shown, hash);
 
 	if (msg->route == CRB_ROUTE_HTTP)
 		crb_aws_request_target(&judgement->aws, &target);
@@ -347,9 +243,12 @@ send_verdict(const struct crb_exchange *exchange,
  */
 static enum crb_status
 begin(struct crb_core *core, const struct crb_msg_exchange *msg,
-    const struct crb_judgement *judgement, struct crb_err *err)
+    const struct crb_judgement *judgement, const struct crb_shown *shown,
+    const char *approval, struct crb_err *err)
 {
-	struct record what = { .event = "exchange.begin", .decision = "allow" };
+	struct crb_exchange_line what = { .event = "exchange.begin",
+		.decision = "allow" };
+	char detail[32];
 	CRB_AUTO_FD int gateway = -1;
 	CRB_AUTO_FD int egress = -1;
 	struct crb_exchange *exchange;
@@ -361,7 +260,9 @@ begin(struct crb_core *core, const struct crb_msg_exchange *msg,
 	if (status != CRB_OK)
 		return status;
 	what.job = (int64_t)exchange->job;
-	status = record_judgement(core, msg, judgement, &what, err);
+	(void)snprintf(detail, sizeof(detail), "approval %s", approval);
+	what.detail = approval[0] != '\0' ? detail : NULL;
+	status = crb_exchange_record(core, msg, judgement, &what, err);
 	if (status != CRB_OK) {
 		crb_exchange_discard(exchange);
 		return status;
@@ -370,7 +271,7 @@ begin(struct crb_core *core, const struct crb_msg_exchange *msg,
 	gateway = pair[0];
 	egress = pair[1];
 	if (status == CRB_OK)
-		status = send_job(exchange, msg, judgement, egress, err);
+		status = send_job(exchange, msg, judgement, shown, egress, err);
 	if (status != CRB_OK) {
 		crb_exchange_abandon(exchange, err);
 		return status;
@@ -402,27 +303,128 @@ has_secret(const struct crb_msg_exchange *msg, struct crb_judgement *judgement)
 	return judgement->secret != NULL;
 }
 
-/* Its lease is there, or will not be: much may have changed meanwhile. */
-static void
-resume(struct crb_core *core, const struct crb_msg_exchange *msg,
-    const struct crb_err *why)
+static bool
+is_push(
+    const struct crb_msg_exchange *msg, const struct crb_judgement *judgement)
 {
+	return msg->route == CRB_ROUTE_GIT &&
+	    judgement->request.operation == CRB_GIT_PUSH;
+}
+
+/*
+ * A push is asked about once, with its refs: what comes before it, or has none,
+ * changes nothing and goes on.  But where all is asked about, that is, too.
+ */
+static bool
+has_to_be_approved(const struct crb_judgement *judgement)
+{
+	enum crb_git_operation operation = judgement->request.operation;
+
+	if (judgement->verdict.effect != CRB_EFFECT_ASK)
+		return false;
+	if (judgement->session->ask_always)
+		return true;
+	if (operation == CRB_GIT_PUSH)
+		return judgement->commands == NULL ||
+		    judgement->commands->count > 0;
+	return operation != CRB_GIT_DISCOVER_PUSH;
+}
+
+/* What of it has to be seen before it is decided; 0: nothing more. */
+static unsigned
+needs(const struct crb_msg_exchange *msg, const struct crb_judgement *judgement,
+    const struct crb_shown *shown)
+{
+	if (is_push(msg, judgement))
+		return shown->has_commands ? 0 : CRB_NEED_COMMANDS;
+	if (!has_to_be_approved(judgement) || msg->body == CRB_BODY_NONE ||
+	    shown->has_body)
+		return 0;
+	return CRB_NEED_BODY;
+}
+
+/* One that was approved, or needs not be: with its secret it can begin. */
+static enum crb_status
+begin_held(struct crb_hold *hold, const struct crb_msg_exchange *msg,
+    struct crb_judgement *judgement, const struct crb_exchange_asking *asking,
+    struct crb_err *err)
+{
+	char id[CRB_APPROVAL_ID_LEN + 1] = "";
+
+	if (!has_secret(msg, judgement))
+		return crb_hold_lease(
+		    hold, judgement->session, judgement->credential->name, err);
+	/* Used up last, so that it is not for nothing. */
+	if (asking != NULL && !crb_approval_take(&asking->asked, id))
+		return crb_err_set(err, CRB_ERR_UNRECORDED,
+		    "that it was approved cannot be recorded");
+	return begin(judgement->session->core, msg, judgement,
+	    crb_hold_shown(hold), id, err);
+}
+
+/* One step further: it waits again, has begun, or cannot. */
+static enum crb_status
+step(struct crb_hold *hold, const struct crb_msg_exchange *msg,
+    struct crb_judgement *judgement, struct crb_err *err)
+{
+	CRB_AUTO_ASKING struct crb_exchange_asking asking = { .details = NULL };
+	const struct crb_shown *shown = crb_hold_shown(hold);
+	unsigned need = needs(msg, judgement, shown);
+	enum crb_status status;
+
+	if (need != 0)
+		return crb_hold_need(hold, need, err);
+	if (!has_to_be_approved(judgement))
+		return begin_held(hold, msg, judgement, NULL, err);
+	status = crb_exchange_asking(msg, judgement, shown, &asking, err);
+	if (status != CRB_OK)
+		return status;
+	if (!crb_approval_given(&asking.asked))
+		return crb_hold_ask(hold, &asking.asked, err);
+	return begin_held(hold, msg, judgement, &asking, err);
+}
+
+/* Whoever asks has to be told no. */
+static bool
+is_refused(bool allowed, const struct crb_judgement *judgement)
+{
+	return !allowed && judgement->verdict.effect != CRB_EFFECT_ASK;
+}
+
+/* What it waited for is there, or will not be: much may have changed. */
+static void
+held(struct crb_core *core, struct crb_hold *hold,
+    const struct crb_msg_exchange *msg, const struct crb_err *why)
+{
+	const struct crb_shown *shown = crb_hold_shown(hold);
+	CRB_AUTO_BUF struct crb_buf refs = CRB_BUF_INIT(REFS_MAX);
 	struct crb_judgement judgement;
 	struct crb_err err;
+	bool allowed = crb_judge_commands(core, msg,
+	    shown->has_commands ? &shown->commands : NULL, &refs, &judgement);
 
-	if (!crb_judge_again(core, msg, &judgement)) {
+	if (is_refused(allowed, &judgement))
 		refuse(core, msg, &judgement);
-		return;
-	}
-	if (why != NULL)
-		err = *why;
-	else if (!has_secret(msg, &judgement))
-		(void)crb_err_set(&err, CRB_ERR_LIMIT,
-		    "the lease of %s has just ended; try again",
-		    judgement.credential->name);
-	else if (begin(core, msg, &judgement, &err) == CRB_OK)
-		return;
-	refuse_error(core, msg, &judgement, &err);
+	else if (why != NULL)
+		refuse_error(core, msg, &judgement, why);
+	else if (step(hold, msg, &judgement, &err) != CRB_OK)
+		refuse_error(core, msg, &judgement, &err);
+}
+
+static enum crb_status
+hold_it(const struct crb_msg_exchange *msg, struct crb_judgement *judgement,
+    struct crb_err *err)
+{
+	struct crb_hold *hold;
+	enum crb_status status;
+
+	status = crb_hold_new(judgement->session, msg, held, &hold, err);
+	if (status != CRB_OK)
+		return status;
+	status = step(hold, msg, judgement, err);
+	if (!crb_hold_waits(hold))
+		crb_hold_free(hold);
+	return status;
 }
 
 void
@@ -431,15 +433,16 @@ crb_exchange_judge(struct crb_core *core, const struct crb_msg_exchange *msg)
 	struct crb_judgement judgement;
 	enum crb_status status;
 	struct crb_err err;
+	bool allowed = crb_judge(core, msg, &judgement);
 
-	if (!crb_judge(core, msg, &judgement)) {
+	if (is_refused(allowed, &judgement)) {
 		refuse(core, msg, &judgement);
 		return;
 	}
-	status = has_secret(msg, &judgement)
-	    ? begin(core, msg, &judgement, &err)
-	    : crb_exchange_wait(judgement.session, judgement.credential->name,
-		  msg, resume, &err);
+	status = allowed && !is_push(msg, &judgement) &&
+		has_secret(msg, &judgement)
+	    ? begin(core, msg, &judgement, NULL, "", &err)
+	    : hold_it(msg, &judgement, &err);
 	if (status != CRB_OK)
 		refuse_error(core, msg, &judgement, &err);
 }

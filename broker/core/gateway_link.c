@@ -1,6 +1,7 @@
 #include "base/log.h"
 #include "broker/core/core_link.h"
 #include "broker/core/exchange.h"
+#include "broker/core/exchange_hold.h"
 #include "broker/core/lease_gateway.h"
 #include "broker/core/query.h"
 #include "broker/core/session_open.h"
@@ -13,6 +14,10 @@ dispatch(struct crb_core *core, struct crb_msg *msg)
 		crb_exchange_judge(core, &msg->exchange);
 	else if (msg->type == CRB_MSG_EXCHANGE_DONE)
 		crb_exchange_served(core, &msg->exchange_done);
+	else if (msg->type == CRB_MSG_SHOWN)
+		crb_holds_shown(core, &msg->shown);
+	else if (msg->type == CRB_MSG_WITHDRAWN)
+		crb_holds_withdrawn(core, &msg->withdrawn);
 	else if (msg->type == CRB_MSG_QUERY)
 		crb_query_answer(core, &msg->query);
 	else if (msg->type == CRB_MSG_GATEWAY_CONFINED)
@@ -52,6 +57,7 @@ gone(void *ctx, const struct crb_err *why)
 
 	(void)why;
 	crb_peer_lost(core, &core->gateway);
+	crb_holds_lost(core);
 	crb_exchange_gateway_lost(core);
 }
 

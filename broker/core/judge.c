@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "broker/core/lease.h"
+#include "broker/core/limits.h"
 #include "broker/core/policies.h"
 #include "broker/core/session_end.h"
 
@@ -28,7 +29,7 @@ crb_judge_session(struct crb_core *core, struct crb_slice id,
 	*out = session = crb_session_get(core, id);
 	/* The timer may be late, or the clock have been set. */
 	if (session != NULL && session->state == CRB_SESSION_LIVE &&
-	    crb_wall_seconds() >= session->expires)
+	    crb_session_left(session) == 0)
 		crb_session_end(session, CRB_SESSION_EXPIRED, "broker", NULL);
 	if (session == NULL || session->state != CRB_SESSION_LIVE) {
 		crb_denial_ended(denial, session);
@@ -81,26 +82,26 @@ static bool
 within_limits(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *judgement)
 {
-	unsigned most = (unsigned)core->config.exchanges_max;
-	int64_t a_minute = core->config.requests_per_minute;
 	struct crb_err err;
 
 	(void)msg;
-	if (judgement->session->exchange_count + judgement->session->waiting >=
-	    most) {
-		crb_denial_busy(&judgement->denial, most);
+	if (!crb_limits_request(judgement->session, &judgement->denial))
 		return false;
-	}
-	if (!crb_rate_take(&judgement->session->rate, crb_loop_now(core->loop),
-		60000000 / a_minute, a_minute)) {
-		crb_denial_rate(&judgement->denial, a_minute);
-		return false;
-	}
 	if (crb_link_open(&core->egress))
 		return true;
 	(void)crb_err_set(&err, CRB_ERR_LIMIT,
 	    "the broker is busy or starting; try again in a moment");
 	return refuse_error(judgement, &err);
+}
+
+/* It was counted before it had to wait, which others did not. */
+static bool
+within_total(struct crb_core *core, const struct crb_msg_exchange *msg,
+    struct crb_judgement *judgement)
+{
+	(void)core;
+	(void)msg;
+	return crb_limits_total(judgement->session, &judgement->denial);
 }
 
 static bool
@@ -149,6 +150,7 @@ try_credential(struct crb_judgement *judgement,
 {
 	const struct crb_git_request *request = &judgement->request;
 	const char *choice = crb_git_operation_choice(request->operation);
+	const struct crb_push_commands *commands = judgement->commands;
 	char what[CRB_REPOSITORY_MAX + 32];
 
 	judgement->credential = credential;
@@ -168,7 +170,11 @@ try_credential(struct crb_judgement *judgement,
 		    &judgement->verdict);
 		return false;
 	}
-	if (crb_judge_tiers(judgement) == CRB_EFFECT_ALLOW)
+	crb_judge_tiers(judgement);
+	if (commands != NULL && commands->count > 0 &&
+	    judgement->verdict.effect != CRB_EFFECT_DENY)
+		return crb_judge_push(judgement);
+	if (judgement->verdict.effect == CRB_EFFECT_ALLOW)
 		return true;
 	(void)snprintf(what, sizeof(what), "%s %s %s", choice,
 	    strcmp(choice, "push") == 0 ? "to" : "of", request->repository);
@@ -271,8 +277,18 @@ bool
 crb_judge_again(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *out)
 {
+	return crb_judge_commands(core, msg, NULL, NULL, out);
+}
+
+bool
+crb_judge_commands(struct crb_core *core, const struct crb_msg_exchange *msg,
+    const struct crb_push_commands *commands, struct crb_buf *refs,
+    struct crb_judgement *out)
+{
 	clear(out);
+	out->commands = commands;
+	out->refs = refs;
 	return live(core, msg, out) && recordable(core, msg, out) &&
-	    in_order(core, msg, out) && understood(core, msg, out) &&
-	    granted(core, msg, out);
+	    in_order(core, msg, out) && within_total(core, msg, out) &&
+	    understood(core, msg, out) && granted(core, msg, out);
 }

@@ -1,6 +1,7 @@
 #ifndef CRB_JUDGE_H
 #define CRB_JUDGE_H
 
+#include "broker/bus/push_commands.h"
 #include "broker/core/aws_request.h"
 #include "broker/core/denial.h"
 #include "broker/core/git_request.h"
@@ -24,6 +25,7 @@ struct crb_judge_asking {
 	const char *value[CRB_SCOPE_MAX];
 	char method[17];
 	char path[CRB_GLOB_MAX + 1];
+	char ref[CRB_REF_MAX + 1];
 };
 
 /*
@@ -38,6 +40,8 @@ struct crb_judgement {
 	struct crb_credential *credential;
 	const struct crb_origin *origin;
 	const struct crb_session_grant *grant;
+	const struct crb_push_commands *commands; /* NULL: not known yet */
+	struct crb_buf *refs; /* that were refused; or NULL */
 	/*
 	 * Of all tiers; its texts are borrowed until the loop's next turn.
 	 * Deny until they were asked.
@@ -62,13 +66,14 @@ bool crb_judge_again(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *out);
 
 /*
- * The same question about one ref of a push: `git` is "push", "push-options" or
- * "push-signed".  Of an exchange for which crb_judge() has asked the tiers;
- * the verdict replaces the one that is there, and denial and rule go with it.
- * True when it is allowed.
+ * The same of a push whose commands are known: each of them is asked about, and
+ * all must be allowed.  One that asks makes the whole push ask, of whoever has
+ * to approve any part of it.  `refs` is what was refused, as VERDICT has it.
  */
-bool crb_judge_push(struct crb_judgement *judgement, const char *git,
-    const char *ref, const char *change);
+bool crb_judge_commands(struct crb_core *core,
+    const struct crb_msg_exchange *msg,
+    const struct crb_push_commands *commands, struct crb_buf *refs,
+    struct crb_judgement *out);
 
 /*
  * What was asked, for the audit log: crb_tiers_text() of it.  Nothing where the
@@ -94,6 +99,9 @@ enum crb_effect crb_judge_own(struct crb_judgement *judgement);
 enum crb_effect crb_judge_tiers(struct crb_judgement *judgement);
 /* What they said of "push to acme/api" as a denial; false. */
 bool crb_judge_refuse(struct crb_judgement *judgement, const char *what);
+
+/* judge_push.c: the commands, with a credential that may push at all. */
+bool crb_judge_push(struct crb_judgement *judgement);
 
 /* The last step for CRB_ROUTE_HTTP: is it granted, and where does it go? */
 bool crb_judge_http(struct crb_core *core, const struct crb_msg_exchange *msg,

@@ -123,23 +123,6 @@ crb_judge_refuse(struct crb_judgement *judgement, const char *what)
 	return false;
 }
 
-bool
-crb_judge_push(struct crb_judgement *judgement, const char *git,
-    const char *ref, const char *change)
-{
-	char what[CRB_REPOSITORY_MAX + 128];
-
-	crb_judge_add(judgement, "git", git);
-	crb_judge_add(judgement, "ref", ref);
-	crb_judge_add(judgement, "change", change);
-	if (crb_judge_tiers(judgement) == CRB_EFFECT_ALLOW)
-		return true;
-	(void)snprintf(what, sizeof(what), "%s of %.64s in %s",
-	    strcmp(git, "push") == 0 ? change : git, ref,
-	    judgement->request.repository);
-	return crb_judge_refuse(judgement, what);
-}
-
 void
 crb_judge_asked(const struct crb_judgement *judgement, struct crb_buf *out)
 {

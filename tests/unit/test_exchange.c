@@ -256,10 +256,26 @@ a_clean_stream_is_used_again_and_another_is_not(void **state)
 }
 
 /* An API's path may end like git's; a body of this type is git's only. */
+/* What a gateway shows of a push, in one piece. */
+static void
+show(struct world *world, uint64_t exchange, const char *text)
+{
+	assert_int_equal(
+	    world_hear(world, CRB_MSG_NEED)->need.what, CRB_NEED_COMMANDS);
+	world_gateway_says(world, CRB_MSG_SHOWN,
+	    &(struct crb_msg_shown){ .exchange = exchange,
+		.what = CRB_NEED_COMMANDS,
+		.last = 1,
+		.data = CRB_SLICE(text),
+		.hash = CRB_SLICE(""),
+		.type = CRB_SLICE("") });
+}
+
 static void
 a_job_says_what_the_body_is(void **state)
 {
 	struct world world;
+	uint64_t exchange;
 
 	(void)state;
 	begin(&world, "gh:repository=acme/api,git=fetch+push");
@@ -267,8 +283,9 @@ a_job_says_what_the_body_is(void **state)
 	    &world, session, "POST", "git.test/acme/api/git-upload-pack", NULL);
 	slice_equal(world_hear(&world, CRB_MSG_JOB)->job.content_type,
 	    "application/x-git-upload-pack-request");
-	(void)world_git(&world, session, "POST",
+	exchange = world_git(&world, session, "POST",
 	    "git.test/acme/api/git-receive-pack", NULL);
+	show(&world, exchange, "0000");
 	slice_equal(world_hear(&world, CRB_MSG_JOB)->job.content_type,
 	    "application/x-git-receive-pack-request");
 	(void)world_git(
