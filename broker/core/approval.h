@@ -36,8 +36,9 @@ struct crb_approval_asked {
 
 /*
  * The digest over kind, session, credential, rule and who may approve, and the
- * details: so what people are shown is what is bound.  A detail too long to be
- * shown is to be there as its hash.  CRB_ERR_TOO_LARGE: more than can be shown.
+ * details but for how long keys last: so what people are shown is what is
+ * bound.  A detail too long to be shown is to be there as its hash.
+ * CRB_ERR_TOO_LARGE: more than can be shown.
  */
 CRB_NODISCARD enum crb_status crb_approval_bind(
     struct crb_approval_asked *asked, struct crb_err *err);

@@ -23,7 +23,6 @@ approvers_of(const struct crb_verdict *verdict)
 {
 	json_t *list = json_array();
 
-	/* Appending NULL fails, and leaves the list shorter: see below. */
 	for (size_t i = 0; list != NULL && i < verdict->approver_count; i++)
 		if (json_array_append_new(
 			list, json_string(verdict->approvers[i])) != 0) {
@@ -33,23 +32,46 @@ approvers_of(const struct crb_verdict *verdict)
 	return list;
 }
 
+/*
+ * How long keys last goes by the time that is left, and what is said about it
+ * too: a shorter life than was approved is as good, and is looked at apart.
+ */
+static json_t *
+lasting(json_t *order)
+{
+	json_t *copy = json_copy(order);
+
+	(void)json_object_del(copy, "duration");
+	(void)json_object_del(copy, "notes");
+	return copy;
+}
+
+static json_t *
+details_of(const struct crb_approval_asked *asked)
+{
+	json_t *order = json_object_get(asked->details, "order");
+	json_t *copy = json_copy(asked->details);
+
+	if (copy == NULL || order == NULL ||
+	    json_object_set_new(copy, "order", lasting(order)) == 0)
+		return copy;
+	json_decref(copy);
+	return NULL;
+}
+
 /* All that is bound, as one value. */
 static json_t *
 bound_of(const struct crb_approval_asked *asked)
 {
 	const struct crb_verdict *verdict = asked->verdict;
-	CRB_AUTO_JSON json_t *details = json_copy(asked->details);
 
-	if (details == NULL)
-		return NULL;
-	(void)json_object_del(details, "seconds");
 	return json_pack(
-	    "{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:o, s:b, s:O}", "bound",
+	    "{s:s, s:s, s:s, s:s, s:s?, s:s?, s:s?, s:o, s:b, s:o}", "bound",
 	    "credbroker approval 1", "kind", asked->kind, "session",
 	    asked->session->id, "credential", asked->credential, "tier",
 	    verdict->tier, "policy", verdict->policy, "rule", verdict->rule,
 	    "approvers", approvers_of(verdict), "four_eyes",
-	    (int)verdict->four_eyes, "details", details);
+	    (int)verdict->four_eyes, "details", details_of(asked));
 }
 
 enum crb_status

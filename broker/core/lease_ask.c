@@ -44,22 +44,6 @@ add_summary(const struct crb_session *session, const char *credential,
 	}
 }
 
-/*
- * How long they last goes by the time that is left, and what is said about it
- * too: a shorter life than was approved is as good.
- */
-static json_t *
-bound_order(json_t *order)
-{
-	json_t *bound = json_copy(order);
-
-	if (bound == NULL)
-		return NULL;
-	(void)json_object_del(bound, "duration");
-	(void)json_object_del(bound, "notes");
-	return bound;
-}
-
 static enum crb_status
 describe(struct crb_session *session, const char *credential, json_t *json,
     const struct crb_verdict *verdict, struct order *out, struct crb_err *err)
@@ -73,8 +57,7 @@ describe(struct crb_session *session, const char *credential, json_t *json,
 		.kind = "mint",
 		.credential = credential,
 		.summary = crb_buf_text(&out->summary),
-		.details = json_pack("{s:o, s:I}", "order", bound_order(json),
-		    "seconds", (json_int_t)seconds),
+		.details = json_pack("{s:O}", "order", json),
 		.seconds = seconds,
 		.verdict = verdict,
 	};

@@ -593,16 +593,23 @@ keys_that_last_longer_are_asked_for_anew(void **state)
 
 	(void)state;
 	ask_init(&ask, one,
-	    json_pack("{s:{s:s}, s:i}", "order", "role", "r", "seconds", 900));
+	    json_pack("{s:{s:s, s:i}}", "order", "role", "r", "duration", 900));
 	ask.asked.seconds = 900;
 	hold(&ask, &told, id);
 	approve(id);
-	(void)json_object_set_new(
-	    ask.asked.details, "seconds", json_integer(901));
+	(void)json_object_set_new(json_object_get(ask.asked.details, "order"),
+	    "duration", json_integer(901));
 	assert_ok(crb_approval_bind(&ask.asked, &err));
 	ask.asked.seconds = 901;
 	assert_false(crb_approval_take(&ask.asked, NULL));
 	ask.asked.seconds = 600;
+	(void)json_object_set_new(json_object_get(ask.asked.details, "order"),
+	    "role", json_string("s"));
+	assert_ok(crb_approval_bind(&ask.asked, &err));
+	assert_false(crb_approval_take(&ask.asked, NULL));
+	(void)json_object_set_new(json_object_get(ask.asked.details, "order"),
+	    "role", json_string("r"));
+	assert_ok(crb_approval_bind(&ask.asked, &err));
 	assert_true(crb_approval_take(&ask.asked, NULL));
 }
 
