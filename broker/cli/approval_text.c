@@ -6,22 +6,24 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
-#include "base/text.h"
 #include "base/units.h"
 #include "broker/cli/output.h"
 
 #define TEXT_MAX (1u << 20)
 
-/* Whoever approves has to see all of it: it is not cut. */
+/*
+ * Whoever approves has to see all of it, so it is not cut.  The broker has
+ * escaped what a sandbox chose; a second time it would be hard to read.
+ */
 static void
 put(const char *text)
 {
-	CRB_AUTO_BUF struct crb_buf buf = CRB_BUF_INIT(TEXT_MAX);
-	size_t len = strlen(text);
-
-	crb_text_escape(&buf, text, len, len);
-	fputs(
-	    buf.failed ? "(too long to be shown)" : crb_buf_text(&buf), stdout);
+	for (; *text != '\0'; text++) {
+		if (*text >= ' ' && *text < 0x7f)
+			putchar(*text);
+		else
+			printf("\\x%02x", (unsigned char)*text);
+	}
 }
 
 static void
@@ -208,7 +210,12 @@ crb_approval_print(const json_t *approval)
 	bool push = strcmp(kind, "push") == 0;
 
 	print_state(approval);
-	if (request)
+	if (crb_member(approval, "denied") != NULL)
+		put_pair("denied", crb_member(approval, "denied"));
+	/* Of very many they are left out. */
+	if (details == NULL)
+		put_pair(kind, text_of(approval, "summary"));
+	else if (request)
 		print_request(details);
 	else if (push)
 		print_push(details);
