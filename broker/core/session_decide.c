@@ -48,9 +48,8 @@ note(const struct crb_grant *grant, const struct crb_verdict *verdict,
 		return;
 	crb_tiers_words(verdict, &words);
 	(void)json_array_append_new(notes,
-	    json_sprintf("credential %s: %s, each time, %s", grant->credential,
-		crb_grant_mints(grant) ? "its keys are minted"
-				       : "its requests are sent",
+	    json_sprintf("credential %s: each %s has %s", grant->credential,
+		crb_grant_mints(grant) ? "mint" : "request",
 		crb_buf_text(&words)));
 }
 

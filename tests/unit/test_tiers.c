@@ -267,6 +267,58 @@ a_session_keeps_its_user_over_a_restart(void **state)
 }
 
 static void
+set_groups(json_t *groups)
+{
+	struct crb_session *live = crb_session_get(
+	    world.core, CRB_SLICE(session));
+
+	json_decref(live->groups);
+	live->groups = groups;
+}
+
+/* Who is in groups that nobody can name may be in any. */
+static void
+groups_without_a_name_are_denied_what_any_group_is(void **state)
+{
+	(void)state;
+	world_issue(&world, "gh:repository=acme/api", session);
+	deny(RULE("no", "deny", ", \"groups\": [\"contractors\"]"));
+	set_groups(json_pack("[s]", "dev"));
+	assert_int_equal(fetch(FETCH)->verdict.allowed, 1);
+	(void)world_hear(&world, CRB_MSG_JOB);
+	set_groups(json_pack("[s, s]", "dev", "gid 4711"));
+	is_refused(fetch(FETCH), "local", "no", "");
+	set_groups(NULL);
+	is_refused(fetch(FETCH), "local", "no", "");
+	put(CRB_POLICY_LOCAL,
+	    POLICY("local", "mine",
+		RULE("staff", "allow", ", \"groups\": [\"staff\"]")));
+	is_refused(fetch(FETCH), "local", "", "its \"groups\"");
+	set_groups(json_pack("[s]", "gid 4711"));
+	is_refused(fetch(FETCH), "local", "", "its \"groups\"");
+	set_groups(json_pack("[s, s]", "gid 4711", "staff"));
+	assert_int_equal(fetch(FETCH)->verdict.allowed, 1);
+}
+
+static void
+what_has_to_be_approved_is_said_at_issue(void **state)
+{
+	CRB_AUTO_JSON json_t *result = NULL;
+	const char *note;
+
+	(void)state;
+	deny(RULE("ask-keys", "ask",
+	    ", \"reason\": \"they leave\", \"delivery\": [\"mint\"]"));
+	result = world_call(&world, "session.issue", lease_issue_params(GRANT));
+	note = json_string_value(
+	    json_array_get(json_object_get(result, "notes"), 0));
+	assert_string_equal(note,
+	    "credential aws: each mint has to be approved, says rule ask-keys "
+	    "of the local policy mine: they leave");
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+}
+
+static void
 labels_and_task_are_what_rules_are_about(void **state)
 {
 	(void)state;
@@ -477,6 +529,8 @@ main(void)
 		    with_two_credentials_for_a_host_the_one_that_is_allowed_is_used),
 		IN_A_WORLD(the_user_who_issues_it_is_what_rules_are_about),
 		IN_A_WORLD(a_session_keeps_its_user_over_a_restart),
+		IN_A_WORLD(groups_without_a_name_are_denied_what_any_group_is),
+		IN_A_WORLD(what_has_to_be_approved_is_said_at_issue),
 		IN_A_WORLD(labels_and_task_are_what_rules_are_about),
 		IN_A_WORLD(
 		    keys_are_not_minted_when_a_rule_may_deny_what_they_can_do),
