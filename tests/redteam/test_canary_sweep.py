@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 import pytest
 
@@ -119,7 +120,8 @@ class Scene:
     def make_broker(self, name):
         folder = self.folder / name
         folder.mkdir()
-        broker = Broker(folder, {"requests_per_minute": 6000000})
+        broker = Broker(folder, {"requests_per_minute": 6000000,
+                                 "policy_folder": str(folder / "policy")})
         clean = broker.environment
         broker.environment = lambda: {
             **clean(), "AWS_SECRET_ACCESS_KEY": self.canaries["inherited"],
@@ -284,6 +286,77 @@ class Scene:
         cli(broker, "revoke", session)
         cli(broker, "revoke", "--all")
         cli(broker, "profile remove", "web")
+
+    def enforce(self, *rules, name="team.json"):
+        """Rules of the team, behind one that allows all; none: no policy."""
+        folder = self.folder / "broker" / "policy"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        file = folder / name
+        file.unlink(missing_ok=True)
+        if rules:
+            file.write_text(json.dumps({
+                "tier": "team", "name": "acme",
+                "rules": [{"id": "all", "effect": "allow"}, *rules]}))
+            file.chmod(0o600)
+        self.broker.call("policy.reload")
+        return file
+
+    def approve(self):
+        """What is asked for, seen and answered in each way."""
+        cli, broker = self.cli, self.broker
+        file = self.enforce({
+            "id": "look", "effect": "ask", "reason": "look at it",
+            "credentials": [*WAYS, "aws-0"]})
+        endpoint = Endpoint(broker, [
+            *(f"{way}:repository=acme/api" for way in WAYS),
+            f"aws-0:{SCOPE}"], task="asked")
+        asked = [threading.Thread(
+            target=lambda data=data: self.sweep.look(
+                "response", endpoint.send(data, half_close=False)))
+            for data in self.held(endpoint)]
+        for thread in asked:
+            thread.start()
+        waiting = wait_until(lambda: len(found := json.loads(cli(
+            broker, "approvals", "--json").stdout)["approvals"]) >= len(asked)
+            and found, "all are asked for")
+        cli(broker, "approvals")
+        cli(broker, "approvals", "--session", endpoint.id)
+        for number, one in enumerate(waiting):
+            for json_too in ((), ("--json",)):
+                cli(broker, "approvals", one["id"], *json_too)
+            answer = (("approve", one["id"]) if number % 2 else
+                      ("deny", one["id"], "--reason", "not now"))
+            cli(broker, *answer)
+            cli(broker, *answer, check=False)
+        for thread in asked:
+            thread.join()
+        cli(broker, "issue", "--task", "asked", "-g",
+            "basic:repository=acme/api", "--ask-always", "--json")
+        cli(broker, "revoke", "--task", "asked")
+        for json_too in ((), ("--json",)):
+            cli(broker, "policy check", file, *json_too)
+            cli(broker, "policy show", *json_too)
+            cli(broker, "policy explain", "--task", "x", "--credential",
+                "basic", *json_too, check=False)
+            cli(broker, "policy diff", file, file, *json_too, check=False)
+            cli(broker, "policy install", file, *json_too, check=False)
+            cli(broker, "policy test", file, *json_too, check=False)
+        self.enforce()
+
+    def held(self, endpoint):
+        """Requests that wait, with a token and a body that nobody shows."""
+        secret = self.canaries["inherited"].encode()
+        token = (endpoint.folder / "token").read_text()
+        for upstream in self.upstreams.values():
+            target = f"/git/{upstream.authority}/acme/api.git/git-upload-pack"
+            yield (f"POST {target} HTTP/1.1\r\nHost: {HOST}\r\n"
+                   "Content-Type: application/x-git-upload-pack-request\r\n"
+                   f"Authorization: Bearer {token}\r\n"
+                   "Connection: close\r\n"
+                   f"Content-Length: {len(secret)}\r\n\r\n").encode() + secret
+        yield (f"GET /v1/aws/aws-0 HTTP/1.1\r\nHost: {HOST}\r\n"
+               f"Authorization: {token}\r\n"
+               "Connection: close\r\n\r\n").encode()
 
     def others(self):
         """Commands that need no broker of this kind, or none at all."""
@@ -655,6 +728,7 @@ def scene():
             made.take_in()
             made.administer()
             made.administer_aws()
+            made.approve()
             made.others()
             made.sign()
             made.exchange()
