@@ -186,25 +186,27 @@ tiers(struct crb_judgement *judgement)
 	const struct crb_session *session = judgement->session;
 	const struct crb_judge_asking *asking = &judgement->asking;
 	const struct crb_grant *asks = NULL;
+	struct crb_verdict all = { .effect = CRB_EFFECT_ALLOW };
 
 	for (size_t i = 0; i < asking->grants.count; i++) {
 		const struct crb_grant *grant =
 		    session->grants[asking->from[i]].grant;
-		enum crb_effect effect;
 
 		if (strcmp(grant->credential, judgement->credential->name) != 0)
 			continue;
 		ask_actions(judgement, grant);
-		effect = crb_judge_tiers(judgement);
-		if (effect == CRB_EFFECT_DENY)
+		if (crb_judge_tiers(judgement) == CRB_EFFECT_DENY)
 			return refuse_verdict(judgement);
-		if (effect == CRB_EFFECT_ASK && asks == NULL)
+		crb_tiers_join(&all, &judgement->verdict);
+		if (asks == NULL && all.effect == CRB_EFFECT_ASK)
 			asks = grant;
 	}
 	if (asks == NULL)
 		return true;
+	/* The question that is written down is the first that asks. */
 	ask_actions(judgement, asks);
 	(void)crb_judge_tiers(judgement);
+	judgement->verdict = all;
 	return refuse_verdict(judgement);
 }
 

@@ -263,7 +263,6 @@ is_of(const struct crb_session_grant *at, const char *credential)
 	return !at->pending && strcmp(at->grant->credential, credential) == 0;
 }
 
-/* Whoever approves keys of several grants may approve each; else nobody may. */
 static void
 add_approvers(struct crb_verdict *out, const struct crb_verdict *more)
 {
@@ -286,6 +285,16 @@ add_approvers(struct crb_verdict *out, const struct crb_verdict *more)
 }
 
 void
+crb_tiers_join(struct crb_verdict *into, const struct crb_verdict *one)
+{
+	if (one->effect < into->effect)
+		*into = *one;
+	else if (one->effect == CRB_EFFECT_ASK &&
+	    into->effect == CRB_EFFECT_ASK)
+		add_approvers(into, one);
+}
+
+void
 crb_tiers_mint(const struct crb_session *session, const char *credential,
     int64_t seconds, struct crb_verdict *out)
 {
@@ -303,11 +312,10 @@ crb_tiers_mint(const struct crb_session *session, const char *credential,
 			continue;
 		ask_grant(session, at->grant, seconds, &room, &question);
 		crb_tiers_decide(session, &question, NULL, &one);
-		if (first || one.effect < out->effect)
+		if (first)
 			*out = one;
-		else if (one.effect == CRB_EFFECT_ASK &&
-		    out->effect == CRB_EFFECT_ASK)
-			add_approvers(out, &one);
+		else
+			crb_tiers_join(out, &one);
 		first = false;
 	}
 	forget_values(out);

@@ -55,6 +55,13 @@ CRB_NODISCARD enum crb_status crb_tiers_grant(const struct crb_session *session,
 void crb_tiers_mint(const struct crb_session *session, const char *credential,
     int64_t seconds, struct crb_verdict *out);
 
+/*
+ * Of two things that are done as one: the stricter verdict, the first of two
+ * alike.  Where both ask, whoever has to approve one of them has to approve
+ * both.
+ */
+void crb_tiers_join(struct crb_verdict *into, const struct crb_verdict *one);
+
 /* Whether repositories of a host are the same in either letter case. */
 bool crb_tiers_folds(const char *host);
 

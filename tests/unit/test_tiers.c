@@ -425,6 +425,42 @@ a_request_to_aws_is_judged_by_all_that_is_known_of_it(void **state)
 	    world_hear(&world, CRB_MSG_VERDICT)->verdict.allowed, 1);
 }
 
+/* One set of keys signs for both: who approves may approve each. */
+static void
+grants_that_ask_are_approved_by_all_who_have_to(void **state)
+{
+	CRB_AUTO_JSON json_t *result = NULL;
+	const json_t *approvers;
+
+	(void)state;
+	deny(RULE("gets", "ask",
+	    ", \"approvers\": \"readers\", \"scope\": "
+	    "{\"actions\": [\"s3:GetObject\"]}") ", " RULE("puts", "ask",
+	    ", \"approvers\": \"writers\", \"four_eyes\": true, "
+	    "\"scope\": {\"actions\": [\"s3:PutObject\"]}"));
+	lease_session_of(
+	    world_ask(&world, "session.issue",
+		json_pack("{s:s, s:[s,s], s:s}", "task", "fix-1", "grants",
+		    "aws:actions=s3:GetObject,resources=*,delivery=inject",
+		    "aws:actions=s3:PutObject,resources=*,delivery=inject",
+		    "mint", "later")),
+	    session);
+	http("GET", "aws/alpha/key");
+	assert_true(world_hears_no(&world, CRB_MSG_VERDICT));
+	result = world_call(&world, "approval.list", json_object());
+	approvers = json_object_get(
+	    json_array_get(json_object_get(result, "approvals"), 0),
+	    "approvers");
+	assert_int_equal(json_array_size(approvers), 2);
+	assert_string_equal(
+	    json_string_value(json_array_get(approvers, 0)), "readers");
+	assert_string_equal(
+	    json_string_value(json_array_get(approvers, 1)), "writers");
+	assert_true(json_is_true(json_object_get(
+	    json_array_get(json_object_get(result, "approvals"), 0),
+	    "four_eyes")));
+}
+
 /* What a service decodes is denied in each of its spellings. */
 static void
 a_path_has_one_spelling_for_rules(void **state)
@@ -538,6 +574,7 @@ main(void)
 		    a_live_session_follows_a_new_policy_at_its_next_mint),
 		IN_A_WORLD(
 		    a_request_to_aws_is_judged_by_all_that_is_known_of_it),
+		IN_A_WORLD(grants_that_ask_are_approved_by_all_who_have_to),
 		IN_A_WORLD(a_path_has_one_spelling_for_rules),
 		cmocka_unit_test(a_verdict_says_who_has_decided_and_why),
 		cmocka_unit_test(only_hosts_that_fold_repositories_do),
