@@ -315,9 +315,6 @@ take_body(
 {
 	bool object = crb_sigv4_is_s3(signing->service);
 
-	if (signing->whole && !crb_slice_is(head->type, signing->type))
-		return crb_err_set(err, CRB_ERR_DENIED,
-		    "the type of the body is not the one that was judged");
 	signing->told = head->payload.p != NULL;
 	if ((object ? take_object(signing, head, err)
 		    : take_action(signing, head, err)) != CRB_OK)
@@ -330,6 +327,15 @@ take_body(
 		(void)snprintf(
 		    signing->payload, sizeof(signing->payload), EMPTY);
 	return pass_encoding(signing, head->encoding, err);
+}
+
+/* Whatever the client says now; or none. */
+static struct crb_slice
+judged_type(const struct crb_signing *signing)
+{
+	if (signing->type[0] == '\0')
+		return (struct crb_slice){ NULL, 0 };
+	return CRB_SLICE(signing->type);
 }
 
 enum crb_status
@@ -350,16 +356,24 @@ crb_signing_head(
 		else if (crb_slice_is(headers[i].name, "x-amz-target"))
 			head.target = headers[i].value;
 	}
+	if (signing->whole)
+		head.type = judged_type(signing);
 	if (take_body(signing, &head, err) != CRB_OK)
 		return err->status;
 	for (size_t i = 0; i < count; i++) {
 		enum special special = special_of(headers[i].name);
 
+		if (signing->whole &&
+		    crb_slice_is(headers[i].name, "content-type"))
+			continue;
 		/* Without a checksum beside it, it is an error. */
 		if (special == SPECIAL_NONE ||
 		    (special == SPECIAL_ALGORITHM && !signing->chunked))
 			pass(signing, &headers[i]);
 	}
+	if (signing->whole && head.type.p != NULL)
+		add_line(
+		    &signing->covered, CRB_SLICE("content-type"), head.type);
 	if (crb_buf_check(&signing->plain, "the headers", err) != CRB_OK)
 		return err->status;
 	return crb_buf_check(&signing->covered, "the headers", err);

@@ -53,7 +53,7 @@ void crb_signing_clear(struct crb_signing *signing);
 
 /*
  * The client's headers, once; strict.  CRB_ERR_INVALID and CRB_ERR_DENIED say
- * what the body may not be, and that it is not of the type that was judged.
+ * what the body may not be.
  */
 CRB_NODISCARD enum crb_status crb_signing_head(
     struct crb_signing *signing, struct crb_slice block, struct crb_err *err);
