@@ -333,6 +333,8 @@ start(struct crb_policies *policies)
 	reading->policies = policies;
 	policies->reading = reading;
 	crb_timer_clear(policies->core->loop, &policies->retry);
+	/* Time zones change as laws do. */
+	crb_zone_folder_forget(policies->zones);
 	/* None is answered before all were asked for. */
 	reading->awaited = 1;
 	for (unsigned i = CRB_POLICY_KEY; i < CRB_POLICY_FILES; i++)
