@@ -10,8 +10,8 @@
 #include "broker/core/credential.h"
 #include "broker/core/lease_mint.h"
 #include "broker/core/load.h"
-#include "broker/core/session_open.h"
 #include "broker/core/policies.h"
+#include "broker/core/session_open.h"
 #include "broker/core/work.h"
 #include "broker/kdf/wire.h"
 
@@ -72,17 +72,17 @@ bring_up(struct crb_core *core, struct crb_err *err)
 	crb_log(CRB_LOG_INFO, "unlocked", CRB_LOG_COUNT,
 	    (int64_t)core->sessions.count, CRB_LOG_END);
 	close_locked(core);
-	crb_session_reopen_all(core);
 	/* First, so that what waits for an endpoint finds them there. */
 	crb_policies_read(core->policies, NULL);
+	crb_session_reopen_all(core);
 	return CRB_OK;
 }
 
 void
 crb_lock(struct crb_core *core)
 {
-	crb_work_finish(core);
 	crb_policies_lock(core->policies);
+	crb_work_finish(core);
 	crb_commit_free(core->commit);
 	core->commit = NULL;
 	crb_approvals_clear(core);

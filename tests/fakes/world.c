@@ -103,24 +103,35 @@ answer_file(struct world *world, const struct crb_msg_file_open *msg)
 }
 
 static void
-answer_policy(struct world *world, const struct crb_msg_policy_open *msg)
+answer_policy(struct world *world, unsigned file, uint32_t request)
 {
-	const struct crb_msg_policy_opened reply = {
-		.request = msg->request, .ok = 1, .error = CRB_SLICE("")
-	};
-	const char *text = world->policy[msg->file];
+	const char *why = world->refuse_policies;
+	const struct crb_msg_policy_opened reply = { .request = request,
+		.ok = why == NULL,
+		.error = CRB_SLICE(why != NULL ? why : "") };
+	const char *text = world->policy[file];
 	struct crb_err err;
 	int fd = -1;
 
-	if (text != NULL) {
+	if (text != NULL && why == NULL) {
 		fd = memfd_create("policy", MFD_CLOEXEC);
-		assert_ok(crb_io_write(
-		    fd, text, strlen(text), PATIENCE_MS, &err));
+		assert_ok(
+		    crb_io_write(fd, text, strlen(text), PATIENCE_MS, &err));
 		assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	}
 	send_packet(world->supervisor, CRB_MSG_POLICY_OPENED, &reply, fd);
 	if (fd != -1)
 		(void)close(fd);
+}
+
+void
+world_release_policies(struct world *world)
+{
+	world->hold_policies = false;
+	for (unsigned i = 0; i < CRB_POLICY_FILES; i++)
+		if (world->held_policy[i] != 0)
+			answer_policy(world, i, world->held_policy[i]);
+	memset(world->held_policy, 0, sizeof(world->held_policy));
 }
 
 static void
@@ -171,8 +182,13 @@ play_supervisor(struct world *world)
 		else if (msg->type == CRB_MSG_FILE_OPEN)
 			answer_file(world, &msg->file_open);
 		else if (msg->type == CRB_MSG_POLICY_OPEN) {
-			if (!world->hold_policies)
-				answer_policy(world, &msg->policy_open);
+			const struct crb_msg_policy_open *file =
+			    &msg->policy_open;
+
+			if (world->hold_policies)
+				world->held_policy[file->file] = file->request;
+			else
+				answer_policy(world, file->file, file->request);
 		} else if (msg->type == CRB_MSG_FOLDER_REMOVE) {
 			world->removed++;
 			send_packet(world->supervisor, CRB_MSG_FOLDER_REMOVED,
@@ -654,6 +670,13 @@ void
 world_gateway_says(struct world *world, enum crb_msg_type type, const void *msg)
 {
 	send_packet(world->gateway, type, msg, -1);
+}
+
+void
+world_supervisor_says(
+    struct world *world, enum crb_msg_type type, const void *msg)
+{
+	send_packet(world->supervisor, type, msg, -1);
 }
 
 void

@@ -29,7 +29,9 @@ struct world {
 	int kdf;                 /* the core waits for a key here */
 	/* What the files of policies say; NULL: there is none. */
 	const char *policy[CRB_POLICY_FILES];
-	bool hold_policies; /* files of policies are not answered */
+	bool hold_policies; /* files of policies are not answered yet */
+	uint32_t held_policy[CRB_POLICY_FILES]; /* requests for them, then */
+	const char *refuse_policies; /* why they cannot be opened; or NULL */
 	struct heard *first, **last;
 	struct heard *current;
 };
@@ -43,6 +45,8 @@ void world_stop(struct world *world);
 void world_restart(struct world *world);
 /* The same on another folder, to which the state is moved. */
 void world_restart_on(struct world *world, const char *state);
+/* Answer what was held, and hold no more. */
+void world_release_policies(struct world *world);
 /* The process was lost, and another is there. */
 void world_lose_gateway(struct world *world);
 void world_lose_egress(struct world *world);
@@ -82,7 +86,9 @@ const struct crb_msg *world_next(struct world *world);
 /* None of this type has come, nor does one. */
 bool world_hears_no(struct world *world, enum crb_msg_type type);
 
-/* Say something as the gateway or the egress. */
+/* Say something as the supervisor, the gateway or the egress. */
+void world_supervisor_says(
+    struct world *world, enum crb_msg_type type, const void *msg);
 void world_gateway_says(
     struct world *world, enum crb_msg_type type, const void *msg);
 void world_egress_says(
