@@ -59,30 +59,6 @@ crb_denial_locked(struct crb_denial *out)
 	next_step(out, "credbroker unlock (on the host), then try again");
 }
 
-void
-crb_denial_busy(struct crb_denial *out, unsigned most)
-{
-	const struct crb_status_info *info = crb_status_info(CRB_ERR_LIMIT);
-
-	set(out, info->http, info->code, "Too many requests at once");
-	detail(out,
-	    "this session has %u requests under way, which is its limit", most);
-	next_step(out, "wait for one of them to end, then try again");
-}
-
-void
-crb_denial_rate(struct crb_denial *out, int64_t a_minute)
-{
-	const struct crb_status_info *info = crb_status_info(CRB_ERR_LIMIT);
-
-	set(out, info->http, info->code, "Too many requests");
-	detail(out,
-	    "this session has made more than %lld requests a minute, which is "
-	    "its limit",
-	    (long long)a_minute);
-	next_step(out, "wait a minute, then try again");
-}
-
 static void
 ended_detail(struct crb_denial *out, const struct crb_session *session)
 {

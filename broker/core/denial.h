@@ -24,10 +24,6 @@ struct crb_denial {
 void crb_denial_error(struct crb_denial *out, const struct crb_err *why);
 /* The broker is locked. */
 void crb_denial_locked(struct crb_denial *out);
-/* Too many requests at once. */
-void crb_denial_busy(struct crb_denial *out, unsigned most);
-/* More than so many requests a minute. */
-void crb_denial_rate(struct crb_denial *out, int64_t a_minute);
 /* The session has ended; or NULL: there is none. */
 void crb_denial_ended(
     struct crb_denial *out, const struct crb_session *session);

@@ -178,7 +178,7 @@ expire(void *ctx)
 	struct crb_session *session = ctx;
 	struct crb_err err;
 
-	if (crb_wall_seconds() >= session->expires)
+	if (crb_session_left(session) == 0)
 		(void)crb_session_end(
 		    session, CRB_SESSION_EXPIRED, "broker", NULL);
 	else
