@@ -14,8 +14,8 @@ crb_rate_take(
 }
 
 int64_t
-crb_rate_wait(const struct crb_rate *rate, int64_t now_ms, int64_t each_us,
-    int64_t burst)
+crb_rate_wait(
+    const struct crb_rate *rate, int64_t now_ms, int64_t each_us, int64_t burst)
 {
 	int64_t wait = rate->spent_us + each_us - burst * each_us -
 	    now_ms * 1000;

@@ -1,14 +1,23 @@
 """What people see of approvals, and what they answer: the commands approvals,
-approve and deny, against a stand-in that says what the broker would."""
+approve and deny, against a stand-in that says what the broker would, and
+against the broker."""
 
 import json
+import pathlib
 import subprocess
+import sys
+import threading
 
 import pexpect
 import pytest
 
 from conftest import CREDBROKER, wait_until
 from test_client_answers import StandIn, reply
+from test_lease import ask
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] /
+                       "redteam"))
+attack = pytest.importorskip("attack")
 
 SOON = "2999-01-01T00:00:00Z"
 SHA = "ab" * 32
@@ -239,3 +248,100 @@ def test_ids_are_completed(bare, made):
     assert done.stdout.splitlines() == [
         "7Kq2Ab\tDELETE api.example/repos/x",
         "Push01\tpush 2 refs to acme/api"]
+
+
+# --- With the real broker ---------------------------------------------------
+
+@pytest.fixture
+def asking(broker):
+    """A broker whose team wants to see each request, and an upstream."""
+    folder = broker.folder / "policy"
+    folder.mkdir(mode=0o700)
+    (folder / "team.json").write_text(json.dumps({
+        "tier": "team", "name": "acme", "rules": [
+            {"id": "all", "effect": "allow"},
+            {"id": "look", "effect": "ask", "reason": "somebody looks at it",
+             "credentials": ["forge"]}]}))
+    (folder / "team.json").chmod(0o600)
+    broker.configure({"policy_folder": str(folder), "approval_wait": 30})
+    broker.stop()
+    broker.start()
+    broker.upstream = attack.Recorder()
+    attack.add_credential(broker, "forge", broker.upstream, "canary")
+    yield broker
+    broker.upstream.listener.close()
+
+
+class Held(threading.Thread):
+    """A request that waits for somebody, and its answer."""
+
+    def __init__(self, broker, *options):
+        super().__init__()
+        self.session = broker.json(
+            "issue", "--task", "fix-1", "-g", "forge:repository=acme/api",
+            *options)["session"]
+        self.path = (f"/git/{broker.upstream.authority}/acme/api.git/info/refs"
+                     "?service=git-upload-pack")
+        self.start()
+
+    def run(self):
+        self.status, self.headers, self.body = ask(self.session, self.path)
+
+
+def waiting(broker):
+    def one():
+        found = broker.json("approvals")["approvals"]
+        return [a for a in found if a["state"] == "waiting"]
+    return wait_until(one, "it is asked for")[0]
+
+
+def test_a_request_is_seen_approved_and_gone(asking):
+    with subprocess.Popen(
+            asking.command("approvals", "--follow"), text=True,
+            env=asking.environment(), stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL) as follow:
+        held = Held(asking)
+        first = follow.stdout.readline().rstrip("\n").split("\t")
+        assert first[1:4] == ["waiting", "fix-1", held.session["id"]]
+        assert first[5] == "forge" and first[7:9] == ["team", "look"]
+        seen = on_terminal(asking, "approvals")
+        assert f"request      GET http://{asking.upstream.authority}" in seen
+        assert "/acme/api.git/info/refs" in seen
+        assert "look of acme (team): somebody looks at it" in seen
+        assert "canary" not in seen
+        done = run(asking, "approve", first[0])
+        assert done.stdout.startswith("Approved once, exactly this: ")
+        held.join()
+        assert held.status == 200
+        states = [first[1]]
+        while states[-1] != "gone":
+            states.append(follow.stdout.readline().split("\t")[1])
+        follow.terminate()
+    assert states in (["waiting", "gone"], ["waiting", "approved", "gone"])
+    assert len(asking.upstream.requests) == 1
+    assert run(asking, "approvals").stdout == ""
+    # Used up.
+    run(asking, "approve", first[0], code=5)
+
+
+def test_a_request_is_denied_and_told_why(asking):
+    held = Held(asking)
+    run(asking, "deny", waiting(asking)["id"], "--reason", "not today")
+    held.join()
+    assert held.status == 403 and b"not today" in held.body
+    assert asking.upstream.requests == []
+
+
+def test_a_session_that_asks_for_everything(asking):
+    (asking.folder / "policy" / "team.json").unlink()
+    asking.call("policy.reload")
+    held = Held(asking, "--ask-always")
+    one = waiting(asking)
+    assert (one["tier"], one["rule"]) == ("session", "ask-always")
+    assert one["session"] == held.session["id"]
+    run(asking, "approve", one["id"])
+    held.join()
+    assert held.status == 200
+    other = Held(asking)
+    other.join()
+    assert other.status == 200
