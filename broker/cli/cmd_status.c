@@ -98,8 +98,7 @@ print_policies(const json_t *policies)
 	size_t i;
 	json_t *tier;
 
-	json_array_foreach(tiers, i, tier)
-	    print_policy(tier);
+	json_array_foreach(tiers, i, tier) print_policy(tier);
 	if (problem != NULL)
 		crb_output_pair("policy", problem);
 }

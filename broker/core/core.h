@@ -74,8 +74,8 @@ struct crb_core {
 	struct crb_ending *lock_ending;  /* then: what waits for it; or NULL */
 	struct crb_unlocking *unlocking; /* by passphrase, under way */
 
-	struct crb_policies *policies;   /* that are in force */
-	struct crb_err policies_why;     /* why they allow nothing, when asked */
+	struct crb_policies *policies; /* that are in force */
+	struct crb_err policies_why;   /* why they allow nothing, when asked */
 	struct crb_approvals *approvals; /* that are asked for */
 	struct crb_hold_list holds;      /* exchanges that wait */
 	size_t held_bytes;               /* that were shown of them */
