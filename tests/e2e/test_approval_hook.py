@@ -127,6 +127,7 @@ def test_the_broker_goes_on_without_it(broker, git_server, told, cloning):
     known = {str(pid) for pid in broker.pids().values()}
     [runner] = set(children) - known
     status = pathlib.Path(f"/proc/{runner}/status").read_text()
+    assert "CapPrm:\t0000000000000000" in status
     assert "CapEff:\t0000000000000000" in status
     if os.geteuid() == 0:
         assert f"Uid:\t{pwd.getpwnam('nobody').pw_uid}\t" in status

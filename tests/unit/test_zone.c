@@ -155,22 +155,27 @@ struct made {
 	int32_t east;
 	uint8_t type;
 	const char *footer; /* NULL: no second block */
+	bool twice;         /* the change is there twice */
 };
 
 static void
 put_block(struct crb_buf *out, const struct made *made, bool wide)
 {
-	const uint32_t counts[] = { 0, 0, made->leaps, 1, made->types, 4 };
+	const uint32_t times = made->twice ? 2 : 1;
+	const uint32_t counts[] = { 0, 0, made->leaps, times, made->types, 4 };
 
 	crb_buf_str(out, "TZif");
 	crb_buf_char(out, made->version);
 	crb_buf_add(out, (const char[15]){ 0 }, 15);
 	for (size_t i = 0; i < 6; i++)
 		put_32(out, counts[i]);
-	if (wide)
-		put_32(out, 0);
-	put_32(out, 100);
-	crb_buf_add(out, &made->type, 1);
+	for (uint32_t i = 0; i < times; i++) {
+		if (wide)
+			put_32(out, 0);
+		put_32(out, 100);
+	}
+	for (uint32_t i = 0; i < times; i++)
+		crb_buf_add(out, &made->type, 1);
 	for (uint32_t i = 0; i < made->types; i++) {
 		put_32(out, i == 0 ? 0 : (uint32_t)made->east);
 		crb_buf_add(out, "\0\0", 2);
