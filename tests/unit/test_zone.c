@@ -149,32 +149,33 @@ put_32(struct crb_buf *out, uint32_t n)
 	crb_buf_add(out, bytes, sizeof(bytes));
 }
 
+static uint32_t change_count = 1; /* all of them at once */
+
 struct made {
 	char version;
 	uint32_t leaps, types;
 	int32_t east;
 	uint8_t type;
 	const char *footer; /* NULL: no second block */
-	bool twice;         /* the change is there twice */
 };
 
 static void
 put_block(struct crb_buf *out, const struct made *made, bool wide)
 {
-	const uint32_t times = made->twice ? 2 : 1;
-	const uint32_t counts[] = { 0, 0, made->leaps, times, made->types, 4 };
+	const uint32_t counts[] = { 0, 0, made->leaps, change_count,
+		made->types, 4 };
 
 	crb_buf_str(out, "TZif");
 	crb_buf_char(out, made->version);
 	crb_buf_add(out, (const char[15]){ 0 }, 15);
 	for (size_t i = 0; i < 6; i++)
 		put_32(out, counts[i]);
-	for (uint32_t i = 0; i < times; i++) {
+	for (uint32_t i = 0; i < change_count; i++) {
 		if (wide)
 			put_32(out, 0);
 		put_32(out, 100);
 	}
-	for (uint32_t i = 0; i < times; i++)
+	for (uint32_t i = 0; i < change_count; i++)
 		crb_buf_add(out, &made->type, 1);
 	for (uint32_t i = 0; i < made->types; i++) {
 		put_32(out, i == 0 ? 0 : (uint32_t)made->east);
@@ -275,6 +276,9 @@ files_that_are_not_sound_are_refused(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (parse(&bad[i], &zone) != CRB_ERR_INVALID)
 			fail_msg("number %zu is taken", i);
+	change_count = 2;
+	assert_int_equal(parse(&sound, &zone), CRB_ERR_INVALID);
+	change_count = 1;
 	assert_null(zone);
 }
 
