@@ -31,8 +31,7 @@ next_line(struct crb_slice text, size_t *at, struct crb_slice *line)
 			return LINE_BAD;
 		len = len * 16 + (size_t)digit;
 	}
-	/* 0001 to 0003 would end the commands for git too; nobody sends them.
-	 */
+	/* 0001 to 0003 would end them for git too; nobody sends them. */
 	if ((len > 0 && len < HEAD) || len > LINE_MAX_LEN)
 		return LINE_BAD;
 	if (left < len)
@@ -156,10 +155,9 @@ read_line(struct reading *reading, struct crb_slice *line, bool *flush)
 static bool
 is_id(struct reading *reading, struct crb_slice text)
 {
-	if (reading->id_len == 0 && text.len == SHA256_HEX)
-		reading->id_len = SHA256_HEX;
 	if (reading->id_len == 0)
-		reading->id_len = SHA1_HEX;
+		reading->id_len = text.len == SHA256_HEX ? SHA256_HEX
+							 : SHA1_HEX;
 	return text.len == reading->id_len &&
 	    crb_slice_consists(text, CRB_DIGITS "abcdef");
 }
@@ -325,9 +323,10 @@ read_commands(struct reading *reading, struct crb_slice line)
 	enum crb_status status;
 
 	while (!flush) {
-		if ((status = take_command(reading, chomp(line))) != CRB_OK ||
+		if ((status = take_command(reading, line)) != CRB_OK ||
 		    (status = read_line(reading, &line, &flush)) != CRB_OK)
 			return status;
+		line = chomp(line);
 	}
 	return CRB_OK;
 }

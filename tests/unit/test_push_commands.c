@@ -244,6 +244,9 @@ what_git_would_not_send_is_refused(void **state)
 	assert_refused(ZERO " " OID " refs/heads/a|" ZERO " " OID
 			    " refs/heads/b! push-options|-");
 	assert_refused(ZERO " " OID " refs/heads/a! report-status!x|-");
+	/* git takes off one line feed, and that at the line's end only. */
+	assert_refused(ZERO " " OID " refs/heads/a\n! report-status|-");
+	assert_refused(ZERO " " OID " refs/heads/a\n\n|-");
 	assert_refused(ZERO " " OID " refs/heads/a|shallow " OID "|-");
 	assert_refused(
 	    "shallow " OID "! push-options|" ZERO " " OID " refs/heads/a|-");
