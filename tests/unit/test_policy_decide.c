@@ -632,6 +632,54 @@ what_cannot_be_decided_is_denied(void **state)
 	verdict_is(&world, &q, DENY, NULL);
 }
 
+static void
+a_grant_waits_for_what_is_known_later(void **state)
+{
+	static const char *const changes[] = { "create", "update", NULL };
+	static const struct crb_attribute table[] = {
+		{ .name = "ref",
+		    .type = CRB_ATTRIBUTE_PATTERN,
+		    .separator = '/' },
+		{ .name = "change",
+		    .type = CRB_ATTRIBUTE_CHOICE,
+		    .choices = changes },
+		CRB_ATTRIBUTE_END,
+	};
+	CRB_AUTO_SCOPE struct crb_scope scope = { .count = 0 };
+	const struct crb_rule rule = { "grant 1", CRB_EFFECT_ALLOW, "github",
+		&scope };
+	const struct crb_tier session = { "session", 1, &rule };
+	const struct crb_tiers tiers = { .session = &session };
+	struct crb_question q = QUESTION;
+	struct crb_verdict verdict;
+	struct crb_err err;
+
+	(void)state;
+	assert_int_equal(crb_scope_parse("ref=refs/heads/agent/*,change=create",
+			     table, &scope, &err),
+	    CRB_OK);
+	q.credential = "github";
+	ask_state(&q, "ref", CRB_ASKED_LATER);
+	ask_state(&q, "change", CRB_ASKED_LATER);
+	crb_policy_decide(&tiers, &q, &verdict);
+	assert_int_equal(verdict.effect, ALLOW);
+	ASK(&q, "change", "update");
+	crb_policy_decide(&tiers, &q, &verdict);
+	assert_int_equal(verdict.effect, DENY);
+	assert_string_equal(verdict.matcher, "change");
+	ASK(&q, "change", "create");
+	ASK(&q, "ref", "refs/heads/main");
+	crb_policy_decide(&tiers, &q, &verdict);
+	assert_int_equal(verdict.effect, DENY);
+	ASK(&q, "ref", "refs/heads/agent/x");
+	crb_policy_decide(&tiers, &q, &verdict);
+	assert_int_equal(verdict.effect, ALLOW);
+	/* Not narrowed is not the same: nobody asks again. */
+	ask_state(&q, "ref", CRB_ASKED_ANY);
+	crb_policy_decide(&tiers, &q, &verdict);
+	assert_int_equal(verdict.effect, DENY);
+}
+
 int
 main(void)
 {
@@ -655,6 +703,7 @@ main(void)
 		cmocka_unit_test(
 		    who_approves_is_in_every_group_that_is_asked_for),
 		cmocka_unit_test(what_cannot_be_decided_is_denied),
+		cmocka_unit_test(a_grant_waits_for_what_is_known_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,10 +228,53 @@ hosts_are_bounded(void **state)
 	    crb_backend_static.check(params, &err), CRB_ERR_INVALID);
 }
 
+static void
+a_scope_that_is_about_refs_is_about_pushes(void **state)
+{
+	static const struct {
+		const char *scope;
+		const char *says; /* NULL: sound */
+	} scopes[] = {
+		{ "repository=a/b", NULL },
+		{ "repository=a/b,git=fetch+push+push-options", NULL },
+		{ "repository=a/b,git=push,ref=refs/heads/agent/**", NULL },
+		{ "repository=a/b,git=push+push-signed,ref=**,change=create",
+		    NULL },
+		{ "repository=a/b,ref=refs/heads/x", "ref is about pushes" },
+		{ "repository=a/b,git=fetch+push,change=create",
+		    "change is about pushes" },
+		{ "repository=a/b,git=push,ref=agent/*",
+		    "ref: \"agent/*\" can never match" },
+		{ "repository=a/b,git=push,ref=refs/heads/a~1",
+		    "can never match" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+		CRB_AUTO_SCOPE struct crb_scope scope = { .count = 0 };
+		struct crb_err err;
+		enum crb_status status;
+
+		assert_int_equal(
+		    crb_scope_parse(scopes[i].scope,
+			crb_backend_static.attributes, &scope, &err),
+		    CRB_OK);
+		status = crb_backend_static.check_scope(NULL, &scope, &err);
+		if (scopes[i].says == NULL) {
+			assert_int_equal(status, CRB_OK);
+			continue;
+		}
+		assert_int_equal(status, CRB_ERR_INVALID);
+		if (strstr(err.msg, scopes[i].says) == NULL)
+			fail_msg("%s", err.msg);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_scope_that_is_about_refs_is_about_pushes),
 		cmocka_unit_test(bad_parameters_are_refused_with_their_reason),
 		cmocka_unit_test(
 		    headers_that_frame_or_route_cannot_carry_a_secret),
