@@ -14,6 +14,7 @@ import time
 import pytest
 
 from conftest import LiveSandbox, add_git_credential, wait_until
+from test_user import ORDINARY, UsersBroker
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="an organization's policy is root's")
@@ -566,3 +567,49 @@ def test_a_locked_broker_has_no_policies_in_force(pinned):
     pinned.broker.run("lock")
     pinned.broker.run("unlock", "--key-file", pinned.broker.key)
     pinned.issues()
+
+
+# --- A user's broker ----------------------------------------------------------
+
+def give(path):
+    for name in (path, *path.rglob("*")):
+        os.chown(name, ORDINARY, ORDINARY)
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["usual", "moved"])
+def test_a_user_narrows_and_has_no_say_in_the_organization_s(folder, moved):
+    broker = UsersBroker(folder, {})
+    config = broker.home / ".config"
+    policies = broker.home / "mine" if moved else config / "credbroker/policy"
+    policies.mkdir(parents=True)
+    (config / "credbroker").mkdir(parents=True, exist_ok=True)
+    if moved:
+        (config / "credbroker/credbroker.json").write_text(
+            json.dumps({"policy_folder": str(policies)}))
+    team = policies / "team.json"
+    team.write_text(json.dumps(document("team", rules=[])))
+    # As if it were the organization's: it is not looked at.
+    (policies / "organization.json").write_text("{")
+    (policies / "organization.pub").write_text("nothing")
+    give(broker.home)
+    try:
+        broker.run("init", input="correct horse\n")
+        broker.start(unlock=False)
+        broker.run("unlock", input="correct horse\n")
+        broker.run("credential", "add", "forge", "-p", "hosts=git.test",
+                   "-p", "auth=bearer", input="secret\n")
+        issue = ("issue", "--task", "t", "--grant",
+                 "forge:git=fetch,repository=a/b")
+        done = broker.run(*issue, check=False)
+        assert done.returncode == 1 and "team" in done.stderr, done.stderr
+        shown = broker.json("status")["policies"]["tiers"]
+        assert shown[0]["path"] == "/etc/credbroker/policy/organization.json"
+        assert shown[0]["state"] in ("none", "in force")
+        assert shown[1]["path"] == str(team)
+        team.unlink()
+        broker.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: broker.json("status")["policies"]["tiers"][1][
+            "state"] == "none", "team gone")
+        broker.run(*issue)
+    finally:
+        broker.stop()
