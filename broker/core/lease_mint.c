@@ -299,19 +299,24 @@ record_refusal(const struct crb_mint *mint, const struct crb_verdict *verdict,
 }
 
 /*
- * What the tiers say of an order.  Keys that nobody is handed are asked about
- * with each request that uses them.
+ * What limits and tiers say of an order.  Keys that nobody is handed are asked
+ * about with each request that uses them.
  */
 static enum crb_status
 decide(struct crb_mint *mint, json_t *order, int64_t seconds,
     struct crb_verdict *verdict, struct crb_err *err)
 {
-	crb_tiers_mint(
-	    mint->lease->session, mint->credential, seconds, verdict);
+	const struct crb_session *session = mint->lease->session;
+
+	if (crb_limits_mint(session, verdict, err) != CRB_OK) {
+		record_refusal(mint, verdict, seconds, err);
+		return err->status;
+	}
+	crb_tiers_mint(session, mint->credential, seconds, verdict);
 	if (verdict->effect == CRB_EFFECT_ALLOW)
 		return CRB_OK;
 	if (verdict->effect == CRB_EFFECT_ASK &&
-	    !crb_lease_handed_out(mint->lease->session, mint->credential))
+	    !crb_lease_handed_out(session, mint->credential))
 		return CRB_OK;
 	if (verdict->effect == CRB_EFFECT_ASK)
 		return crb_mint_ask(mint, order, verdict, err);
@@ -333,7 +338,6 @@ begin(struct crb_mint *mint, struct crb_err *err)
 
 	if ((status = crb_core_need_record(core, err)) ||
 	    (status = crb_core_need_unlocked(core, err)) ||
-	    (status = crb_limits_mint(session, err)) ||
 	    (status = crb_lease_order(
 		 session, mint->credential, false, &order, err)))
 		return status;

@@ -234,16 +234,35 @@ with_two_credentials_for_a_host_the_one_that_is_allowed_is_used(void **state)
 	is_refused(fetch(FETCH), "local", "neither", "fetch of acme/api");
 }
 
+static const char *
+me(void)
+{
+	const struct passwd *entry = getpwuid(getuid());
+
+	return entry != NULL ? entry->pw_name : "x";
+}
+
 static void
 deny_me(const char *what)
 {
-	const struct passwd *me = getpwuid(getuid());
 	char rule[256];
 
 	(void)snprintf(rule, sizeof(rule),
-	    RULE("not-you", "deny", ", \"%s\": [\"%s\"]"), what,
-	    me != NULL ? me->pw_name : "x");
+	    RULE("not-you", "deny", ", \"%s\": [\"%s\"]"), what, me());
 	deny(rule);
+}
+
+/* Who is not known is allowed nothing by a rule about users. */
+static void
+allow_only_me(void)
+{
+	static char text[512];
+
+	(void)snprintf(text, sizeof(text),
+	    POLICY(
+		"local", "mine", RULE("you", "allow", ", \"users\": [\"%s\"]")),
+	    me());
+	put(CRB_POLICY_LOCAL, text);
 }
 
 static void
@@ -264,6 +283,10 @@ a_session_keeps_its_user_over_a_restart(void **state)
 	world_restart(&world);
 	deny_me("users");
 	is_refused(fetch(FETCH), "local", "not-you", "");
+	if (getpwuid(getuid()) == NULL)
+		return;
+	allow_only_me();
+	assert_int_equal(fetch(FETCH)->verdict.allowed, 1);
 }
 
 static void
