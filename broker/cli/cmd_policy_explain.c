@@ -170,6 +170,7 @@ struct explaining {
 	struct crb_policy_session session;
 	json_t *notes;       /* owned */
 	json_t *credentials; /* of the broker; owned; NULL: not known */
+	json_t *line;        /* of the audit log; owned; NULL: none */
 };
 
 static void
@@ -179,6 +180,7 @@ explaining_clear(struct explaining *explaining)
 	crb_policy_session_clear(&explaining->session);
 	json_decref(explaining->notes);
 	json_decref(explaining->credentials);
+	json_decref(explaining->line);
 }
 #define AUTO_EXPLAINING __attribute__((cleanup(explaining_clear)))
 
@@ -365,15 +367,16 @@ static enum crb_status
 explain_event(struct explaining *explaining, json_t *told, struct crb_err *err)
 {
 	CRB_AUTO_PAST struct crb_policy_past past = { 0 };
-	CRB_AUTO_JSON json_t *line = NULL;
 	CRB_AUTO_JSON json_t *facts = NULL;
 	struct crb_cli *cli = explaining->cli;
 	const char *session;
 	struct crb_err ignored;
+	json_t *line;
 
-	if (crb_policy_past_line(cli, explaining->options->event, &line, err) !=
-	    CRB_OK)
+	if (crb_policy_past_line(cli, explaining->options->event,
+		&explaining->line, err) != CRB_OK)
 		return err->status;
+	line = explaining->line;
 	session = crb_member(line, "session");
 	if (session != NULL &&
 	    (crb_policy_past_facts(cli, session, &facts, err) != CRB_OK))
@@ -423,8 +426,8 @@ explain_run(struct crb_cli *cli, const void *opaque,
 		crb_policy_notes_print(explaining.notes);
 	if (status != CRB_OK || told == NULL)
 		return status;
-	json = json_pack(
-	    "{s:O, s:O}", "notes", explaining.notes, "explained", told);
+	json = json_pack("{s:O, s:O*, s:O}", "notes", explaining.notes, "event",
+	    explaining.line, "explained", told);
 	crb_output_json(json);
 	return CRB_OK;
 }

@@ -183,27 +183,46 @@ put(struct installing *installing, const char *path, struct crb_err *err)
 	    &installing->policy_file, path, &installing->content, err);
 }
 
-/* Why the broker has not taken it; NULL: it is in force. */
+static bool
+is_in_force(const struct installing *installing, const json_t *shown)
+{
+	const json_t *tier = tier_of(shown, installing);
+	const char *state = crb_member(tier, "state");
+	const char *sha256 = crb_member(tier, "sha256");
+
+	return state != NULL && strcmp(state, "in force") == 0 &&
+	    sha256 != NULL && strcmp(sha256, installing->sha256) == 0 &&
+	    crb_member(tier, "problem") == NULL;
+}
+
+/* Reading fails, too, where another tier is not as it should be. */
 static enum crb_status
 reload(struct installing *installing, struct crb_err *err)
 {
 	CRB_AUTO_JSON json_t *shown = NULL;
-	const char *state, *sha256, *problem;
-	const json_t *tier;
+	CRB_AUTO_JSON json_t *again = NULL;
+	struct crb_err ignored;
+	enum crb_status status;
 
-	if (crb_cli_call(installing->cli, "policy.reload", NULL, &shown, err) !=
-	    CRB_OK)
-		return err->status;
-	tier = tier_of(shown, installing);
-	state = crb_member(tier, "state");
-	sha256 = crb_member(tier, "sha256");
-	problem = crb_member(tier, "problem");
-	if (state != NULL && strcmp(state, "in force") == 0 && sha256 != NULL &&
-	    strcmp(sha256, installing->sha256) == 0 && problem == NULL)
+	status = crb_cli_call(
+	    installing->cli, "policy.reload", NULL, &shown, err);
+	if (status == CRB_OK && is_in_force(installing, shown))
 		return CRB_OK;
-	return crb_err_set(err, CRB_ERR_DENIED,
-	    "the broker does not take it: %.400s",
-	    problem != NULL ? problem : "another policy is in force");
+	if (status == CRB_OK)
+		return crb_err_set(err, CRB_ERR_DENIED,
+		    "another policy of its tier is in force");
+	if (crb_cli_call(installing->cli, "policy.show", NULL, &again,
+		&ignored) != CRB_OK ||
+	    !is_in_force(installing, again)) {
+		/* It is the policy that is refused, not the request. */
+		if (status == CRB_ERR_INVALID)
+			err->status = CRB_ERR_DENIED;
+		return err->status;
+	}
+	fputs("note: ", stderr);
+	crb_output_text(stderr, err->msg);
+	fputc('\n', stderr);
+	return CRB_OK;
 }
 
 /* What stood there stands there again, and is read again. */
@@ -217,13 +236,13 @@ put_back(struct installing *installing, struct crb_err *err)
 	    crb_placed_undo(&installing->signature_file, &why) != CRB_OK)
 		return crb_err_context(err,
 		    "the former file could not be put back (%.200s)", why.msg);
-	if (crb_cli_call(
-		installing->cli, "policy.reload", NULL, &shown, &why) != CRB_OK)
+	/* Where it cannot be read, what was in force still is. */
+	if (crb_cli_call(installing->cli, "policy.reload", NULL, &shown,
+		&why) == CRB_ERR_UNREACHABLE)
 		return crb_err_context(err,
-		    "not installed; the former file is back, and not read "
-		    "again (%.200s)",
-		    why.msg);
-	return crb_err_context(err, "not installed, all is as it was");
+		    "not installed; the former file is back, and the broker "
+		    "does not answer");
+	return crb_err_context(err, "not installed, the former file is back");
 }
 
 static size_t

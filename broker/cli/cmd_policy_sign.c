@@ -9,6 +9,7 @@
 #include "broker/cli/command.h"
 #include "broker/cli/output.h"
 #include "broker/cli/policy_files.h"
+#include "broker/cli/policy_load.h"
 
 #define NAME_MAX_SHOWN 255
 
@@ -119,6 +120,17 @@ print_signed(const struct crb_cli *cli, const char *file, const char *signature,
 	return CRB_OK;
 }
 
+/* What no broker would read is not worth a signature. */
+static enum crb_status
+read_policy(const char *file, struct crb_buf *content, struct crb_err *err)
+{
+	CRB_AUTO_POLICY_SET struct crb_policy_set set = { 0 };
+
+	if (crb_io_read_file(file, content, err) != CRB_OK)
+		return err->status;
+	return crb_policy_set_add_text(&set, file, content, err);
+}
+
 static enum crb_status
 sign_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
@@ -136,7 +148,7 @@ sign_run(struct crb_cli *cli, const void *opaque,
 	usual_comment(file, &comment);
 	if (crb_policy_signature_path(path, file, options->signature, err) !=
 		CRB_OK ||
-	    crb_io_read_file(file, &content, err) != CRB_OK ||
+	    read_policy(file, &content, err) != CRB_OK ||
 	    crb_policy_signing_key_read(
 		options->key, &options->passphrase, &key, err) != CRB_OK ||
 	    crb_signing_key_sign(key,
@@ -157,9 +169,9 @@ const struct crb_command crb_command_policy_sign = {
 	.no_config = true,
 	.summary = "sign a policy with a secret key",
 	.details =
-	    "The signature goes into FILE.minisig. minisign -V verifies it, "
-	    "and\n"
-	    "policy verify what minisign -S has signed.\n"
+	    "The signature goes into FILE.minisig. minisign -V verifies it;\n"
+	    "policy verify verifies what minisign -S has signed. What is no\n"
+	    "policy is not signed.\n"
 	    "\n"
 	    "  credbroker policy sign organization.json --key acme.key\n",
 	.options = sign_options,

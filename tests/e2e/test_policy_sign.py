@@ -15,7 +15,8 @@ import pytest
 from conftest import CREDBROKER, PATH
 
 PASSPHRASE = "correct horse battery staple"
-POLICY = json.dumps({"tier": "organization", "serial": 8}) + "\n"
+POLICY = json.dumps({"tier": "organization", "name": "acme", "serial": 8,
+                     "rules": []}) + "\n"
 # scrypt with 1 GiB takes a while on a machine that is busy.
 SLOW = 300
 
@@ -152,12 +153,21 @@ def test_minisign_makes_our_public_key_of_our_secret_one(place):
         (place / "again.pub").unlink()
 
 
-@pytest.mark.parametrize("size", [0, 1, 64, 16 << 20])
-def test_any_size_up_to_the_bound(place, size):
+@pytest.mark.parametrize("size", [64, 128, 4 << 20])
+def test_any_policy_up_to_the_bound_is_signed(place, size):
     file = place / "data"
-    file.write_bytes(os.urandom(size))
+    file.write_text(POLICY.strip() + " " * (size - len(POLICY) - 1) + "\n\n")
+    assert file.stat().st_size == max(size, len(POLICY) + 1)
     good(policy(place, "sign", "data", "-k", "plain.ours.key"))
     good(minisign(place, "-V", "-m", "data", "-p", "plain.ours.pub"))
+    good(verify(place, file="data"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 64, 16 << 20])
+def test_any_content_up_to_the_bound_is_verified(place, size):
+    file = place / "data"
+    file.write_bytes(os.urandom(size))
+    good(minisign(place, "-S", "-m", "data", "-s", "plain.ours.key"))
     good(verify(place, file="data"))
 
 
@@ -208,7 +218,7 @@ def test_a_tampered_trusted_comment_is_refused(signed):
 
 
 def test_the_signature_of_another_file_is_refused(signed):
-    (signed / "other.json").write_text("{}\n")
+    (signed / "other.json").write_text(POLICY.replace("8", "9"))
     good(policy(signed, "sign", "other.json", "-k", "plain.ours.key"))
     done = policy(signed, "verify", "organization.json", "-p",
                   "plain.ours.pub", "-x", "other.json.minisig")
@@ -345,7 +355,7 @@ def test_a_signature_replaces_nothing_but_a_signature(place, there):
 
 
 def test_a_signature_gives_way_to_the_next(signed):
-    (signed / "organization.json").write_text("{}\n")
+    (signed / "organization.json").write_text(POLICY.replace("8", "9"))
     refused(verify(signed))
     good(policy(signed, "sign", "organization.json", "-k", "plain.ours.key"))
     good(verify(signed))

@@ -370,7 +370,9 @@ class Scene:
         words = self.canaries["signing"] + "\n"
         sealed, plain = broker.home / "acme.key", self.signing / "plain.key"
         file = broker.home / "organization.json"
-        file.write_text("{}\n")
+        file.write_text(json.dumps({
+            "tier": "organization", "name": "acme", "serial": 1,
+            "rules": []}))
         cli(broker, "policy keygen", sealed, input=words)
         cli(broker, "policy keygen", sealed, input=words, check=False)
         cli(broker, "policy sign", file, "--key", sealed, input=words)
