@@ -134,6 +134,8 @@ crb_lease_check(
 			continue;
 		status = check_delivery(session, grant, err);
 		if (status == CRB_OK)
+			status = crb_limits_mint(session, NULL, err);
+		if (status == CRB_OK)
 			status = crb_lease_order(
 			    session, grant->credential, true, &order, err);
 		if (status == CRB_OK)

@@ -62,20 +62,56 @@ who(const struct bound *bound, char out[WHO_TEXT])
 	return out;
 }
 
-enum crb_status
-crb_limits_life(const struct crb_core *core, bool wished, int64_t *seconds,
-    json_t *notes, struct crb_err *err)
+#define RULE_TEXT 64
+static const char *
+rule(const struct bound *bound, char out[RULE_TEXT])
 {
-	const struct bound bound = bound_of(core, CRB_LIMIT_SESSION_LIFETIME);
+	(void)snprintf(out, RULE_TEXT, "limits.%s", bound->name);
+	return out;
+}
+
+/* What a call may not, as what a rule denies is recorded. */
+static enum crb_status
+record(const struct crb_call *call, const struct crb_session *session,
+    const struct bound *bound, const struct crb_err *why)
+{
+	char text[RULE_TEXT];
+	const struct crb_audit_event event = {
+		.event = call->method->name,
+		.who = call->who,
+		.task = session->task,
+		.session = session->id[0] != '\0' ? session->id : NULL,
+		.decision = "deny",
+		.outcome = crb_status_info(why->status)->code,
+		.tier = bound->tier,
+		.rule = rule(bound, text),
+		.detail = why->msg,
+	};
+	struct crb_err err;
+
+	if (crb_audit_record(call->core->audit, &event, &err) != CRB_OK)
+		crb_log(CRB_LOG_WARN, "refusal not recorded", CRB_LOG_REASON,
+		    err.msg, CRB_LOG_END);
+	return why->status;
+}
+
+enum crb_status
+crb_limits_life(const struct crb_call *call, const struct crb_session *session,
+    bool wished, int64_t *seconds, json_t *notes, struct crb_err *err)
+{
+	const struct bound bound = bound_of(
+	    call->core, CRB_LIMIT_SESSION_LIFETIME);
 	char text[CRB_DURATION_TEXT], by[WHO_TEXT];
 
 	if (*seconds <= bound.most)
 		return CRB_OK;
 	crb_duration_text(bound.most, text);
-	if (wished)
-		return crb_err_set(err, CRB_ERR_DENIED,
+	if (wished) {
+		(void)crb_err_set(err, CRB_ERR_DENIED,
 		    "a session lasts at most %s here (%s)", text,
 		    who(&bound, by));
+		return record(call, session, &bound, err);
+	}
 	*seconds = bound.most;
 	if (notes != NULL)
 		(void)json_array_append_new(notes,
@@ -96,7 +132,7 @@ crb_limits_end(const struct crb_session *session)
 }
 
 enum crb_status
-crb_limits_extend(
+crb_limits_extend(const struct crb_call *call,
     const struct crb_session *session, int64_t expires, struct crb_err *err)
 {
 	const struct bound bound = bound_of(
@@ -107,9 +143,10 @@ crb_limits_extend(
 	if (bound.most >= expires - session->created)
 		return CRB_OK;
 	crb_duration_text(left > 0 ? left : 0, text);
-	return crb_err_set(err, CRB_ERR_DENIED,
+	(void)crb_err_set(err, CRB_ERR_DENIED,
 	    "session %s can last at most %s more (%s)", session->id, text,
 	    who(&bound, by));
+	return record(call, session, &bound, err);
 }
 
 void
@@ -159,7 +196,8 @@ same_task(const struct crb_session *a, const struct crb_session *b)
 }
 
 enum crb_status
-crb_limits_issue(const struct crb_session *session, struct crb_err *err)
+crb_limits_issue(const struct crb_call *call, const struct crb_session *session,
+    struct crb_err *err)
 {
 	const struct bound user = bound_of(
 	    session->core, CRB_LIMIT_SESSIONS_PER_USER);
@@ -167,27 +205,36 @@ crb_limits_issue(const struct crb_session *session, struct crb_err *err)
 	    session->core, CRB_LIMIT_SESSIONS_PER_TASK);
 	char by[WHO_TEXT];
 
-	if (is_reached(session, &user, same_user))
-		return crb_err_set(err, CRB_ERR_DENIED,
+	if (is_reached(session, &user, same_user)) {
+		(void)crb_err_set(err, CRB_ERR_DENIED,
 		    "uid %u has issued %" PRId64
 		    " sessions that live, and may have no more (%s); end one: credbroker revoke SESSION",
 		    (unsigned)session->issuer, user.most, who(&user, by));
-	if (is_reached(session, &task, same_task))
-		return crb_err_set(err, CRB_ERR_DENIED,
+		return record(call, session, &user, err);
+	}
+	if (is_reached(session, &task, same_task)) {
+		(void)crb_err_set(err, CRB_ERR_DENIED,
 		    "task %s has %" PRId64
 		    " sessions that live, and may have no more (%s); end one: credbroker revoke SESSION",
 		    session->task, task.most, who(&task, by));
+		return record(call, session, &task, err);
+	}
 	return CRB_OK;
 }
 
 enum crb_status
-crb_limits_mint(const struct crb_session *session, struct crb_err *err)
+crb_limits_mint(const struct crb_session *session, struct crb_verdict *verdict,
+    struct crb_err *err)
 {
 	const struct bound bound = bound_of(session->core, CRB_LIMIT_MINTS);
 	char by[WHO_TEXT];
 
 	if (session->mints < (uint64_t)bound.most)
 		return CRB_OK;
+	if (verdict != NULL)
+		*verdict = (struct crb_verdict){ .effect = CRB_EFFECT_DENY,
+			.tier = bound.tier,
+			.rule = "limits.mints_per_session" };
 	return crb_err_set(err, CRB_ERR_DENIED,
 	    "keys were minted %" PRIu64
 	    " times for session %s, and may be no more (%s)",

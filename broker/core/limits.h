@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "broker/core/admin.h"
 #include "broker/core/denial.h"
 #include "broker/core/session.h"
 #include "policy/limits.h"
@@ -15,26 +16,31 @@
  */
 
 /*
- * How long a session may last, in *seconds: what was `wished`, or what is usual
- * here, of which a policy may leave less, with a note (NULL: none).
+ * How long the call's session may last, in *seconds: what was `wished`, or what
+ * is usual here, of which a policy may leave less, with a note (NULL: none).
+ * A refusal is in the audit log; so it is for the next two.
  */
-CRB_NODISCARD enum crb_status crb_limits_life(const struct crb_core *core,
-    bool wished, int64_t *seconds, json_t *notes, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_limits_life(const struct crb_call *call,
+    const struct crb_session *session, bool wished, int64_t *seconds,
+    json_t *notes, struct crb_err *err);
+/* There may be one more, which is not in the maps yet. */
+CRB_NODISCARD enum crb_status crb_limits_issue(const struct crb_call *call,
+    const struct crb_session *session, struct crb_err *err);
+/* It may last until then. */
+CRB_NODISCARD enum crb_status crb_limits_extend(const struct crb_call *call,
+    const struct crb_session *session, int64_t expires, struct crb_err *err);
+
 /* When it ends at the latest, in wall seconds: not after it expires. */
 int64_t crb_limits_end(const struct crb_session *session);
-/* That it may last until then. */
-CRB_NODISCARD enum crb_status crb_limits_extend(
-    const struct crb_session *session, int64_t expires, struct crb_err *err);
 /* Other limits are in force: live sessions end when these say. */
 void crb_limits_apply(struct crb_core *core);
 
-/* There may be one more, which is not in the maps yet. */
-CRB_NODISCARD enum crb_status crb_limits_issue(
-    const struct crb_session *session, struct crb_err *err);
-
-/* Keys may be minted once more: CRB_ERR_DENIED, since that does not pass. */
-CRB_NODISCARD enum crb_status crb_limits_mint(
-    const struct crb_session *session, struct crb_err *err);
+/*
+ * Keys may be minted once more: CRB_ERR_DENIED, since that does not pass, with
+ * who says so in *verdict (or NULL).
+ */
+CRB_NODISCARD enum crb_status crb_limits_mint(const struct crb_session *session,
+    struct crb_verdict *verdict, struct crb_err *err);
 /* How long what is minted now may last, in seconds. */
 int64_t crb_limits_lease(const struct crb_session *session);
 /* That an order does not ask for more: there is a least that services give. */

@@ -385,7 +385,7 @@ extend(struct crb_call *call, struct crb_session *session, int64_t *expires,
 		    err, CRB_ERR_INVALID, "session.extend: ttl is missing");
 	*expires = crb_wall_seconds() + ttl;
 	if (*expires <= ceiling)
-		return crb_limits_extend(session, *expires, err);
+		return crb_limits_extend(call, session, *expires, err);
 	crb_duration_text(ceiling - crb_wall_seconds(), left);
 	return crb_err_set(err, CRB_ERR_LIMIT,
 	    "session %s can last at most %s more (ttl_max in the config file)",

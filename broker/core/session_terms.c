@@ -294,12 +294,12 @@ crb_session_terms(const struct crb_call *call, struct crb_session_terms *out,
 	    (status = use_profile(&terms, &ttl, err)) ||
 	    (status = crb_rpc_ttl(call, &ttl, err)) ||
 	    (status = crb_limits_life(
-		 call->core, wished, &ttl, terms.notes, err)) ||
+		 call, terms.session, wished, &ttl, terms.notes, err)) ||
 	    (status = set_grants(&terms, err)) ||
 	    (status = set_labels(&terms, err)) ||
 	    (status = set_process(&terms, err)) ||
 	    (status = set_owner(&terms, err)) ||
-	    (status = crb_limits_issue(terms.session, err)) ||
+	    (status = crb_limits_issue(call, terms.session, err)) ||
 	    (status = set_workspace(&terms, err)) ||
 	    (status = set_port(&terms, err)) ||
 	    (status = crb_call_flag(

@@ -161,6 +161,10 @@ def test_sessions_of_a_task(limited, upstream):
     issue(limited, task="b")
     limited.call("revoke", session=session["id"])
     issue(limited, task="a")
+    event, = limited.call("audit.show", event="session.issue",
+                          decision="deny")["events"]
+    assert (event["task"], event["tier"], event["rule"]) == (
+        "a", "team", "limits.sessions_per_task")
 
 
 def test_several_at_once_are_not_more_than_there_may_be(limited, upstream):
@@ -307,8 +311,24 @@ def test_mints_of_a_session(leased):
     assert b"mints_per_session, tier team" in body
     assert leased.call("session.show", session=session["id"])["session"][
         "state"] == "live"
+    denied = leased.call("audit.show", event="lease.mint",
+                         decision="deny")["events"]
+    assert denied and {(e["tier"], e["rule"]) for e in denied} == {
+        ("team", "limits.mints_per_session")}
     enforce(leased, mints_per_session=0)
-    assert "mints_per_session" in refused_issue(leased, grant=GRANT)
+    for when in ("now", "later"):
+        assert "mints_per_session" in refused_issue(leased, grant=GRANT,
+                                                    mint=when)
+
+
+def test_a_crash_forgets_no_mint(leased):
+    enforce(leased, mints_per_session=1)
+    session = issue(leased, grant=GRANT)
+    assert left(leased, session, "mints_per_session") == 0
+    leased.kill()
+    leased.start()
+    assert left(leased, session, "mints_per_session") == 0
+    assert ask(session, "/v1/aws/aws")[0] == 403
 
 
 def test_what_was_certainly_not_minted_does_not_count(leased, sts):
