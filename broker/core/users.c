@@ -35,7 +35,8 @@ name_ok(const char *name)
 {
 	size_t len = strlen(name);
 
-	if (len == 0 || len > NAME_MAX_)
+	/* "+" and "-" are not names but entries of NIS. */
+	if (len == 0 || len > NAME_MAX_ || name[0] == '+' || name[0] == '-')
 		return false;
 	for (size_t i = 0; i < len; i++)
 		if (name[i] <= ' ' || name[i] > '~' ||
@@ -139,24 +140,37 @@ seen(const gid_t *gids, size_t count, gid_t gid)
 	return false;
 }
 
+/* All of its names: a rule may be about any of them. */
+static bool
+add_group(const struct names *names, gid_t gid, json_t *list)
+{
+	bool named = false;
+
+	for (size_t i = 0; i < names->count; i++) {
+		if (names->at[i].id != gid)
+			continue;
+		if (json_array_append_new(
+			list, json_string(names->at[i].text)) != 0)
+			return false;
+		named = true;
+	}
+	return named ||
+	    json_array_append_new(
+		list, json_sprintf("gid %u", (unsigned)gid)) == 0;
+}
+
 json_t *
 crb_users_groups(const struct crb_users *users, const gid_t *gids, size_t count)
 {
+	static const struct names none;
+	const struct names *names = users != NULL ? &users->groups : &none;
 	json_t *list = json_array();
 
 	for (size_t i = 0; list != NULL && i < count; i++) {
-		const char *name = users != NULL ? find(&users->groups, gids[i])
-						 : NULL;
-
-		if (seen(gids, i, gids[i]))
+		if (seen(gids, i, gids[i]) || add_group(names, gids[i], list))
 			continue;
-		if (json_array_append_new(list,
-			name != NULL
-			    ? json_string(name)
-			    : json_sprintf("gid %u", (unsigned)gids[i])) != 0) {
-			json_decref(list);
-			return NULL;
-		}
+		json_decref(list);
+		return NULL;
 	}
 	return list;
 }

@@ -23,11 +23,11 @@ CRB_NODISCARD enum crb_status crb_users_load(const char *passwd,
     const char *group, struct crb_users **out, struct crb_err *err);
 void crb_users_free(struct crb_users *users);
 
-/* NULL: not known.  Borrowed. */
+/* The first of his names; NULL: not known.  Borrowed. */
 const char *crb_users_name(const struct crb_users *users, uid_t uid);
 /*
- * The names of groups, each once, as an array; one that has none is in it as
- * "gid 4711", which nobody is called.  NULL without memory.
+ * The names of groups, as an array: all that one has, and of one without a
+ * name "gid 4711", which nobody is called.  NULL without memory.
  */
 json_t *crb_users_groups(
     const struct crb_users *users, const gid_t *gids, size_t count);

@@ -38,6 +38,8 @@ begin(void **state)
 	    put("group",
 		"root:x:0:\n"
 		"dev:x:50:alice\n"
+		"developers:x:50:alice\n"
+		"+nis:x:53:alice\n"
 		"a b:x:51:alice\n"
 		"*:x:52:alice\n"),
 	    &users, &err));
@@ -81,11 +83,11 @@ users_have_the_names_that_the_file_says(void **state)
 static void
 a_name_that_means_several_is_none(void **state)
 {
-	static const gid_t gids[] = { 51, 52 };
+	static const gid_t gids[] = { 51, 52, 53 };
 
 	(void)state;
 	assert_null(crb_users_name(users, 1001));
-	groups_are(gids, 2, "[\"gid 51\",\"gid 52\"]");
+	groups_are(gids, 3, "[\"gid 51\",\"gid 52\",\"gid 53\"]");
 }
 
 static void
@@ -94,7 +96,7 @@ groups_are_there_once_and_without_a_name_by_their_number(void **state)
 	static const gid_t gids[] = { 50, 0, 50, 4711 };
 
 	(void)state;
-	groups_are(gids, 4, "[\"dev\",\"root\",\"gid 4711\"]");
+	groups_are(gids, 4, "[\"dev\",\"developers\",\"root\",\"gid 4711\"]");
 	groups_are(NULL, 0, "[]");
 }
 
