@@ -13,6 +13,7 @@ import tempfile
 import pytest
 
 from conftest import add_git_credential, wait_until
+from test_user import ORDINARY, UsersBroker
 
 FETCH = "forge:repository=acme/api,git=fetch"
 ASK = {"id": "all", "effect": "ask", "reason": "look at it"}
@@ -170,3 +171,36 @@ def test_it_does_not_run_as_root(broker, told):
     assert "approval_hook_user: not root" in broker.log_text()
     broker.configure({})
     broker.start()
+
+
+def test_a_users_broker_runs_it_as_that_user(folder, git_server, told):
+    """Configuration and policy are where a user has them."""
+    broker = UsersBroker(folder, {})
+    config = broker.home / ".config/credbroker"
+    (config / "policy").mkdir(parents=True, mode=0o700)
+    (config / "policy/local.json").write_text(json.dumps(
+        {"tier": "local", "name": "ask", "rules": [ASK]}))
+    (config / "credbroker.json").write_text(json.dumps(
+        {"approval_hook": hook_of(told), "approval_wait": "1s"}))
+    for path in [broker.home / ".config", *config.rglob("*"), config]:
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        if os.geteuid() == 0:
+            os.chown(path, ORDINARY, ORDINARY)
+    ca = shutil.copy(git_server.ca, folder / "ca.pem")
+    workspace = broker.home / "work"
+    try:
+        broker.run("init", input="correct horse\n")
+        broker.start(unlock=False)
+        broker.run("unlock", input="correct horse\n")
+        add_git_credential(broker, git_server, ca=ca)
+        subprocess.run([*broker.become, "mkdir", str(workspace)], check=True)
+        done = broker.run(
+            "run", "--task", "t", "--grant", FETCH, "--workspace", workspace,
+            "--", "git", "ls-remote", f"{git_server.url}/acme/api",
+            check=False)
+        assert done.returncode != 0
+        wait_until(lambda: heard(told), "the hook")
+        uid = ORDINARY if os.geteuid() == 0 else os.geteuid()
+        assert {user for _, user in heard(told)} == {pwd.getpwuid(uid).pw_name}
+    finally:
+        broker.stop()
