@@ -3,6 +3,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "broker/core/judge.h"
 #include "tests/unit/lease.h"
 
 #define FETCH "service=git-upload-pack"
@@ -452,8 +453,17 @@ a_request_to_aws_is_judged_by_all_that_is_known_of_it(void **state)
 static void
 grants_that_ask_are_approved_by_all_who_have_to(void **state)
 {
-	CRB_AUTO_JSON json_t *result = NULL;
-	const json_t *approvers;
+	struct crb_msg_exchange exchange = {
+		.exchange = 1,
+		.route = CRB_ROUTE_HTTP,
+		.method = CRB_SLICE("GET"),
+		.target = CRB_SLICE("aws/alpha/key"),
+		.query = CRB_SLICE(""),
+		.service = CRB_SLICE("s3"),
+		.region = CRB_SLICE("eu-west-1"),
+	};
+	const struct crb_verdict *verdict;
+	struct crb_judgement judgement;
 
 	(void)state;
 	deny(RULE("gets", "ask",
@@ -468,20 +478,16 @@ grants_that_ask_are_approved_by_all_who_have_to(void **state)
 		    "aws:actions=s3:PutObject,resources=*,delivery=inject",
 		    "mint", "later")),
 	    session);
-	http("GET", "aws/alpha/key");
-	assert_true(world_hears_no(&world, CRB_MSG_VERDICT));
-	result = world_call(&world, "approval.list", json_object());
-	approvers = json_object_get(
-	    json_array_get(json_object_get(result, "approvals"), 0),
-	    "approvers");
-	assert_int_equal(json_array_size(approvers), 2);
-	assert_string_equal(
-	    json_string_value(json_array_get(approvers, 0)), "readers");
-	assert_string_equal(
-	    json_string_value(json_array_get(approvers, 1)), "writers");
-	assert_true(json_is_true(json_object_get(
-	    json_array_get(json_object_get(result, "approvals"), 0),
-	    "four_eyes")));
+	exchange.session = CRB_SLICE(session);
+	assert_false(crb_judge(world.core, &exchange, &judgement));
+	verdict = &judgement.verdict;
+	assert_int_equal(verdict->effect, CRB_EFFECT_ASK);
+	assert_string_equal(verdict->rule, "gets");
+	assert_int_equal(verdict->approver_count, 2);
+	assert_string_equal(verdict->approvers[0], "readers");
+	assert_string_equal(verdict->approvers[1], "writers");
+	assert_true(verdict->four_eyes);
+	assert_non_null(judgement.grant);
 }
 
 /* What a service decodes is denied in each of its spellings. */
