@@ -21,7 +21,7 @@ static const struct {
 	const char *what;
 } parts[PART_COUNT] = {
 	[PART_PUSH] = { "push", NULL },
-	[PART_OPTIONS] = { "push-options", "push options" },
+	[PART_OPTIONS] = { "push-options", "a push with options" },
 	[PART_SIGNED] = { "push-signed", "a signed push" },
 };
 
@@ -43,9 +43,8 @@ has_part(const struct crb_push_commands *commands, enum part part)
 /* What the judging of a push has come to so far. */
 struct pushing {
 	struct crb_judgement *judgement;
-	struct crb_verdict asks; /* who has to approve all that asks */
-	bool overflow;           /* more groups than there is room for */
-	size_t refused;          /* commands */
+	struct crb_verdict all; /* joined */
+	size_t refused;         /* commands */
 	enum crb_effect strictest;
 	size_t command; /* that the strictest is about */
 	enum part part;
@@ -68,31 +67,6 @@ ask(struct crb_judgement *judgement, size_t index, enum part part)
 	    crb_judge_own(judgement) != CRB_EFFECT_ALLOW)
 		return CRB_EFFECT_DENY;
 	return crb_judge_tiers(judgement);
-}
-
-static void
-add_approver(struct pushing *pushing, const char *group)
-{
-	struct crb_verdict *asks = &pushing->asks;
-
-	for (size_t i = 0; i < asks->approver_count; i++) {
-		if (strcmp(asks->approvers[i], group) == 0)
-			return;
-	}
-	if (asks->approver_count == CRB_ASKS_MAX)
-		pushing->overflow = true;
-	else
-		asks->approvers[asks->approver_count++] = group;
-}
-
-static void
-add_ask(struct pushing *pushing)
-{
-	const struct crb_verdict *verdict = &pushing->judgement->verdict;
-
-	for (size_t i = 0; i < verdict->approver_count; i++)
-		add_approver(pushing, verdict->approvers[i]);
-	pushing->asks.four_eyes |= verdict->four_eyes;
 }
 
 /* "refs/heads/main update is denied by ...", where there is room for it. */
@@ -130,8 +104,7 @@ judge_command(struct pushing *pushing, size_t index)
 		if (!has_part(commands, part))
 			continue;
 		effect = ask(judgement, index, part);
-		if (effect == CRB_EFFECT_ASK)
-			add_ask(pushing);
+		crb_tiers_join(&pushing->all, &judgement->verdict);
 		if (effect == CRB_EFFECT_DENY)
 			add_refused(
 			    pushing, what_is(&commands->command[index], part));
@@ -166,22 +139,14 @@ static bool
 conclude(struct pushing *pushing)
 {
 	struct crb_judgement *judgement = pushing->judgement;
-	struct crb_verdict *verdict = &judgement->verdict;
 	char what[CRB_REPOSITORY_MAX + 256];
 
 	if (pushing->strictest == CRB_EFFECT_ALLOW)
 		return true;
 	(void)ask(judgement, pushing->command, pushing->part);
-	if (verdict->effect == CRB_EFFECT_ASK) {
-		memcpy(verdict->approvers, pushing->asks.approvers,
-		    sizeof(verdict->approvers));
-		verdict->approver_count = pushing->asks.approver_count;
-		verdict->four_eyes = pushing->asks.four_eyes;
-	}
-	if (verdict->effect == CRB_EFFECT_ASK && pushing->overflow) {
-		verdict->effect = CRB_EFFECT_DENY;
-		verdict->problem = "more groups would have to approve than can";
-	}
+	/* Whoever has to approve one of them has to approve all. */
+	if (judgement->verdict.effect == CRB_EFFECT_ASK)
+		judgement->verdict = pushing->all;
 	what_of(pushing, what, sizeof(what));
 	return crb_judge_refuse(judgement, what);
 }
@@ -190,6 +155,7 @@ bool
 crb_judge_push(struct crb_judgement *judgement)
 {
 	struct pushing pushing = { .judgement = judgement,
+		.all = { .effect = CRB_EFFECT_ALLOW },
 		.strictest = CRB_EFFECT_ALLOW };
 
 	if (judgement->refs != NULL)

@@ -230,7 +230,8 @@ options_and_certificates_are_granted_apart(void **state)
 	assert_int_equal(sizeof(options) - 1, 0x76 + 4 + 0xb + 4);
 	world_issue(&world, AGENT, session);
 	shown(ask(), options, sizeof(options) - 1, true);
-	is_refused("policy_denied", "push options of refs/heads/agent/a");
+	is_refused(
+	    "policy_denied", "a push with options of refs/heads/agent/a");
 	world_issue(
 	    &world, "gh:repository=acme/api,git=push+push-options", session);
 	shown(ask(), options, sizeof(options) - 1, true);
