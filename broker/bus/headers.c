@@ -210,3 +210,22 @@ crb_headers_next(struct crb_slice *rest, struct crb_header *out, bool *more,
 	*more = true;
 	return CRB_OK;
 }
+
+enum crb_status
+crb_headers_bound(
+    struct crb_slice block, struct crb_buf *out, struct crb_err *err)
+{
+	static const char *const unbound[] = { "accept", "accept-language",
+		"user-agent", "x-amz-user-agent", NULL };
+	struct crb_header header;
+	bool more = true;
+
+	for (;;) {
+		if (crb_headers_next(&block, &header, &more, err) != CRB_OK)
+			return err->status;
+		if (!more)
+			return crb_buf_check(out, "the headers", err);
+		if (!is_listed(header.name, unbound))
+			(void)crb_headers_add(out, header.name, header.value);
+	}
+}

@@ -51,4 +51,12 @@ bool crb_headers_add(
 CRB_NODISCARD enum crb_status crb_headers_next(struct crb_slice *rest,
     struct crb_header *out, bool *more, struct crb_err *err);
 
+/*
+ * Append the lines of a block that may say what a request of an API asks for,
+ * X-Amz-Target for one: all but those that only say who asks, and how the
+ * answer should look.  Somebody who approves a request has seen them.
+ */
+CRB_NODISCARD enum crb_status crb_headers_bound(
+    struct crb_slice block, struct crb_buf *out, struct crb_err *err);
+
 #endif /* !CRB_HEADERS_H */

@@ -178,7 +178,9 @@
 	F(BYTES, data, 65536) /* of CRB_NEED_COMMANDS */ \
 	F(U32, length, 0) /* of CRB_NEED_BODY: bytes */ \
 	F(BYTES, hash, 32) /* SHA-256 */ \
-	F(TEXT, type, 128) /* Content-Type, or empty */
+	F(TEXT, type, 128) /* Content-Type, or empty */ \
+	/* Of CRB_ROUTE_HTTP, as crb_headers_bound() has them; or empty. */ \
+	F(TEXT, headers, CRB_HEADERS_MAX)
 /* It cannot be shown, or nobody waits any more; a verdict is said all the
  * same. */
 #define CRB_FIELDS_WITHDRAWN(F) \
@@ -238,6 +240,8 @@
 	F(U8, judged, 0) /* enum crb_judged */ \
 	F(U32, judged_length, 0) \
 	F(BYTES, judged_hash, 32) \
+	/* SHA-256 of what crb_headers_bound() makes of the head; or empty. */ \
+	F(BYTES, judged_headers, 32) \
 	F(U64, most, 0) /* bytes of bodies, both together; 0: any number */
 #define CRB_FIELDS_JOB_CANCEL(F) \
 	F(U64, job, 0) \

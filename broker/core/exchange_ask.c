@@ -86,6 +86,25 @@ add_target(json_t *details, const struct crb_msg_exchange *msg,
 	    : 0;
 }
 
+/* A text for each line; those of git say nothing. */
+static int
+add_headers(json_t *details, const struct crb_shown *shown)
+{
+	struct crb_slice rest = CRB_SLICE(shown->headers), line;
+	json_t *list;
+
+	if (rest.len == 0)
+		return 0;
+	list = json_array();
+	while (crb_slice_cut(&rest, '\n', &line))
+		if (line.len > 0 &&
+		    json_array_append_new(list, text_of(line)) != 0) {
+			json_decref(list);
+			return -1;
+		}
+	return set(details, "headers", list);
+}
+
 static int
 add_body(json_t *details, const struct crb_shown *shown)
 {
@@ -93,6 +112,8 @@ add_body(json_t *details, const struct crb_shown *shown)
 
 	if (shown == NULL || !shown->has_body)
 		return set(details, "body_length", json_integer(0));
+	if (add_headers(details, shown) != 0)
+		return -1;
 	return set(details, "content_type",
 		   json_string(crb_exchange_type(shown))) != 0 ||
 		set(details, "body_length", json_integer(shown->length)) != 0 ||

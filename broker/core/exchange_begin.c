@@ -134,7 +134,10 @@ static void
 bind_body(struct crb_msg_job *job, const struct crb_shown *shown,
     uint8_t hash[crypto_hash_sha256_BYTES])
 {
-	if (shown == NULL || (!shown->has_commands && !shown->has_body))
+	bool none = job->body == CRB_BODY_NONE;
+
+	if (shown == NULL ||
+	    (!shown->has_commands && (!shown->has_body || none)))
 		return;
 	if (shown->has_commands) {
 		(void)crypto_hash_sha256(
@@ -151,6 +154,19 @@ bind_body(struct crb_msg_job *job, const struct crb_shown *shown,
 			job->content_type = CRB_SLICE(crb_exchange_type(shown));
 	}
 	job->judged_hash = (struct crb_slice){ (const char *)hash,
+		crypto_hash_sha256_BYTES };
+}
+
+/* And so do the headers of an API that somebody has seen. */
+static void
+bind_headers(struct crb_msg_job *job, const struct crb_shown *shown,
+    uint8_t hash[crypto_hash_sha256_BYTES])
+{
+	if (shown == NULL || !shown->has_body || job->route != CRB_ROUTE_HTTP)
+		return;
+	(void)crypto_hash_sha256(
+	    hash, (const uint8_t *)shown->headers, strlen(shown->headers));
+	job->judged_headers = (struct crb_slice){ (const char *)hash,
 		crypto_hash_sha256_BYTES };
 }
 
@@ -189,12 +205,15 @@ send_job(const struct crb_exchange *exchange,
 		.service = CRB_SLICE(judgement->aws.service),
 		.region = CRB_SLICE(judgement->aws.region),
 		.judged_hash = CRB_SLICE(""),
+		.judged_headers = CRB_SLICE(""),
 		.most = crb_limits_bytes(exchange->session),
 	};
 	uint8_t hash[crypto_hash_sha256_BYTES];
+	uint8_t headers[crypto_hash_sha256_BYTES];
 	enum crb_status status;
 
 	bind_body(&job, shown, hash);
+	bind_headers(&job, shown, headers);
 
 	if (msg->route == CRB_ROUTE_HTTP)
 		crb_aws_request_target(&judgement->aws, &target);
@@ -337,10 +356,12 @@ needs(const struct crb_msg_exchange *msg, const struct crb_judgement *judgement,
 {
 	if (is_push(msg, judgement))
 		return shown->has_commands ? 0 : CRB_NEED_COMMANDS;
-	if (!has_to_be_approved(judgement) || msg->body == CRB_BODY_NONE ||
-	    shown->has_body)
+	if (!has_to_be_approved(judgement) || shown->has_body)
 		return 0;
-	return CRB_NEED_BODY;
+	/* Headers of an API say what is asked for, too. */
+	return msg->body != CRB_BODY_NONE || msg->route == CRB_ROUTE_HTTP
+	    ? CRB_NEED_BODY
+	    : 0;
 }
 
 /* One that was approved, or needs not be: with its secret it can begin. */

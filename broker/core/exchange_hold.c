@@ -78,6 +78,7 @@ crb_hold_free(struct crb_hold *hold)
 	core->held_bytes -= hold->shown.text.len;
 	crb_push_commands_clear(&hold->shown.commands);
 	crb_buf_clear(&hold->shown.text);
+	free(hold->shown.headers);
 	free(hold);
 }
 
@@ -207,6 +208,9 @@ set_body(struct crb_shown *shown, const struct crb_msg_shown *msg,
 	    !crb_slice_copy(msg->type, shown->type, sizeof(shown->type)))
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "the gateway does not say what the body is");
+	free(shown->headers);
+	if ((shown->headers = crb_slice_dup(msg->headers)) == NULL)
+		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	memcpy(shown->hash, msg->hash.p, sizeof(shown->hash));
 	shown->length = msg->length;
 	shown->has_body = true;

@@ -21,6 +21,7 @@ struct crb_shown {
 	uint32_t length; /* of the body that the gateway holds */
 	uint8_t hash[32];
 	char type[129];
+	char *headers; /* lines, of an API; or NULL */
 };
 
 struct crb_hold;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "backends/aws_action.h"
 #include "backends/sigv4.h"
 #include "backends/sigv4_canonical.h"
@@ -11,6 +13,7 @@
 #include "base/units.h"
 #include "broker/bus/aws_payload.h"
 #include "broker/bus/headers.h"
+#include "broker/egress/judged_body.h"
 
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define UNSIGNED "UNSIGNED-PAYLOAD"
@@ -55,6 +58,19 @@ copy_text(char *to, size_t size, struct crb_slice from, struct crb_err *err)
 }
 
 static enum crb_status
+copy_bound(
+    struct crb_signing *signing, struct crb_slice hash, struct crb_err *err)
+{
+	if (hash.len == 0)
+		return CRB_OK;
+	if (hash.len != sizeof(signing->headers))
+		return crb_err_set(err, CRB_ERR_INVALID, "job: judged_headers");
+	signing->bound = true;
+	memcpy(signing->headers, hash.p, sizeof(signing->headers));
+	return CRB_OK;
+}
+
+static enum crb_status
 find_backend(struct crb_signing *signing, const struct crb_msg_job *msg,
     struct crb_err *err)
 {
@@ -88,7 +104,8 @@ crb_signing_init(struct crb_signing *signing, const struct crb_msg_job *msg,
 	    copy_text(signing->region, sizeof(signing->region), msg->region,
 		err) != CRB_OK ||
 	    copy_text(signing->type, sizeof(signing->type), msg->content_type,
-		err) != CRB_OK)
+		err) != CRB_OK ||
+	    copy_bound(signing, msg->judged_headers, err) != CRB_OK)
 		return err->status;
 	if ((signing->target = crb_slice_dup(msg->target)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "no memory to sign");
@@ -338,6 +355,25 @@ judged_type(const struct crb_signing *signing)
 	return CRB_SLICE(signing->type);
 }
 
+/* Nothing but what somebody has seen goes upstream. */
+static enum crb_status
+check_bound(const struct crb_signing *signing, struct crb_slice block,
+    struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf bound = CRB_BUF_INIT(CRB_HEADERS_MAX);
+	uint8_t hash[crypto_hash_sha256_BYTES];
+
+	if (!signing->bound)
+		return CRB_OK;
+	if (crb_headers_bound(block, &bound, err) != CRB_OK)
+		return err->status;
+	(void)crypto_hash_sha256(
+	    hash, (const uint8_t *)crb_buf_text(&bound), bound.len);
+	return memcmp(hash, signing->headers, sizeof(hash)) == 0
+	    ? CRB_OK
+	    : crb_judged_body_differs(err);
+}
+
 enum crb_status
 crb_signing_head(
     struct crb_signing *signing, struct crb_slice block, struct crb_err *err)
@@ -346,7 +382,8 @@ crb_signing_head(
 	struct head head = { .payload = { NULL, 0 } };
 	size_t count;
 
-	if (read_block(block, headers, &count, err) != CRB_OK)
+	if (read_block(block, headers, &count, err) != CRB_OK ||
+	    check_bound(signing, block, err) != CRB_OK)
 		return err->status;
 	for (size_t i = 0; i < count; i++) {
 		take_special(

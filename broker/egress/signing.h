@@ -33,6 +33,8 @@ struct crb_signing {
 	enum crb_body body;
 	bool whole;     /* all of the body was judged, and so its type: */
 	char type[129]; /* empty: it has none */
+	bool bound;     /* the headers were seen, with this SHA-256: */
+	uint8_t headers[32];
 	bool private; /* the way to the upstream does not need a signed body */
 
 	/* After crb_signing_head(): */

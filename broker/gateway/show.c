@@ -310,9 +310,40 @@ type_of(const struct crb_exchange *exchange)
 	return crb_header_value_ok(type) ? type : CRB_SLICE("");
 }
 
+static enum MHD_Result
+add_header(void *ctx, enum MHD_ValueKind kind, const char *name,
+    size_t name_len, const char *value, size_t value_len)
+{
+	struct crb_slice key = { name, name_len };
+	struct crb_slice text = { value != NULL ? value : "", value_len };
+
+	(void)kind;
+	if (crb_header_request_ok(CRB_ROUTE_HTTP, key))
+		(void)crb_headers_add(ctx, key, text);
+	return MHD_YES;
+}
+
+/* In the order in which they go upstream. */
+static enum crb_status
+bound_headers(const struct crb_exchange *exchange, struct crb_buf *out,
+    struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf block = CRB_BUF_INIT(CRB_HEADERS_MAX);
+
+	if (exchange->route != CRB_ROUTE_HTTP)
+		return CRB_OK;
+	(void)MHD_get_connection_values_n(
+	    exchange->mhd, MHD_HEADER_KIND, add_header, &block);
+	if (crb_buf_check(&block, "the headers", err) != CRB_OK)
+		return err->status;
+	return crb_headers_bound(
+	    (struct crb_slice){ crb_buf_text(&block), block.len }, out, err);
+}
+
 static void
 show_body(struct crb_exchange *exchange)
 {
+	CRB_AUTO_BUF struct crb_buf headers = CRB_BUF_INIT(CRB_HEADERS_MAX);
 	struct crb_show *show = exchange->show;
 	uint8_t hash[crypto_hash_sha256_BYTES];
 	struct crb_msg_shown shown = { .exchange = exchange->id,
@@ -321,7 +352,13 @@ show_body(struct crb_exchange *exchange)
 		.length = (uint32_t)show->held.len,
 		.hash = { (const char *)hash, sizeof(hash) },
 		.type = type_of(exchange) };
+	struct crb_err err;
 
+	if (bound_headers(exchange, &headers, &err) != CRB_OK) {
+		withdraw(exchange, "limit", "the headers cannot be shown");
+		return;
+	}
+	shown.headers = CRB_SLICE(crb_buf_text(&headers));
 	if (shown.type.len > TYPE_MAX) {
 		withdraw(exchange, "invalid_request",
 		    "the Content-Type is too long to be shown to anybody");

@@ -1,5 +1,7 @@
 #include "broker/egress/signing.h"
 
+#include <sodium.h>
+
 #include "backends/sigv4.h"
 #include "base/cleanup.h"
 #include "tests/unit/unit.h"
@@ -137,6 +139,43 @@ what_is_sent_is_covered(void **state)
 	    "x-amz-content-sha256;x-amz-date;x-amz-security-token,"));
 	assert_true(says(&out, "user-agent: me\n"));
 	assert_true(says(&out, "x-amz-acl: private\n"));
+}
+
+static void
+only_headers_that_somebody_has_seen_go_out(void **state)
+{
+	static const char seen[] = "x-amz-target: T.Look\n";
+	static const struct {
+		const char *block;
+		enum crb_status status;
+	} heads[] = {
+		{ "x-amz-target: T.Look\n", CRB_OK },
+		{ "user-agent: me\nx-amz-target: T.Look\naccept: a/b\n",
+		    CRB_OK },
+		{ "x-amz-target: T.Drop\n", CRB_ERR_DENIED },
+		{ "x-amz-target: T.Look\nx-amz-acl: a\n", CRB_ERR_DENIED },
+		{ "", CRB_ERR_DENIED },
+	};
+	struct crb_msg_job msg = job(
+	    "dynamodb", CRB_BODY_NONE, true, CRB_NETWORK_PUBLIC);
+	uint8_t sum[crypto_hash_sha256_BYTES];
+
+	(void)state;
+	(void)crypto_hash_sha256(sum, (const uint8_t *)seen, strlen(seen));
+	msg.judged_headers = (struct crb_slice){ (const char *)sum,
+		sizeof(sum) };
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		AUTO_SIGNING struct crb_signing signing = { .keys = NULL };
+
+		assert_ok(crb_signing_init(&signing, &msg, &err));
+		assert_int_equal(
+		    crb_signing_head(&signing, CRB_SLICE(heads[i].block), &err),
+		    heads[i].status);
+	}
+	msg.judged_headers.len = 31;
+	AUTO_SIGNING struct crb_signing odd = { .keys = NULL };
+
+	assert_int_equal(crb_signing_init(&odd, &msg, &err), CRB_ERR_INVALID);
 }
 
 static void
@@ -347,6 +386,7 @@ main(void)
 		cmocka_unit_test(a_body_goes_out_as_its_client_says),
 		cmocka_unit_test(chunks_are_undone_and_no_more_said),
 		cmocka_unit_test(what_is_sent_is_covered),
+		cmocka_unit_test(only_headers_that_somebody_has_seen_go_out),
 		cmocka_unit_test(
 		    another_service_gets_the_hash_of_what_was_collected),
 		cmocka_unit_test(what_cannot_be_is_refused_with_a_reason),
