@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "broker/cli/command.h"
 #include "broker/cli/output.h"
+#include "broker/cli/policy_known.h"
 #include "broker/cli/policy_load.h"
 #include "policy/lint.h"
 
@@ -14,9 +15,16 @@
 
 struct check_options {
 	struct crb_common common;
+	bool offline;
 };
 
-static const struct crb_option check_options[] = { CRB_COMMON_OPTIONS };
+static const struct crb_option check_options[] = {
+	{ .name = "offline",
+	    .type = CRB_OPTION_FLAG,
+	    .offset = offsetof(struct check_options, offline),
+	    .help = "ask no broker for its credentials and profiles" },
+	CRB_COMMON_OPTIONS,
+};
 
 /* What lint has found, kept: its number is told first. */
 struct findings {
@@ -100,8 +108,8 @@ print_findings(const char *path, const struct crb_policy *policy,
 }
 
 static enum crb_status
-check_file(
-    struct crb_cli *cli, const char *path, json_t *files, struct crb_err *err)
+check_file(struct crb_cli *cli, const struct crb_policy_known *known,
+    const char *path, json_t *files, struct crb_err *err)
 {
 	CRB_AUTO_POLICY_SET struct crb_policy_set set = { 0 };
 	AUTO_FINDINGS struct findings findings = { 0 };
@@ -115,6 +123,8 @@ check_file(
 	policy = set.policy[tier];
 	find_expiry(policy, &findings);
 	crb_policy_lint(policy, add_finding, &findings);
+	if (known != NULL)
+		crb_policy_known_lint(known, policy, add_finding, &findings);
 	if (findings.count > 0)
 		cli->exit = 1;
 	if (cli->common->json)
@@ -129,12 +139,16 @@ static enum crb_status
 check_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
 {
+	const struct check_options *options = opaque;
+	CRB_AUTO_POLICY_KNOWN struct crb_policy_known known = { 0 };
 	CRB_AUTO_JSON json_t *json = json_pack("{s:[]}", "files");
 	json_t *files = json_object_get(json, "files");
+	bool asked;
 
-	(void)opaque;
+	asked = !options->offline && crb_policy_known_read(cli, &known);
 	for (int i = 0; i < operands->count; i++) {
-		if (check_file(cli, operands->at[i], files, err) == CRB_OK)
+		if (check_file(cli, asked ? &known : NULL, operands->at[i],
+			files, err) == CRB_OK)
 			continue;
 		cli->exit = -1;
 		return err->status;
@@ -149,12 +163,14 @@ const struct crb_command crb_command_policy_check = {
 	.operands = "FILE...",
 	.least = 1,
 	.most = -1,
-	.no_config = true,
 	.summary = "look for mistakes in policies",
 	.details =
 	    "What the broker would not read is an error, with file, line and\n"
 	    "key: exit status 2. What it reads and cannot be meant, such as a\n"
-	    "rule that never decides, is a warning: exit status 1.\n"
+	    "rule that never decides, is a warning: exit status 1. A broker\n"
+	    "that answers is asked for its credentials and profiles: a name\n"
+	    "that it does not have, or a grant that the policy never allows,\n"
+	    "is a warning, too.\n"
 	    "\n"
 	    "  credbroker policy check organization.json\n",
 	.options = check_options,

@@ -436,6 +436,31 @@ def team(place):
     return place
 
 
+def test_check_asks_the_broker_what_it_has(team):
+    team.broker.run("profile", "add", "web", "-g",
+                    "github:repository=acme/api", "-g",
+                    "github:repository=other/api")
+    path = team.draft(FETCH, {**NO_PROD, "credentials": ["github", "githbu",
+                                                         "aws-*"]},
+                      name="c.json", tier="team")
+    check = ["policy", "check", path]
+    done = team.broker.run(*check, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == [
+        "  line 3: rule no-prod names credential githbu, which the broker "
+        "does not have",
+        "  line 1: grant github:repository=acme/api,git=fetch of profile web "
+        "can never be allowed",
+        "  line 1: grant github:repository=other/api,git=fetch of profile "
+        "web can never be allowed"]
+    assert team.broker.run(*check, "--offline").stdout.endswith(
+        " 0 warnings\n")
+    path = team.draft(FETCH, name="d.json", tier="team")
+    done = team.broker.run("policy", "check", path, check=False)
+    [warning] = done.stdout.splitlines()[1:]
+    assert "repository=other/api,git=fetch of profile web" in warning
+
+
 @needs_root
 def test_a_policy_is_installed_and_shown(place):
     place.start()

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "policy.h"
+#include "policy/could.h"
 
 static void
 collect(void *ctx, const struct crb_lint *finding)
@@ -129,6 +130,77 @@ ten_thousand_rules_take_a_bounded_time(void **state)
 	assert_non_null(strstr(crb_buf_text(&found), "too many rules"));
 }
 
+static bool
+could(const char *rules, const struct crb_question *question)
+{
+	struct crb_policy *policy = policy_of("local", rules);
+	bool could = crb_policy_could_allow(policy, question);
+
+	crb_policy_free(policy);
+	return could;
+}
+
+static void
+a_grant_that_nobody_can_be_given_is_known(void **state)
+{
+	static const char *const values[] = { "fetch", "push" };
+	const struct crb_question fetch_and_push = {
+		.kind = CRB_QUESTION_INJECT,
+		.credential = "github",
+		.task = "t",
+		.delivery = "inject",
+		.count = 1,
+		.at = { { .name = "git", .count = 2, .value = values } }
+	};
+#define FETCH "\"scope\": {\"git\": [\"fetch\"]}"
+#define PUSH "\"scope\": {\"git\": [\"push\"]}"
+
+	(void)state;
+	assert_true(could(ALL, &fetch_and_push));
+	/* Whoever asks, and whenever. */
+	assert_true(
+	    could("{\"id\": \"a\", \"effect\": \"ask\", \"users\": [\"ann\"],"
+		  " \"tasks\": [\"x\"], \"labels\": {\"team\": [\"y\"]},"
+		  " \"during\": {\"zone\": \"UTC\", \"days\": [\"mon\"]}}",
+		&fetch_and_push));
+	/* Each of its values, by one rule or another. */
+	assert_false(could("{\"id\": \"f\", \"effect\": \"allow\", " FETCH "}",
+	    &fetch_and_push));
+	assert_true(could("{\"id\": \"f\", \"effect\": \"allow\", " FETCH
+			  "}" RULE("p", "allow", PUSH),
+	    &fetch_and_push));
+	/* A deny of everybody is certain, one of somebody is not. */
+	assert_false(could(ALL RULE("d", "deny", "\"delivery\": [\"inject\"]"),
+	    &fetch_and_push));
+	assert_true(
+	    could(ALL RULE("d", "deny",
+		      "\"delivery\": [\"inject\"], \"users\": [\"bob\"]"),
+		&fetch_and_push));
+	assert_false(could("{\"id\": \"a\", \"effect\": \"allow\","
+			   " \"tasks\": []}",
+	    &fetch_and_push));
+}
+
+static void
+collect_name(void *ctx, unsigned line, const char *rule, const char *credential)
+{
+	crb_buf_printf(ctx, "%u %s %s\n", line, rule, credential);
+}
+
+static void
+credentials_that_are_named_are_known(void **state)
+{
+	CRB_AUTO_BUF struct crb_buf found = CRB_BUF_INIT(1024);
+	struct crb_policy *policy = policy_of("local",
+	    ALL RULE("a", "deny",
+		"\"credentials\": [\"github\", \"aws-*\", \"x\"]"));
+
+	(void)state;
+	crb_policy_credentials_named(policy, collect_name, &found);
+	assert_string_equal(crb_buf_text(&found), "2 a github\n2 a x\n");
+	crb_policy_free(policy);
+}
+
 int
 main(void)
 {
@@ -137,6 +209,8 @@ main(void)
 		cmocka_unit_test(rules_that_never_decide_are_found),
 		cmocka_unit_test(what_adds_something_is_not_found),
 		cmocka_unit_test(ten_thousand_rules_take_a_bounded_time),
+		cmocka_unit_test(a_grant_that_nobody_can_be_given_is_known),
+		cmocka_unit_test(credentials_that_are_named_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
