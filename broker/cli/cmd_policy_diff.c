@@ -357,10 +357,12 @@ print_changes(const struct diffing *diffing)
 	size_t i;
 
 	crb_policy_notes_print(diffing->notes);
-	printf("%zu of %zu cases and %zu of the last %zu audited decisions "
-	       "would change%s\n",
-	    diffing->changed_cases, diffing->cases, diffing->changed_events,
-	    diffing->events, json_array_size(diffing->changes) > 0 ? ":" : ".");
+	printf("%zu of %zu cases", diffing->changed_cases, diffing->cases);
+	if (diffing->events > 0)
+		printf(" and %zu of the last %zu audited decisions",
+		    diffing->changed_events, diffing->events);
+	printf(" would change%s\n",
+	    json_array_size(diffing->changes) > 0 ? ":" : ".");
 	if (json_array_size(diffing->changes) == 0)
 		return;
 	output = crb_output_new(stdout, heads);

@@ -150,10 +150,11 @@ add_approvers(const struct crb_verdict *verdict, struct crb_buf *out)
 {
 	for (size_t i = 0; i < verdict->approver_count; i++)
 		crb_buf_printf(out, "%s%s",
-		    i > 0 ? " and of " : "; approved by a member of ",
+		    i > 0 ? " and of " : "; to be approved by a member of ",
 		    verdict->approvers[i]);
 	if (verdict->four_eyes)
-		crb_buf_str(out, "; not by who issued the session");
+		crb_buf_printf(out, "%s not by who issued the session",
+		    verdict->approver_count > 0 ? "," : "; to be approved");
 }
 
 void
