@@ -29,6 +29,7 @@ struct crb_lease {
 	bool told;               /* the gateway has it */
 	bool fetched;            /* since it was minted */
 	bool due;                /* it would be minted anew by now */
+	bool denied;             /* a policy takes it back, in this turn */
 	struct crb_timer timer;  /* until then, and until its end */
 
 	struct crb_mint *mint; /* under way; or NULL */

@@ -156,6 +156,34 @@ keys_that_come_after_a_new_policy_are_not_given_out(void **state)
 }
 
 static void
+two_that_are_being_minted_are_both_given_up(void **state)
+{
+	CRB_AUTO_JSON json_t *answer = NULL;
+	uint32_t first, second;
+
+	(void)state;
+	json_decref(world_call(&world, "credential.add",
+	    json_pack("{s:s, s:s, s:{s:s, s:s}, s:s}", "name", "aws2",
+		"backend", "aws-sts", "params", "role-arn",
+		"arn:aws:iam::123456789012:role/agent", "region", "eu-west-1",
+		"secret", "AKIDLONGLIVED0001\n" LONG_LIVED)));
+	world_send(&world, "session.issue",
+	    json_pack("{s:s, s:[s, s]}", "task", "fix-1", "grants", GRANT,
+		"aws2:actions=s3:GetObject,resources=arn:aws:s3:::alpha/*"));
+	first = lease_asked(&world);
+	second = lease_asked(&world);
+	world.policy[CRB_POLICY_TEAM] = NO_MINTS;
+	world_supervisor_says(
+	    &world, CRB_MSG_RELOAD, &(struct crb_msg_reload){ 0 });
+	answer = world_receive(&world);
+	assert_non_null(json_object_get(answer, "error"));
+	lease_minted(&world, first, KEYS, 3600);
+	lease_minted(&world, second, KEYS, 3600);
+	assert_true(world_hears_no(&world, CRB_MSG_LEASE));
+	assert_null(TAILQ_FIRST(&live()->leases));
+}
+
+static void
 a_policy_that_runs_out_takes_leases_back(void **state)
 {
 	char text[256], when[CRB_TIME_TEXT];
@@ -262,6 +290,9 @@ main(void)
 		    what_is_still_allowed_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    keys_that_come_after_a_new_policy_are_not_given_out, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    two_that_are_being_minted_are_both_given_up, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_policy_that_runs_out_takes_leases_back, setup, teardown),
