@@ -182,6 +182,9 @@ certificate_that_could_be_read_in_two_ways_is_refused(void **state)
 	assert_refused("push-cert!|" CERT_HEAD COMMAND
 		       "-----BEGIN PGP SIGNATURE-----\n|" COMMAND
 		       "-----END PGP SIGNATURE-----\n|push-cert-end\n|-");
+	assert_refused(
+	    "push-cert!|" CERT_HEAD COMMAND
+	    "-----BEGIN PGP SIGNATURE-----\n|AAAA\n|" SIGNED_END "|-");
 	/* Two lines in one, or one without its end. */
 	assert_refused(
 	    "push-cert!|" CERT_HEAD ZERO " " OID " refs/heads/a\n" ZERO " " OID
