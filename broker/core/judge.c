@@ -82,10 +82,10 @@ static bool
 within_limits(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *judgement)
 {
+	uint64_t body = msg->body == CRB_BODY_LENGTH ? msg->length : 0;
 	struct crb_err err;
 
-	(void)msg;
-	if (!crb_limits_request(judgement->session, &judgement->denial))
+	if (!crb_limits_request(judgement->session, body, &judgement->denial))
 		return false;
 	if (crb_link_open(&core->egress))
 		return true;

@@ -405,12 +405,30 @@ in_rate(struct crb_session *session, const struct crb_core *core,
 	return false;
 }
 
+/* Rather than that it is cut off on its way. */
+static bool
+body_fits(
+    const struct crb_session *session, uint64_t body, struct crb_denial *denial)
+{
+	const struct bound bound = bound_of(session->core, CRB_LIMIT_BYTES);
+	uint64_t left = crb_limits_bytes(session);
+
+	if (left == 0 || body <= left)
+		return true;
+	return refuse(denial, &bound, false,
+	    "this request has a body of %" PRIu64 " bytes, and %" PRIu64
+	    " are left to this session",
+	    body, left);
+}
+
 bool
-crb_limits_request(struct crb_session *session, struct crb_denial *denial)
+crb_limits_request(
+    struct crb_session *session, uint64_t body, struct crb_denial *denial)
 {
 	const struct crb_core *core = session->core;
 
 	return crb_limits_total(session, denial) &&
+	    body_fits(session, body, denial) &&
 	    has_place(session, core, denial) && in_rate(session, core, denial);
 }
 

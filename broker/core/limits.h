@@ -50,10 +50,12 @@ CRB_NODISCARD enum crb_status crb_limits_order(const struct crb_core *core,
 bool crb_limits_lasts(const struct crb_core *core, int64_t expires);
 
 /*
- * One more request, which is counted against the rate: 429 and when to come
- * again where that passes by itself, 403 where it does not.
+ * One more request, with a body of so many bytes as far as that is known, which
+ * is counted against the rate: 429 and when to come again where that passes by
+ * itself, 403 where it does not.
  */
-bool crb_limits_request(struct crb_session *session, struct crb_denial *denial);
+bool crb_limits_request(
+    struct crb_session *session, uint64_t body, struct crb_denial *denial);
 /* Only what is bounded for the whole session: of one that had to wait. */
 bool crb_limits_total(
     const struct crb_session *session, struct crb_denial *denial);

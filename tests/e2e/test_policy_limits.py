@@ -282,6 +282,21 @@ def test_bytes_of_a_session(limited, upstream):
     assert b"bytes_per_session, tier team" in body
 
 
+def test_a_body_that_is_too_long_is_refused_before_it_is_sent(limited,
+                                                              upstream):
+    enforce(limited, bytes_per_session="64KiB")
+    session = issue(limited)
+    endpoint = attack.Endpoint(limited, ["forge:repository=**"])
+    path = f"/git/{upstream.authority}/acme/api.git/git-upload-pack"
+    kind = "Content-Type: application/x-git-upload-pack-request"
+    status, answer = endpoint.ask("POST", path, kind, body=b"x" * 65537)
+    assert b"a body of 65537 bytes, and 65536 are left" in answer
+    assert upstream.requests == []
+    endpoint.ask("POST", path, kind, body=b"x" * 65000)
+    assert len(upstream.requests) == 1
+    assert left(limited, session, "bytes_per_session") == 65536
+
+
 def test_keys_last_no_longer_than_the_policy_allows(leased):
     enforce(leased, credential_lifetime="20m")
     session = issue(leased, grant=GRANT)
