@@ -4,6 +4,7 @@
 #include "base/process.h"
 #include "broker/core/lease_impl.h"
 #include "broker/core/lease_mint_impl.h"
+#include "broker/core/limits.h"
 #include "broker/core/policies_impl.h"
 #include "broker/core/tiers.h"
 
@@ -23,10 +24,12 @@ seconds_left(const struct crb_lease *lease)
 static bool
 denied(const struct crb_lease *lease)
 {
+	int64_t left = seconds_left(lease);
 	struct crb_verdict verdict;
 
-	crb_tiers_mint(
-	    lease->session, lease->credential, seconds_left(lease), &verdict);
+	if (!crb_limits_lasts(lease->session->core, crb_wall_seconds() + left))
+		return true;
+	crb_tiers_mint(lease->session, lease->credential, left, &verdict);
 	return verdict.effect == CRB_EFFECT_DENY;
 }
 

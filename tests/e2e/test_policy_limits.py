@@ -304,6 +304,12 @@ def test_keys_last_no_longer_than_the_policy_allows(leased):
         "leases"][0]["order"]
     assert order["duration"] == 1200
     assert keys(session)
+    # What was handed out for longer is handed out no more.
+    before = keys(session)
+    enforce(leased, credential_lifetime="16m")
+    after = keys(session)
+    assert before["AccessKeyId"] != after["AccessKeyId"]
+    assert before["Expiration"] > after["Expiration"]
     # No service gives them for so little.
     enforce(leased, credential_lifetime="10m")
     assert "credential_lifetime, tier team" in refused_issue(
