@@ -1,6 +1,7 @@
 """The commands with which an administrator writes policies: what they say of a
 document before it is in force, and of what was decided after."""
 
+import getpass
 import json
 import os
 import pathlib
@@ -406,6 +407,8 @@ class Place:
         assert done.returncode == status, done.stdout + done.stderr
         for words in says:
             assert words in done.stderr, done.stderr
+        # Before a file was touched.
+        assert "former file" not in done.stderr
         assert (self.files(), self.tier("organization"),
                 self.tier("team")) == before
 
@@ -617,7 +620,8 @@ def forge_events(bare, keys, git_server):
     place.broker.sandbox(
         f"git clone -q {url} api", "cd api",
         "git push -q origin HEAD:refs/heads/x || true",
-        grants=["forge:repository=acme/api,git=fetch"], task="fix-7")
+        grants=["forge:repository=acme/api,git=fetch"], task="fix-7",
+        options=["--label", "team=core"])
     place.fetch = place.event(event="exchange.begin", decision="allow")
     return place
 
@@ -628,6 +632,9 @@ def test_a_past_decision_is_explained(forge_events):
     said = place.broker.run("policy", "explain", "--event", number).stdout
     assert "decision     allow" in said
     assert "tasks        fix-7" in said
+    assert "labels       team=core" in said
+    assert f"users        {getpass.getuser()}" in said
+    assert "groups       not known" not in said
     assert "repository   acme/api" in said
     assert "verdict      allow by rule read, tier team" in said
     place.install(place.draft(
