@@ -118,6 +118,36 @@ one_that_is_fetched_is_minted_ahead_of_its_end(void **state)
 	(void)lease_asked(&world);
 }
 
+static size_t
+asked_for(void)
+{
+	CRB_AUTO_JSON json_t *events = lease_events(&world, "approval.ask");
+
+	return json_array_size(events);
+}
+
+static void
+one_that_has_to_be_approved_is_asked_for_when_it_ends(void **state)
+{
+	(void)state;
+	lease_issue(&world, 3600, session);
+	crb_session_get(world.core, CRB_SLICE(session))->ask_always = true;
+	fetch(1);
+	pass(3600 - 1200 + 31);
+	fetch(1);
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 7);
+	assert_int_equal(
+	    world_hear(&world, CRB_MSG_ANSWER)->answer.status, 200);
+	assert_int_equal(asked_for(), 0);
+	pass(1200 - 31 - 30);
+	lease_ask_as(&world, session, CRB_QUERY_LEASE, 8);
+	while (asked_for() == 0)
+		world_turn(&world);
+	assert_true(world_hears_no(&world, CRB_MSG_MINT));
+	assert_true(world_hears_no(&world, CRB_MSG_ANSWER));
+}
+
 static void
 one_that_nobody_fetches_is_left_to_end(void **state)
 {
@@ -276,6 +306,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(so_long_before_its_end_a_lease_is_minted_anew),
 		TEST(one_that_is_fetched_is_minted_ahead_of_its_end),
+		TEST(one_that_has_to_be_approved_is_asked_for_when_it_ends),
 		TEST(one_that_nobody_fetches_is_left_to_end),
 		TEST(one_that_outlives_its_session_is_not_minted_anew),
 		TEST(a_renewal_that_fails_is_tried_again_with_pauses),
