@@ -270,6 +270,24 @@ def test_a_body_is_held_and_described(gateway, size, framing):
     assert b"content-type: text/x;  charset=a" in headers.splitlines()
 
 
+def test_headers_that_go_upstream_are_shown(gateway):
+    """All that could say what is asked for, in the order of the request."""
+    gateway.session()
+    client = gateway.connect()
+    put(client, b"abc", "X-Amz-Copy-Source: /a/b\r\nUser-Agent: me\r\n"
+        "Cookie: x\r\nContent-Type: text/x\r\nAccept: */*\r\n"
+        "X-Amz-Meta-A:  b \r\n")
+    exchange = gateway.expect("EXCHANGE")
+    need(gateway, exchange, SEE_BODY)
+    shown = gateway.expect("SHOWN")
+    assert shown["headers"].splitlines() == [
+        b"x-amz-copy-source: /a/b", b"content-type: text/x",
+        b"x-amz-meta-a: b"]
+    sent, _ = take_request(gateway.allow(exchange))
+    assert [line for line in sent.splitlines() if not line.startswith(
+        (b"user-agent", b"accept"))] == shown["headers"].splitlines()
+
+
 def test_a_request_without_a_body_is_one_of_nothing(gateway):
     gateway.session()
     client = gateway.connect()
