@@ -276,6 +276,22 @@ def test_what_is_no_plain_file_is_not_taken(place):
     place.refuses("local.json", "not a regular file")
 
 
+@pytest.mark.parametrize("text", ["[" * (10 << 20), "[" * (3 << 20),
+                                  '{"rules": [' * (300 << 10)],
+                         ids=["too-long", "deep", "nested"])
+def test_a_file_that_is_made_to_be_costly_is_refused_at_once(place, text):
+    place.put(document("team"), "team")
+    place.start()
+    place.add_credential()
+    place.path("team").write_text(text)
+    start = time.monotonic()
+    place.hup()
+    # With sanitizers, on a busy machine.
+    assert time.monotonic() - start < 10
+    assert "team.json" in place.tier("team")["problem"]
+    place.issues()
+
+
 # --- With a pinned key --------------------------------------------------------
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["prehashed", "legacy"])
