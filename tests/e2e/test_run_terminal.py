@@ -77,6 +77,13 @@ class Terminal:
             return "Stopped" in self.screen()
         wait_until(stopped, "stop")
 
+    def runs(self):
+        """Nothing in it is stopped any more."""
+        tty = self.tmux("display-message", "-p", "-t", "t", "#{pane_tty}")
+        states = subprocess.run(["ps", "-t", tty.strip(), "-o", "stat="],
+                                text=True, capture_output=True, check=True)
+        return "T" not in states.stdout
+
     def resize(self, columns, lines):
         self.tmux("resize-window", "-t", "t", "-x", columns, "-y", lines)
 
@@ -230,6 +237,8 @@ def test_stop_of_a_plain_command(terminal):
     terminal.keys("C-z")
     terminal.wait("Stopped")
     terminal.line("fg")
+    # What is typed before may be taken by the shell.
+    wait_until(terminal.runs, "fg")
     terminal.line("text")
     terminal.wait("got text")
 
