@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "broker/core/approval.h"
 #include "broker/core/lease_impl.h"
 #include "broker/core/lease_mint_impl.h"
 #include "broker/core/limits.h"
@@ -27,6 +28,10 @@ denied(const struct crb_lease *lease)
 	int64_t left = seconds_left(lease);
 	struct crb_verdict verdict;
 
+	/* Nothing was minted: it is decided about when its turn comes. */
+	if (lease->keys == NULL && lease->mint != NULL &&
+	    lease->mint->record == NULL)
+		return false;
 	if (!crb_limits_lasts(lease->session->core, crb_wall_seconds() + left))
 		return true;
 	crb_tiers_mint(lease->session, lease->credential, left, &verdict);
@@ -98,9 +103,10 @@ drop_all(const struct crb_core *core, struct crb_ending *ending)
 void
 crb_policies_purge(struct crb_policies *policies, struct crb_ending *ending)
 {
-	if (!mark_denied(policies->core))
-		return;
 	/* From the start, when the list has changed. */
-	while (!drop_all(policies->core, ending))
-		continue;
+	if (mark_denied(policies->core))
+		while (!drop_all(policies->core, ending))
+			continue;
+	/* And whoever is held hears of a rule that denies. */
+	crb_approvals_again(policies->core);
 }

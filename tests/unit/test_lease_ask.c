@@ -56,7 +56,8 @@ waits(char out[CRB_APPROVAL_ID_LEN + 1])
 	CRB_AUTO_JSON json_t *result = NULL;
 	const json_t *approvals = NULL;
 
-	while (json_array_size(approvals) == 0) {
+	for (unsigned turn = 0; json_array_size(approvals) == 0; turn++) {
+		assert_true(turn < 5000);
 		json_decref(result);
 		world_turn(&world);
 		result = world_call(&world, "approval.list", NULL);
@@ -312,7 +313,8 @@ whoever_approves_keys_of_several_grants_may_approve_each(void **state)
 		"aws:actions=s3:PutObject,resources=arn:aws:s3:::beta/*"));
 	lease_session_of(world_ask(&world, "session.issue", params), id);
 	fetch(7);
-	while (json_array_size(approvals) == 0) {
+	for (unsigned turn = 0; json_array_size(approvals) == 0; turn++) {
+		assert_true(turn < 5000);
 		json_decref(result);
 		world_turn(&world);
 		result = world_call(&world, "approval.list", NULL);
