@@ -228,6 +228,32 @@ a_reload_that_is_asked_for_meanwhile_is_not_lost(void **state)
 }
 
 static void
+a_lock_gives_up_what_is_being_read(void **state)
+{
+	(void)state;
+	world.hold_policies = true;
+	world_supervisor_says(
+	    &world, CRB_MSG_RELOAD, &(struct crb_msg_reload){ 0 });
+	for (int i = 0; i < 20; i++)
+		world_turn(&world);
+	json_decref(world_call(&world, "lock", NULL));
+	world.policy[CRB_POLICY_TEAM] = TEAM("");
+	world_release_policies(&world);
+	for (int i = 0; i < 20; i++)
+		world_turn(&world);
+	assert_null(crb_policies_tiers(world.core->policies)[1]);
+	json_decref(world_call(
+	    &world, "unlock", json_pack("{s:s}", "key_file", world.key)));
+	assert_non_null(crb_policies_tiers(world.core->policies)[1]);
+	/* And the end of the core. */
+	world.hold_policies = true;
+	world_supervisor_says(
+	    &world, CRB_MSG_RELOAD, &(struct crb_msg_reload){ 0 });
+	for (int i = 0; i < 20; i++)
+		world_turn(&world);
+}
+
+static void
 what_cannot_be_recorded_is_not_in_force(void **state)
 {
 	CRB_AUTO_JSON json_t *answer = NULL;
@@ -299,6 +325,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_reload_that_is_asked_for_meanwhile_is_not_lost, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_lock_gives_up_what_is_being_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    what_cannot_be_recorded_is_not_in_force, setup, teardown),
 		cmocka_unit_test_setup_teardown(
