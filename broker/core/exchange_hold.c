@@ -72,7 +72,9 @@ crb_hold_free(struct crb_hold *hold)
 	struct crb_session *session = crb_session_get(
 	    core, CRB_SLICE(hold->session));
 
-	if (session != NULL)
+	/* After a lock it is another one of the same id, of which none waits.
+	 */
+	if (session != NULL && session->waiting > 0)
 		session->waiting--;
 	TAILQ_REMOVE(&core->holds, hold, link);
 	core->held_bytes -= hold->shown.text.len;

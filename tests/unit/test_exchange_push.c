@@ -327,6 +327,23 @@ an_ended_session_pushes_nothing(void **state)
 	is_refused("session_revoked", "was revoked");
 }
 
+/* The session is loaded anew, and nothing of it waits. */
+static void
+a_lock_meanwhile_is_no_harm(void **state)
+{
+	uint64_t exchange;
+
+	(void)state;
+	world_issue(&world, AGENT, session);
+	exchange = ask();
+	json_decref(world_call(&world, "lock", json_object()));
+	json_decref(world_call(
+	    &world, "unlock", json_pack("{s:s}", "key_file", world.key)));
+	shown(exchange, "0000", 4, true);
+	assert_int_equal(verdict()->allowed, 1);
+	nothing_waits();
+}
+
 static void
 a_lost_gateway_leaves_nothing_behind(void **state)
 {
@@ -465,6 +482,7 @@ main(void)
 		TEST(what_nobody_asked_for_is_passed_over),
 		TEST(a_policy_that_comes_meanwhile_decides),
 		TEST(an_ended_session_pushes_nothing),
+		TEST(a_lock_meanwhile_is_no_harm),
 		TEST(a_lost_gateway_leaves_nothing_behind),
 		TEST(what_is_held_is_bounded),
 		TEST(a_push_asks_whoever_any_of_its_refs_needs),
