@@ -227,24 +227,33 @@ labels_match(const struct crb_asking *asking,
 /* The facts, in the order in which they are told. */
 static const char *
 failing_fact(const struct crb_asking *asking,
-    const struct crb_policy_rule *rule, enum crb_way way, unsigned *steps)
+    const struct crb_policy_rule *rule, enum crb_way way,
+    struct crb_outcome *out)
 {
-	const bool held[] = {
-		fact_matches(way, &rule->credentials, &asking->credential),
-		fact_matches(way, &rule->delivery, &asking->delivery),
-		fact_matches(way, &rule->users, &asking->user),
-		groups_match(asking, rule, way),
-		fact_matches(way, &rule->tasks, &asking->task),
-		labels_match(asking, rule, way),
+	const struct {
+		enum crb_policy_fact fact;
+		bool given, matches;
+	} facts[] = {
+		{ CRB_FACT_CREDENTIAL, rule->credentials.given,
+		    fact_matches(
+			way, &rule->credentials, &asking->credential) },
+		{ CRB_FACT_DELIVERY, rule->delivery.given,
+		    fact_matches(way, &rule->delivery, &asking->delivery) },
+		{ CRB_FACT_USER, rule->users.given,
+		    fact_matches(way, &rule->users, &asking->user) },
+		{ CRB_FACT_GROUP, rule->groups.given,
+		    groups_match(asking, rule, way) },
+		{ CRB_FACT_TASK, rule->tasks.given,
+		    fact_matches(way, &rule->tasks, &asking->task) },
+		{ CRB_FACT_LABEL, rule->label_count > 0,
+		    labels_match(asking, rule, way) },
 	};
-	static const enum crb_policy_fact facts[] = { CRB_FACT_CREDENTIAL,
-		CRB_FACT_DELIVERY, CRB_FACT_USER, CRB_FACT_GROUP, CRB_FACT_TASK,
-		CRB_FACT_LABEL };
 
-	for (size_t i = 0; i < sizeof(held) / sizeof(*held); i++) {
-		if (!held[i])
-			return crb_policy_facts[facts[i]].name;
-		++*steps;
+	for (size_t i = 0; i < sizeof(facts) / sizeof(*facts); i++) {
+		if (!facts[i].matches)
+			return crb_policy_facts[facts[i].fact].name;
+		out->held += facts[i].given;
+		out->steps++;
 	}
 	return NULL;
 }
@@ -320,6 +329,7 @@ match_scope(const struct crb_asking *asking, const struct crb_policy_rule *rule,
 			}
 			all = all &&
 			    __builtin_popcount(out->mask[i]) == (int)count;
+			out->held++;
 		}
 		out->steps++;
 	}
@@ -361,8 +371,9 @@ crb_asking_match(const struct crb_asking *asking,
 	enum crb_match during;
 
 	out->match = CRB_MATCH_NO;
+	out->held = 0;
 	out->steps = 0;
-	out->matcher = failing_fact(asking, rule, way, &out->steps);
+	out->matcher = failing_fact(asking, rule, way, out);
 	if (out->matcher != NULL || !match_scope(asking, rule, way, out))
 		return;
 	during = match_during(asking, rule, way);

@@ -40,6 +40,7 @@ crb_axis_value(const struct crb_axis *axis, size_t combination)
 struct crb_outcome {
 	enum crb_match match;
 	const char *matcher;                  /* where it failed */
+	unsigned held;                        /* matchers, before it failed */
 	unsigned steps;                       /* how far it came */
 	uint32_t mask[CRB_POLICY_ATTRIBUTES]; /* values that match, by bit */
 };

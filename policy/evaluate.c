@@ -376,13 +376,18 @@ find_tier(const struct crb_tiers *tiers, const struct crb_verdict *verdict)
 	return NULL;
 }
 
-/* What only could not be shown is closer than what is outside. */
+/*
+ * What only could not be shown is closer than what is outside; of two, the one
+ * of which more matchers hold: a rule that says little holds for anything.
+ */
 static bool
 is_closer(const struct crb_policy_rule *rule, const struct crb_outcome *a,
     const struct crb_policy_rule *than, const struct crb_outcome *b)
 {
 	if (than == NULL || a->match != b->match)
 		return than == NULL || a->match > b->match;
+	if (a->held != b->held)
+		return a->held > b->held;
 	if (a->steps != b->steps)
 		return a->steps > b->steps;
 	return rule->rank < than->rank;

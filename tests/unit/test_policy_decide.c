@@ -153,6 +153,46 @@ what_no_rule_matches_is_denied_and_the_closest_named(void **state)
 	assert_string_equal(decide(&world, &q).matcher, "credentials");
 }
 
+/* A rule that says little fails late, and is close to nothing. */
+static void
+the_closest_is_the_rule_of_which_most_holds(void **state)
+{
+	static const char push[] =
+	    "{\"id\": \"push-agent\", \"effect\": \"allow\","
+	    " \"credentials\": [\"github\"], \"scope\": {\"git\": [\"push\"],"
+	    " \"repository\": [\"acme/*\"],"
+	    " \"ref\": [\"refs/heads/agent/**\"]}}";
+	static const char ask[] =
+	    "{\"id\": \"ask-delete\", \"effect\": \"ask\","
+	    " \"scope\": {\"change\": [\"delete\"]}}";
+	static const char other[] = "{\"id\": \"other\", \"effect\": \"allow\","
+				    " \"credentials\": [\"aws\"]}";
+	struct crb_question q = QUESTION;
+	char rules[1024];
+
+	(void)state;
+	ASK(&q, "repository", "acme/api");
+	ASK(&q, "git", "push");
+	ASK(&q, "ref", "refs/heads/main");
+	ASK(&q, "change", "update");
+	for (size_t i = 0; i < 2; i++) {
+		AUTO_WORLD struct world world = { .count = 0 };
+		struct crb_verdict verdict;
+
+		if (i == 0)
+			(void)snprintf(
+			    rules, sizeof(rules), "%s,%s,%s", push, ask, other);
+		else
+			(void)snprintf(
+			    rules, sizeof(rules), "%s,%s,%s", other, ask, push);
+		add_tier(&world, rules);
+		verdict = decide(&world, &q);
+		assert_int_equal(verdict.effect, DENY);
+		assert_string_equal(verdict.closest, "push-agent");
+		assert_string_equal(verdict.matcher, "ref");
+	}
+}
+
 static void
 all_tiers_must_agree(void **state)
 {
@@ -687,6 +727,7 @@ main(void)
 		cmocka_unit_test(the_strictest_rule_of_a_tier_decides),
 		cmocka_unit_test(
 		    what_no_rule_matches_is_denied_and_the_closest_named),
+		cmocka_unit_test(the_closest_is_the_rule_of_which_most_holds),
 		cmocka_unit_test(all_tiers_must_agree),
 		cmocka_unit_test(the_session_is_a_tier),
 		cmocka_unit_test(a_scope_becomes_a_question),

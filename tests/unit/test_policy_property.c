@@ -418,6 +418,17 @@ explain_agrees(struct crb_policy *const *policies, size_t count,
 	assert_true(verdict.rule == NULL || told.matched);
 }
 
+static void
+tell_closest(struct crb_policy *const *policies, size_t count,
+    const struct crb_question *q, struct crb_verdict *verdict)
+{
+	const struct crb_tiers tiers = {
+		(const struct crb_policy *const *)policies, count, NULL
+	};
+
+	crb_policy_closest(&tiers, q, verdict);
+}
+
 /* One tier, written otherwise. */
 struct variants {
 	size_t tier;
@@ -498,12 +509,20 @@ order_never_matters(struct crb_policy **policies, size_t count,
 	struct crb_verdict before = decide(policies, count, q);
 	struct crb_verdict after = decide_with(
 	    policies, count, variants->tier, variants->shuffled, q);
+	struct crb_policy *kept;
 
 	assert_int_equal(after.effect, before.effect);
 	assert_true(same_text(after.rule, before.rule));
 	assert_true(same_text(after.tier, before.tier));
 	assert_int_equal(after.approver_count, before.approver_count);
 	assert_int_equal(after.four_eyes, before.four_eyes);
+	tell_closest(policies, count, q, &before);
+	kept = policies[variants->tier];
+	policies[variants->tier] = variants->shuffled;
+	tell_closest(policies, count, q, &after);
+	policies[variants->tier] = kept;
+	assert_true(same_text(after.closest, before.closest));
+	assert_true(same_text(after.matcher, before.matcher));
 }
 
 /*
