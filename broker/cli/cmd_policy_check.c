@@ -15,7 +15,7 @@
 
 struct check_options {
 	struct crb_common common;
-	bool offline;
+	bool offline, strict;
 };
 
 static const struct crb_option check_options[] = {
@@ -23,6 +23,10 @@ static const struct crb_option check_options[] = {
 	    .type = CRB_OPTION_FLAG,
 	    .offset = offsetof(struct check_options, offline),
 	    .help = "ask no broker for its credentials and profiles" },
+	{ .name = "strict",
+	    .type = CRB_OPTION_FLAG,
+	    .offset = offsetof(struct check_options, strict),
+	    .help = "exit with 1 when there are warnings" },
 	CRB_COMMON_OPTIONS,
 };
 
@@ -107,10 +111,16 @@ print_findings(const char *path, const struct crb_policy *policy,
 	}
 }
 
+struct check {
+	const struct check_options *options;
+	const struct crb_policy_known *known; /* NULL: no broker was asked */
+};
+
 static enum crb_status
-check_file(struct crb_cli *cli, const struct crb_policy_known *known,
-    const char *path, json_t *files, struct crb_err *err)
+check_file(struct crb_cli *cli, const void *ctx, const char *path,
+    json_t *files, struct crb_err *err)
 {
+	const struct check *check = ctx;
 	CRB_AUTO_POLICY_SET struct crb_policy_set set = { 0 };
 	AUTO_FINDINGS struct findings findings = { 0 };
 	const struct crb_policy *policy;
@@ -123,9 +133,10 @@ check_file(struct crb_cli *cli, const struct crb_policy_known *known,
 	policy = set.policy[tier];
 	find_expiry(policy, &findings);
 	crb_policy_lint(policy, add_finding, &findings);
-	if (known != NULL)
-		crb_policy_known_lint(known, policy, add_finding, &findings);
-	if (findings.count > 0)
+	if (check->known != NULL)
+		crb_policy_known_lint(
+		    check->known, policy, add_finding, &findings);
+	if (check->options->strict && findings.count > 0)
 		cli->exit = 1;
 	if (cli->common->json)
 		(void)json_array_append_new(
@@ -139,23 +150,12 @@ static enum crb_status
 check_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
 {
-	const struct check_options *options = opaque;
+	struct check check = { .options = opaque };
 	CRB_AUTO_POLICY_KNOWN struct crb_policy_known known = { 0 };
-	CRB_AUTO_JSON json_t *json = json_pack("{s:[]}", "files");
-	json_t *files = json_object_get(json, "files");
-	bool asked;
 
-	asked = !options->offline && crb_policy_known_read(cli, &known);
-	for (int i = 0; i < operands->count; i++) {
-		if (check_file(cli, asked ? &known : NULL, operands->at[i],
-			files, err) == CRB_OK)
-			continue;
-		cli->exit = -1;
-		return err->status;
-	}
-	if (cli->common->json)
-		crb_output_json(json);
-	return CRB_OK;
+	if (!check.options->offline && crb_policy_known_read(cli, &known))
+		check.known = &known;
+	return crb_policy_each_file(cli, operands, check_file, &check, err);
 }
 
 const struct crb_command crb_command_policy_check = {
@@ -167,12 +167,13 @@ const struct crb_command crb_command_policy_check = {
 	.details =
 	    "What the broker would not read is an error, with file, line and\n"
 	    "key: exit status 2. What it reads and cannot be meant, such as a\n"
-	    "rule that never decides, is a warning: exit status 1. A broker\n"
-	    "that answers is asked for its credentials and profiles: a name\n"
-	    "that it does not have, or a grant that the policy never allows,\n"
-	    "is a warning, too.\n"
+	    "rule that never decides, is a warning: exit status 0, or 1 with\n"
+	    "--strict. A broker that answers is asked for its credentials and\n"
+	    "profiles: a name that it does not have, or a grant that the policy\n"
+	    "never allows, is a warning, too.\n"
 	    "\n"
-	    "  credbroker policy check organization.json\n",
+	    "  credbroker policy check organization.json\n"
+	    "  credbroker policy check --strict --offline policies/*.json\n",
 	.options = check_options,
 	.options_size = sizeof(struct check_options),
 	.run = check_run,

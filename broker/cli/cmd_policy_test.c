@@ -89,8 +89,8 @@ load(struct crb_policy_set *set, const struct test_options *options,
 }
 
 static enum crb_status
-test_file(struct crb_cli *cli, const struct test_options *options,
-    const char *path, json_t *files, struct crb_err *err)
+test_file(struct crb_cli *cli, const void *options, const char *path,
+    json_t *files, struct crb_err *err)
 {
 	CRB_AUTO_POLICY_SET struct crb_policy_set set = { 0 };
 	CRB_AUTO_CASES struct crb_cases *cases = NULL;
@@ -125,19 +125,7 @@ static enum crb_status
 test_run(struct crb_cli *cli, const void *opaque,
     const struct crb_operands *operands, struct crb_err *err)
 {
-	CRB_AUTO_JSON json_t *json = json_pack("{s:[]}", "files");
-	json_t *files = json_object_get(json, "files");
-
-	for (int i = 0; i < operands->count; i++) {
-		if (test_file(cli, opaque, operands->at[i], files, err) ==
-		    CRB_OK)
-			continue;
-		cli->exit = -1;
-		return err->status;
-	}
-	if (cli->common->json)
-		crb_output_json(json);
-	return CRB_OK;
+	return crb_policy_each_file(cli, operands, test_file, opaque, err);
 }
 
 const struct crb_command crb_command_policy_test = {

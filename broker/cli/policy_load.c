@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/path.h"
 #include "base/text.h"
+#include "broker/cli/output.h"
 
 void
 crb_policy_set_clear(struct crb_policy_set *set)
@@ -122,4 +123,22 @@ crb_policy_of_cases(
 	    "%s: of which policy? --policy FILE says so, or the name of the "
 	    "cases: acme.test.json is of acme.json",
 	    path);
+}
+
+enum crb_status
+crb_policy_each_file(struct crb_cli *cli, const struct crb_operands *operands,
+    crb_policy_file_run *each, const void *ctx, struct crb_err *err)
+{
+	CRB_AUTO_JSON json_t *json = json_pack("{s:[]}", "files");
+	json_t *files = json_object_get(json, "files");
+
+	for (int i = 0; i < operands->count; i++) {
+		if (each(cli, ctx, operands->at[i], files, err) == CRB_OK)
+			continue;
+		cli->exit = -1;
+		return err->status;
+	}
+	if (cli->common->json)
+		crb_output_json(json);
+	return CRB_OK;
 }

@@ -1,8 +1,8 @@
 #ifndef CRB_POLICY_LOAD_H
 #define CRB_POLICY_LOAD_H
 
-#include "base/options.h"
 #include "base/zone.h"
+#include "broker/cli/command.h"
 #include "policy/cases.h"
 #include "policy/decide.h"
 #include "policy/document.h"
@@ -49,6 +49,17 @@ CRB_NODISCARD enum crb_status crb_policy_set_cases(struct crb_policy_set *set,
  */
 CRB_NODISCARD enum crb_status crb_policy_of_cases(
     const char *path, struct crb_policy_set *set, struct crb_err *err);
+
+/*
+ * For commands about several files: one by one, until there is an error, whose
+ * exit status then goes before any that `each` has set.  With --json prints
+ * {"files": [...]}, to which `each` appends.
+ */
+typedef enum crb_status crb_policy_file_run(struct crb_cli *cli,
+    const void *ctx, const char *path, json_t *files, struct crb_err *err);
+CRB_NODISCARD enum crb_status crb_policy_each_file(struct crb_cli *cli,
+    const struct crb_operands *operands, crb_policy_file_run *each,
+    const void *ctx, struct crb_err *err);
 
 #define CRB_AUTO_POLICY_SET __attribute__((cleanup(crb_policy_set_clear)))
 

@@ -36,7 +36,7 @@ def test_each_example_has_its_cases():
 
 @pytest.mark.parametrize("path", POLICIES, ids=names(POLICIES))
 def test_an_example_has_no_error_and_no_warning(path):
-    code, out = policy("check", str(path))
+    code, out = policy("check", "--strict", str(path))
     assert code == 0
     assert [file["findings"] for file in out["files"]] == [[]]
 

@@ -106,20 +106,27 @@ def test_a_sound_policy_is_clean(tools):
 def test_what_cannot_be_meant_is_a_warning_with_its_line(tools):
     tools.write("o.json", document(
         FETCH, {**FETCH, "id": "again"}, {**PUSH, "id": "none", "tasks": []}))
-    said = tools("check", "o.json", status=1).splitlines()
+    said = tools("check", "o.json").splitlines()
     assert said == [
         "o.json: 3 rules, 0 errors, 2 warnings",
         "  line 3: rule again adds nothing: read allows all of that already",
         "  line 4: rule none can never match: tasks is an empty list"]
-    [file] = tools.json("check", "o.json", status=1)["files"]
+    [file] = tools.json("check", "o.json")["files"]
     assert [f["line"] for f in file["findings"]] == [3, 4]
     assert file["findings"][0]["rule"] == "again"
 
 
+def test_a_warning_ends_a_strict_check_with_1(tools):
+    tools.write("o.json", document(FETCH, {**FETCH, "id": "again"}))
+    assert "1 warning\n" in tools("check", "o.json")
+    assert "1 warning\n" in tools("check", "--strict", "o.json", status=1)
+    tools.write("o.json", document(FETCH))
+    tools("check", "--strict", "o.json")
+
+
 def test_a_policy_that_has_run_out_is_a_warning(tools):
     tools.write("o.json", document(FETCH, expires=PAST))
-    assert "it has run out: expires is 2020" in tools(
-        "check", "o.json", status=1)
+    assert "it has run out: expires is 2020" in tools("check", "o.json")
 
 
 def test_what_the_broker_would_not_read_says_file_line_and_key(tools):
@@ -172,8 +179,8 @@ def test_a_case_that_is_decided_otherwise_says_by_what(tools):
         "  line 2: production: expected allow, is deny by rule no-prod, tier "
         "organization: production is off limits for agents",
         "  line 3: main: expected allow, is deny by tier organization: no "
-        "rule allows it; closest is ask-delete, whose change does not match "
-        "update",
+        "rule allows it; closest is push-agent, whose ref does not match "
+        "refs/heads/main",
         "  line 4: delete: expected allow, is ask by rule ask-delete, tier "
         "organization; to be approved by a member of leads, not by who issued "
         "the session",
@@ -182,7 +189,7 @@ def test_a_case_that_is_decided_otherwise_says_by_what(tools):
     cases = tools.json("test", "o.test.json", status=1)["files"][0]["cases"]
     assert [c["verdict"]["effect"] for c in cases] == ["deny", "deny", "ask",
                                                       "allow"]
-    assert cases[1]["verdict"]["closest"] == "ask-delete"
+    assert cases[1]["verdict"]["closest"] == "push-agent"
     assert cases[2]["verdict"]["four_eyes"] is True
     assert not any(c["as_expected"] for c in cases)
 
@@ -448,7 +455,7 @@ def test_check_asks_the_broker_what_it_has(team):
                                                          "aws-*"]},
                       name="c.json", tier="team")
     check = ["policy", "check", path]
-    done = team.broker.run(*check, check=False)
+    done = team.broker.run(*check, "--strict", check=False)
     assert done.returncode == 1
     assert done.stdout.splitlines()[1:] == [
         "  line 3: rule no-prod names credential githbu, which the broker "
