@@ -362,7 +362,8 @@ bool
 crb_case_run(const struct crb_case *one, const struct crb_tiers *tiers,
     struct crb_verdict *verdict)
 {
-	crb_policy_decide(tiers, &one->question, verdict);
+	if (!crb_policy_run_out(tiers, &one->question, verdict))
+		crb_policy_decide(tiers, &one->question, verdict);
 	return verdict->effect == one->expect &&
 	    (one->rule == NULL ||
 		(verdict->rule != NULL &&

@@ -128,6 +128,13 @@ void crb_policy_decide(const struct crb_tiers *tiers,
 /* For people: fill in what came closest, when no rule matched. */
 void crb_policy_closest(const struct crb_tiers *tiers,
     const struct crb_question *question, struct crb_verdict *verdict);
+/*
+ * For who holds documents that are not in force: a tier that has run out by the
+ * time of the question denies.  False, and *out as it was, when none has, or
+ * when nobody knows the time.
+ */
+bool crb_policy_run_out(const struct crb_tiers *tiers,
+    const struct crb_question *question, struct crb_verdict *out);
 
 /* What became of one rule. */
 enum crb_match {

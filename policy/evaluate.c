@@ -425,6 +425,33 @@ search_closest(const struct crb_policy *policy,
 	verdict->unproved = farthest.match == CRB_MATCH_UNPROVED;
 }
 
+bool
+crb_policy_run_out(const struct crb_tiers *tiers,
+    const struct crb_question *question, struct crb_verdict *out)
+{
+	static const char *const says[] = {
+		[CRB_TIER_ORGANIZATION] = "the organization's policy has run "
+					  "out",
+		[CRB_TIER_TEAM] = "the team's policy has run out",
+		[CRB_TIER_LOCAL] = "the local policy has run out",
+	};
+
+	for (size_t i = 0; question->zones != NULL && i < tiers->count; i++) {
+		const struct crb_policy_about *about = tiers->policy[i] != NULL
+		    ? crb_policy_about(tiers->policy[i])
+		    : NULL;
+
+		if (about == NULL || question->now < about->expires)
+			continue;
+		*out = (struct crb_verdict){ .effect = CRB_EFFECT_DENY,
+			.tier = about->tier_name,
+			.policy = about->name,
+			.problem = says[about->tier] };
+		return true;
+	}
+	return false;
+}
+
 /* Asked of the one combination that was denied. */
 void
 crb_policy_closest(const struct crb_tiers *tiers,

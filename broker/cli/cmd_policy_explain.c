@@ -317,10 +317,12 @@ show(struct explaining *explaining, const struct crb_question *question,
 	    question->kind == CRB_QUESTION_REQUEST)
 		tiers.session = &explaining->session.tier;
 	if (told == NULL)
-		crb_policy_explain_print(&tiers, question);
+		crb_policy_explain_print(
+		    &tiers, question, explaining->set.problem);
 	else
-		(void)json_array_append_new(
-		    told, crb_policy_explain_json(&tiers, question));
+		(void)json_array_append_new(told,
+		    crb_policy_explain_json(
+			&tiers, question, explaining->set.problem));
 	return CRB_OK;
 }
 

@@ -36,6 +36,7 @@ decide_each(const struct crb_tiers *tiers, const struct crb_question *question,
 			continue;
 		crb_policy_decide(&one, question, &out->at[out->count]);
 		crb_policy_closest(&one, question, &out->at[out->count]);
+		(void)crb_policy_run_out(&one, question, &out->at[out->count]);
 		out->count++;
 	}
 	if (tiers->session != NULL) {
@@ -144,11 +145,11 @@ tell(void *ctx, const struct crb_explained *explained)
 
 /*
  * Without any policy a session's grants are all that there is; they are not
- * asked when nobody says which.
+ * asked when nobody says which.  The rules are told in any case.
  */
 static void
 explain(const struct crb_tiers *tiers, struct telling *telling,
-    struct crb_verdict *out)
+    const char *problem, struct crb_verdict *out)
 {
 	bool any = tiers->session != NULL;
 
@@ -159,6 +160,10 @@ explain(const struct crb_tiers *tiers, struct telling *telling,
 		    tiers, telling->question, out, tell, telling);
 	else
 		*out = (struct crb_verdict){ .effect = CRB_EFFECT_ALLOW };
+	(void)crb_policy_run_out(tiers, telling->question, out);
+	if (problem != NULL)
+		*out = (struct crb_verdict){ .effect = CRB_EFFECT_DENY,
+			.problem = problem };
 }
 
 static const char *
@@ -207,8 +212,8 @@ print_verdict(const struct crb_question *question, const char *label,
 }
 
 void
-crb_policy_explain_print(
-    const struct crb_tiers *tiers, const struct crb_question *question)
+crb_policy_explain_print(const struct crb_tiers *tiers,
+    const struct crb_question *question, const char *problem)
 {
 	static const char *const heads[] = { "TIER", "POLICY", "LINE", "RULE",
 		"EFFECT", "MATCHES", "WHY", NULL };
@@ -219,7 +224,7 @@ crb_policy_explain_print(
 	decide_each(tiers, question, &verdicts);
 	print_question(question);
 	telling.output = crb_output_new(stdout, heads);
-	explain(tiers, &telling, &verdict);
+	explain(tiers, &telling, problem, &verdict);
 	crb_output_end(telling.output);
 	putchar('\n');
 	for (size_t i = 0; verdicts.count > 1 && i < verdicts.count; i++)
@@ -245,8 +250,8 @@ question_json(const struct crb_question *question)
 }
 
 json_t *
-crb_policy_explain_json(
-    const struct crb_tiers *tiers, const struct crb_question *question)
+crb_policy_explain_json(const struct crb_tiers *tiers,
+    const struct crb_question *question, const char *problem)
 {
 	struct tier_verdicts verdicts;
 	struct telling telling = { question, &verdicts, NULL, json_array() };
@@ -254,7 +259,7 @@ crb_policy_explain_json(
 	struct crb_verdict verdict;
 
 	decide_each(tiers, question, &verdicts);
-	explain(tiers, &telling, &verdict);
+	explain(tiers, &telling, problem, &verdict);
 	for (size_t i = 0; i < verdicts.count; i++)
 		(void)json_array_append_new(
 		    each, crb_verdict_json(&verdicts.at[i]));

@@ -137,8 +137,10 @@ crb_policy_set_installed(struct crb_cli *cli, struct crb_policy_set *set,
 		    ? add_usual(cli, set, notes, err)
 		    : err->status;
 	name = crb_member(result, "problem");
-	if (name != NULL)
+	if (name != NULL) {
 		note(notes, "nothing is issued, minted or injected now", name);
+		set->problem = strdup(name);
+	}
 	json_array_foreach(json_object_get(result, "tiers"), i, shown)
 	{
 		name = crb_member(shown, "tier");

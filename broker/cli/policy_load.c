@@ -18,6 +18,7 @@ crb_policy_set_clear(struct crb_policy_set *set)
 		free(set->path[i]);
 	}
 	crb_zone_folder_close(set->zones);
+	free(set->problem);
 	*set = (struct crb_policy_set){ 0 };
 }
 
@@ -76,6 +77,8 @@ crb_policy_set_decide(const struct crb_policy_set *set,
 {
 	struct crb_tiers tiers = crb_policy_set_tiers(set);
 
+	if (crb_policy_run_out(&tiers, question, out))
+		return;
 	for (size_t i = 0; i < CRB_TIERS; i++) {
 		if (set->policy[i] == NULL)
 			continue;

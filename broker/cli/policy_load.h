@@ -15,6 +15,7 @@ struct crb_policy_set {
 	struct crb_zone_folder *zones;        /* opened when it is needed */
 	struct crb_policy *policy[CRB_TIERS]; /* NULL: there is none */
 	char *path[CRB_TIERS];                /* as it was named */
+	char *problem; /* why the broker allows nothing with them; or NULL */
 };
 
 void crb_policy_set_clear(struct crb_policy_set *set);
