@@ -12,7 +12,7 @@
 #include "broker/core/policies_impl.h"
 
 /* The wall clock may be set: a timer looks again. */
-#define LOOK_S 600
+#define LOOK_S 60
 
 static const struct {
 	bool machine; /* in the machine's folder, or in the broker's */
@@ -138,7 +138,10 @@ sum_up(struct crb_policies *policies)
 	}
 }
 
-/* Until the next one runs out, which a changed clock may move. */
+/*
+ * Until the next one runs out.  A changed clock may move that, and take back
+ * that one has.
+ */
 static void
 arm(struct crb_policies *policies)
 {
@@ -152,10 +155,10 @@ arm(struct crb_policies *policies)
 		    ? crb_policy_about(policy)->expires
 		    : INT64_MAX;
 
-		if (expires == INT64_MAX || expires <= now)
+		if (expires == INT64_MAX)
 			continue;
 		any = true;
-		if (expires - now < wait)
+		if (expires > now && expires - now < wait)
 			wait = expires - now;
 	}
 	crb_timer_clear(policies->core->loop, &policies->expiry);
@@ -207,11 +210,14 @@ expire(void *ctx)
 	for (unsigned i = 0; i < CRB_TIERS; i++) {
 		struct crb_tier_policy *tier = &policies->tier[i];
 
-		if (!crb_tier_policy_expired(tier, now) || tier->expired)
-			continue;
-		tier->expired = any = true;
-		record_expiry(policies, i);
+		bool was = tier->expired;
+
+		tier->expired = crb_tier_policy_expired(tier, now);
+		any |= tier->expired;
+		if (tier->expired && !was)
+			record_expiry(policies, i);
 	}
+	/* Each time: the clock may have been set back, and keys been minted. */
 	if (any)
 		crb_policies_purge(policies, NULL);
 	arm(policies);

@@ -97,6 +97,7 @@ struct crb_policies {
 	struct crb_policy_mark mark;
 	bool marked; /* there is a record of that */
 	struct crb_record_id record;
+	bool named;                         /* `record` is that one's id */
 	bool read;                          /* once, since it was unlocked */
 	bool tried;                         /* that too, well or not */
 	struct crb_err trouble;             /* why not, then */

@@ -116,7 +116,8 @@ fail(struct crb_policy_reading *reading, const struct crb_err *why)
 	crb_log(CRB_LOG_ERROR, "policies not taken", CRB_LOG_REASON, why->msg,
 	    CRB_LOG_END);
 	policies->trouble = *why;
-	if (!given_up(reading) && !policies->read &&
+	/* Also where another one is in force, which it may have to narrow. */
+	if (!given_up(reading) &&
 	    crb_timer_set(policies->core->loop, &policies->retry, RETRY_MS,
 		&err) != CRB_OK)
 		crb_log(CRB_LOG_ERROR, "no timer", CRB_LOG_REASON, err.msg,
@@ -193,6 +194,15 @@ collect_tier(struct crb_policy_reading *reading, unsigned tier, bool *any,
 	return crb_commit_event(policies->core->commit, &event, err);
 }
 
+/* One that could not be written may be there after all, and is the same. */
+static void
+name_record(struct crb_policies *policies)
+{
+	if (!policies->marked && !policies->named)
+		crb_record_id_random(&policies->record);
+	policies->named = true;
+}
+
 static enum crb_status
 collect(struct crb_policy_reading *reading, bool *any, struct crb_err *err)
 {
@@ -205,8 +215,7 @@ collect(struct crb_policy_reading *reading, bool *any, struct crb_err *err)
 	if (!reading->marks)
 		return CRB_OK;
 	*any = true;
-	if (!reading->policies->marked)
-		crb_record_id_random(&reading->policies->record);
+	name_record(reading->policies);
 	if ((record = crb_policy_mark_json(&reading->mark)) == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	return crb_commit_put(core->commit, CRB_KIND_POLICY,
@@ -415,7 +424,7 @@ crb_policies_lock(struct crb_policies *policies)
 	crb_limits_init(&policies->limits);
 	policies->pin.source = CRB_PIN_NONE;
 	policies->mark = (struct crb_policy_mark){ .serial = 0 };
-	policies->marked = false;
+	policies->marked = policies->named = false;
 	(void)crb_err_set(&why, CRB_ERR_LOCKED, "the vault was locked");
 	settle(policies, &why);
 }

@@ -3,8 +3,10 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "broker/core/lease.h"
+#include "broker/core/policies_impl.h"
 #include "tests/unit/lease.h"
 
 /*
@@ -20,6 +22,22 @@
 #define ASK_MINTS                                                   \
 	TEAM(ALLOW ", {\"id\": \"ask-mints\", \"effect\": \"ask\"," \
 		   "\"delivery\": [\"mint\"]}")
+
+/* By how much somebody has set the wall clock. */
+static int64_t set_by;
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+	int result = __real_clock_gettime(clock, out);
+
+	if (clock == CLOCK_REALTIME)
+		out->tv_sec += set_by;
+	return result;
+}
 
 static struct world world;
 static char session[CRB_SESSION_ID_MAX + 1];
@@ -37,6 +55,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
+	set_by = 0;
 	world_stop(&world);
 	return 0;
 }
@@ -278,6 +297,66 @@ what_cannot_be_recorded_is_not_in_force(void **state)
 	    1);
 }
 
+/* As one that SIGHUP asks for, which nobody would ask for again. */
+static void
+what_could_not_be_recorded_is_tried_again(void **state)
+{
+	const struct crb_policy *const *now;
+	struct rlimit was, small;
+
+	(void)state;
+	reload(TEAM(ALLOW));
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	small = was;
+	small.rlim_cur = 1024;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	world.policy[CRB_POLICY_TEAM] = NO_MINTS;
+	json_decref(world_ask(&world, "policy.reload", NULL));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	now = crb_policies_tiers(world.core->policies);
+	for (int i = 0; i < 20000 && crb_policy_about(now[1])->rules != 2; i++)
+		world_turn(&world);
+	assert_int_equal(crb_policy_about(now[1])->rules, 2);
+}
+
+/* The loop's clock is not set: a minute of it is not waited for here. */
+static void
+look(void)
+{
+	struct crb_timer *timer = &world.core->policies->expiry;
+
+	assert_true(
+	    crb_timer_fires_by(timer, crb_loop_now(world.loop) + 60000));
+	timer->fn(timer->ctx);
+}
+
+static void
+a_clock_that_is_set_back_keeps_no_keys(void **state)
+{
+	char text[256], when[CRB_TIME_TEXT];
+
+	(void)state;
+	crb_text_time(crb_wall_seconds() + 5000, when);
+	(void)snprintf(text, sizeof(text),
+	    "{\"tier\": \"team\", \"name\": \"t\", \"expires\": \"%s\", "
+	    "\"rules\": [" ALLOW "]}",
+	    when);
+	reload(text);
+	lease_issue(&world, 36000, session);
+	set_by = 6000;
+	look();
+	(void)world_hear(&world, CRB_MSG_LEASE_DROP);
+	world_call_fails(&world, "session.issue", lease_issue_params(GRANT),
+	    "policy_denied", "ran out at");
+	/* It has not run out any more, and then has. */
+	set_by = 0;
+	lease_issue(&world, 36000, session);
+	set_by = 6000;
+	look();
+	(void)world_hear(&world, CRB_MSG_LEASE_DROP);
+}
+
 static void
 the_least_of_all_tiers_limits_is_the_limit(void **state)
 {
@@ -329,6 +408,10 @@ main(void)
 		    a_lock_gives_up_what_is_being_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    what_cannot_be_recorded_is_not_in_force, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    what_could_not_be_recorded_is_tried_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_clock_that_is_set_back_keeps_no_keys, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    the_least_of_all_tiers_limits_is_the_limit, setup,
 		    teardown),
