@@ -386,7 +386,8 @@ explain_event(struct explaining *explaining, json_t *told, struct crb_err *err)
 	if (crb_policy_past_make(line, facts,
 		crb_policy_set_zones(&explaining->set), &past, err) != CRB_OK)
 		return err->status;
-	if (session == NULL ||
+	/* Of a grant they are not asked. */
+	if (session != NULL &&
 	    crb_policy_session_read(cli, session, explaining->credentials,
 		&explaining->session, &ignored) != CRB_OK)
 		(void)json_array_append_new(explaining->notes,

@@ -163,15 +163,37 @@ make_one(const struct crb_policy_past *from, json_t *json,
 	return CRB_OK;
 }
 
+/* Of a grant that was refused the facts stand beside the questions. */
+static enum crb_status
+read_asked(const json_t *line, struct crb_policy_past *out, struct crb_err *err)
+{
+	const char *text = crb_member(line, "asked");
+	CRB_AUTO_JSON json_t *asked = NULL;
+
+	if (text == NULL)
+		return CRB_OK;
+	if (crb_json_parse(text, strlen(text), ASKED_WHERE, &asked, err) !=
+	    CRB_OK)
+		return err->status;
+	if (json_is_array(asked)) {
+		out->asked = CRB_STEAL(asked);
+		return CRB_OK;
+	}
+	out->asked = json_incref(json_object_get(asked, "asked"));
+	out->facts = CRB_STEAL(asked);
+	return CRB_OK;
+}
+
 enum crb_status
 crb_policy_past_make(json_t *line, json_t *facts, const struct crb_zones *zones,
     struct crb_policy_past *out, struct crb_err *err)
 {
-	const char *asked = crb_member(line, "asked");
 	json_t *json;
 	size_t i;
 
-	if (asked == NULL || asked[0] != '[')
+	if (read_asked(line, out, err) != CRB_OK)
+		return err->status;
+	if (!json_is_array(out->asked))
 		return crb_err_set(err, CRB_ERR_NOT_FOUND,
 		    "line %lld of the audit log, %s, has no question to the "
 		    "policies in it",
@@ -179,11 +201,9 @@ crb_policy_past_make(json_t *line, json_t *facts, const struct crb_zones *zones,
 		    crb_member(line, "event") != NULL
 			? crb_member(line, "event")
 			: "of no event");
-	if (crb_json_parse(
-		asked, strlen(asked), ASKED_WHERE, &out->asked, err) != CRB_OK)
-		return err->status;
 	out->line = json_incref(line);
-	out->facts = json_incref(facts);
+	if (out->facts == NULL)
+		out->facts = json_incref(facts);
 	out->at = calloc(json_array_size(out->asked) + 1, sizeof(*out->at));
 	if (out->at == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");

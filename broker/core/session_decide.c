@@ -14,7 +14,7 @@ record(const struct crb_call *call, const struct crb_session *session,
     const struct crb_grant *grant, const struct crb_verdict *verdict,
     const struct crb_err *why)
 {
-	CRB_AUTO_BUF struct crb_buf facts = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
+	CRB_AUTO_BUF struct crb_buf asked = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
 	struct crb_audit_event event = {
 		.event = call->method->name,
 		.who = call->who,
@@ -31,8 +31,8 @@ record(const struct crb_call *call, const struct crb_session *session,
 	};
 	struct crb_err err;
 
-	crb_tiers_facts_text(session, &facts);
-	event.asked = facts.len > 0 ? crb_buf_text(&facts) : NULL;
+	crb_tiers_grant_text(session, grant, &asked);
+	event.asked = asked.len > 0 ? crb_buf_text(&asked) : NULL;
 	if (crb_audit_record(call->core->audit, &event, &err) != CRB_OK)
 		crb_log(CRB_LOG_WARN, "refusal not recorded", CRB_LOG_REASON,
 		    err.msg, CRB_LOG_END);

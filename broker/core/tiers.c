@@ -257,6 +257,28 @@ crb_tiers_grant(const struct crb_session *session,
 	return crb_err_context(err, "grant %s", grant->credential);
 }
 
+void
+crb_tiers_grant_text(const struct crb_session *session,
+    const struct crb_grant *grant, struct crb_buf *out)
+{
+	CRB_AUTO_BUF struct crb_buf asked = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
+	struct crb_asking_room room;
+	struct crb_question question;
+	struct crb_err ignored;
+	int64_t seconds;
+
+	crb_tiers_facts_text(session, out);
+	(void)!life(session, grant, &seconds, &ignored);
+	ask_grant(session, grant, seconds, &room, &question);
+	crb_tiers_text(&question, 1, &asked);
+	if (out->len == 0 || asked.len == 0 ||
+	    out->len + asked.len + strlen(",\"asked\":") > CRB_AUDIT_ASKED_MAX)
+		return;
+	/* Instead of the brace at the end of the facts. */
+	out->len--;
+	crb_buf_printf(out, ",\"asked\":%s}", crb_buf_text(&asked));
+}
+
 static bool
 is_of(const struct crb_session_grant *at, const char *credential)
 {

@@ -96,5 +96,12 @@ void crb_tiers_mint_text(const struct crb_session *session,
 /* {"user":"alice","groups":["dev"],"labels":{"team":"web"}} */
 void crb_tiers_facts_text(
     const struct crb_session *session, struct crb_buf *out);
+/*
+ * That of crb_tiers_grant(), with the facts, since a session that is refused
+ * has no line of its own: {"user":..., "labels":..., "asked":[...]}.  Without
+ * the questions when it would be longer than the log takes.
+ */
+void crb_tiers_grant_text(const struct crb_session *session,
+    const struct crb_grant *grant, struct crb_buf *out);
 
 #endif /* !CRB_CORE_TIERS_H */

@@ -1,7 +1,8 @@
 """Each kind of decision that the audit log has is explained by its number: a
-push, keys, and a request that the broker signs."""
+push, keys, a request that the broker signs, and a grant that was refused."""
 
 import contextlib
+import getpass
 import json
 import pathlib
 import socket
@@ -135,3 +136,34 @@ def test_a_request_that_is_signed_is_explained(governed, sts):  # noqa: F811
     assert one["asked"]["service"] == "s3"
     assert one["asked"]["region"] == "eu-west-1"
     assert "methods: DELETE" in shown
+
+
+@pytest.mark.parametrize("name, scope, shown", [
+    ("forge", "repository=acme/api,git=push", "ref"),
+    ("aws", KEYS.partition(":")[2], "resources")])
+def test_a_grant_that_was_refused_is_explained(
+        governed, git_server, sts, name, scope, shown):  # noqa: F811
+    add_git_credential(governed, git_server)
+    add_credential(governed, sts)
+    never = {"id": "never", "effect": "deny", "labels": {"env": ["prod"]}}
+    enforce(governed, *RULES, never)
+    issue = ["issue", "-t", "fix-1", "-l", "env=prod", "-g", f"{name}:{scope}"]
+    assert governed.run(*issue, check=False).returncode == 1
+    line = event(governed, "session.issue", decision="deny")
+    [one], _ = explain(governed, line)
+    assert one["verdict"]["rule"] == "never"
+    assert one["asked"]["labels"] == "env=prod"
+    assert one["asked"]["tasks"] == "fix-1"
+    assert one["asked"]["users"] == getpass.getuser()
+    assert shown in one["asked"]
+    # Another policy would allow it.
+    enforce(governed, *RULES)
+    [one], shown = explain(governed, line)
+    assert one["verdict"]["effect"] == "allow"
+    assert "decision     deny" in shown
+    enforce(governed, *RULES, never)
+    path = governed.folder / "new.json"
+    path.write_text(json.dumps({"tier": "team", "name": "n", "rules": RULES}))
+    told = governed.json("policy", "diff", "installed", path)
+    assert [(c["old"], c["new"]) for c in told["changes"]] == [
+        ("deny", "allow")]
