@@ -48,12 +48,34 @@ send_hook(struct crb_core *core, const char *text, struct crb_err *err)
 	return status;
 }
 
+static char *
+text_of(const struct crb_approval *approval, bool details)
+{
+	CRB_AUTO_JSON json_t *shown = crb_approval_shown(approval, details);
+
+	return shown != NULL
+	    ? json_dumps(
+		  shown, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII)
+	    : NULL;
+}
+
+/* Whatever a sandbox puts into its request, somebody hears of it. */
+static char *
+text_that_fits(const struct crb_approval *approval)
+{
+	char *text = text_of(approval, true);
+
+	if (text == NULL || strlen(text) <= HOOK_MAX)
+		return text;
+	crb_json_text_free(text);
+	return text_of(approval, false);
+}
+
 void
 crb_approval_hook(const struct crb_approval *approval)
 {
 	struct crb_approvals *approvals = approval->approvals;
 	struct crb_core *core = approvals->core;
-	CRB_AUTO_JSON json_t *shown = NULL;
 	struct crb_err err;
 	char *text;
 
@@ -65,13 +87,8 @@ crb_approval_hook(const struct crb_approval *approval)
 		    "too often", CRB_LOG_END);
 		return;
 	}
-	shown = crb_approval_shown(approval, true);
-	text = shown != NULL
-	    ? json_dumps(
-		  shown, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII)
-	    : NULL;
-	if (text != NULL && strlen(text) < HOOK_MAX &&
-	    send_hook(core, text, &err) != CRB_OK)
+	text = text_that_fits(approval);
+	if (text != NULL && send_hook(core, text, &err) != CRB_OK)
 		crb_log(CRB_LOG_WARN, "approval hook not run", CRB_LOG_REASON,
 		    err.msg, CRB_LOG_END);
 	crb_json_text_free(text);

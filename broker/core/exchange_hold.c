@@ -249,6 +249,9 @@ withdrawn(const struct crb_msg_withdrawn *msg, struct crb_err *why)
 	(void)crb_slice_copy(msg->code, code, sizeof(code));
 	(void)crb_slice_copy(msg->detail, detail, sizeof(detail));
 	status = crb_status_from_code(code);
+	/* Nothing that is refused is "ok" in the log. */
+	if (status == CRB_OK)
+		status = CRB_ERR_SYSTEM;
 	if (code[0] == '\0')
 		(void)crb_err_set(why, CRB_ERR_TIMEOUT,
 		    "the client has gone before there was an answer");

@@ -199,6 +199,8 @@ play_supervisor(struct world *world)
 			    -1);
 		} else if (msg->type == CRB_MSG_KDF_START)
 			answer_kdf(world, &msg->kdf_start);
+		else if (msg->type == CRB_MSG_HOOK)
+			world->hooks++;
 		else if (msg->type == CRB_MSG_READY)
 			world->ready++;
 		forget(heard);

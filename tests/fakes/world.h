@@ -23,7 +23,7 @@ struct world {
 	int admin;                       /* a connection to the admin socket */
 	bool refuse_folders;             /* the supervisor cannot make them */
 	bool hold_acks;                  /* ends are not acknowledged */
-	unsigned folders, removed, ready;
+	unsigned folders, removed, ready, hooks;
 	char token[64];          /* the last one that was written */
 	int token_fd, config_fd; /* of the files that it wrote, or -1 */
 	int kdf;                 /* the core waits for a key here */

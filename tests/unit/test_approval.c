@@ -664,6 +664,30 @@ what_is_too_long_to_be_shown_cannot_be_asked_for(void **state)
 	assert_int_equal(crb_approval_bind(&asked, &err), CRB_ERR_TOO_LARGE);
 }
 
+/* Its details, escaped, are more than a pipe holds. */
+static void
+the_hook_hears_of_a_long_one(void **state)
+{
+	CRB_AUTO_BUF struct crb_buf path = CRB_BUF_INIT(65536);
+	struct told to = { 0 };
+	struct crb_err err;
+	AUTO_ASK struct ask ask;
+
+	(void)state;
+	world_stop(&world);
+	world_start(&world, "{\"approval_hook\": [\"/bin/true\"]}");
+	world_add_credential(&world, "github");
+	world_issue(&world, GRANT, one);
+	for (size_t i = 0; i < CRB_APPROVAL_DETAILS_MAX / 13; i++)
+		crb_buf_str(&path, "\xf0\x9f\x94\x91");
+	ask_init(&ask, one, request(crb_buf_text(&path), NULL, NULL, "aa"));
+	assert_ok(crb_approval_hold(&ask.asked, tell, &to, &err));
+	for (int i = 0; i < 2000 && world.hooks == 0; i++)
+		world_turn(&world);
+	assert_int_equal(world.hooks, 1);
+	crb_approval_leave(world.core, &to);
+}
+
 static void
 a_list_that_waits_is_answered_when_something_changes(void **state)
 {
@@ -713,6 +737,7 @@ main(void)
 		TEST(keys_that_last_longer_are_asked_for_anew),
 		TEST(what_a_sandbox_chose_steers_no_terminal),
 		TEST(what_is_too_long_to_be_shown_cannot_be_asked_for),
+		TEST(the_hook_hears_of_a_long_one),
 		TEST(a_list_that_waits_is_answered_when_something_changes),
 	};
 

@@ -256,7 +256,8 @@ what_is_withdrawn_is_refused_with_its_reason(void **state)
 		const char *code, *becomes;
 	} codes[] = { { "too_large", "too_large" }, { "limit", "limit" },
 		{ "approval_too_large", "approval_too_large" },
-		{ "what", "internal_error" }, { "", "timeout" } };
+		{ "what", "internal_error" }, { "ok", "internal_error" },
+		{ "", "timeout" } };
 
 	(void)state;
 	world_issue(&world, AGENT, session);
