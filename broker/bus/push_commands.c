@@ -11,6 +11,7 @@
 #define SHA1_HEX 40
 #define SHA256_HEX 64
 #define SIGNATURE_LINE_MAX 256
+#define PUSH_OPTION "push-option "
 
 const char *const crb_changes[] = { "create", "update", "delete", NULL };
 
@@ -331,6 +332,40 @@ read_commands(struct reading *reading, struct crb_slice line)
 	return CRB_OK;
 }
 
+static enum crb_status
+add_option(struct reading *reading, struct crb_slice option)
+{
+	struct crb_push_commands *out = reading->out;
+	size_t room = reading->option_room > 0 ? 2 * reading->option_room : 8;
+	struct crb_slice *bigger;
+
+	if (out->option_count == CRB_PUSH_OPTIONS_MAX)
+		return crb_err_set(reading->err, CRB_ERR_TOO_LARGE,
+		    "the push has more than %d options", CRB_PUSH_OPTIONS_MAX);
+	if (out->option_count == reading->option_room) {
+		bigger = reallocarray(out->option, room, sizeof(*bigger));
+		if (bigger == NULL)
+			return crb_err_set(
+			    reading->err, CRB_ERR_NOMEM, "out of memory");
+		out->option = bigger;
+		reading->option_room = room;
+	}
+	out->option[out->option_count++] = option;
+	return CRB_OK;
+}
+
+/* What it says of itself, of which the push options have to come. */
+static enum crb_status
+take_signed_header(struct reading *reading, struct crb_slice line)
+{
+	size_t head = strlen(PUSH_OPTION);
+
+	if (!crb_slice_starts(line, PUSH_OPTION))
+		return CRB_OK;
+	return add_option(
+	    reading, (struct crb_slice){ line.p + head, line.len - head });
+}
+
 enum part { PART_START, PART_HEADERS, PART_COMMANDS, PART_SIGNATURE, PART_END };
 
 /*
@@ -367,7 +402,7 @@ take_signed(struct reading *reading, enum part *part, struct crb_slice line)
 		if (line.len == 0)
 			*part = PART_COMMANDS;
 		if (!dashes)
-			return CRB_OK;
+			return take_signed_header(reading, line);
 		break;
 	case PART_COMMANDS:
 		if (!dashes)
@@ -417,36 +452,33 @@ read_certificate(struct reading *reading)
 	return flush ? CRB_OK : bad(reading, "more behind a push certificate");
 }
 
+static bool
+is_same(struct crb_slice a, struct crb_slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+/* Those that are signed are there already, and have to be these. */
 static enum crb_status
-add_option(struct reading *reading, struct crb_slice option)
+take_option(struct reading *reading, struct crb_slice option, size_t at)
 {
 	struct crb_push_commands *out = reading->out;
-	size_t room = reading->option_room > 0 ? 2 * reading->option_room : 8;
-	struct crb_slice *bigger;
 
-	if (out->option_count == CRB_PUSH_OPTIONS_MAX)
-		return crb_err_set(reading->err, CRB_ERR_TOO_LARGE,
-		    "the push has more than %d options", CRB_PUSH_OPTIONS_MAX);
-	if (out->option_count == reading->option_room) {
-		bigger = reallocarray(out->option, room, sizeof(*bigger));
-		if (bigger == NULL)
-			return crb_err_set(
-			    reading->err, CRB_ERR_NOMEM, "out of memory");
-		out->option = bigger;
-		reading->option_room = room;
-	}
-	out->option[out->option_count++] = option;
-	return CRB_OK;
+	if (!out->is_signed)
+		return add_option(reading, option);
+	if (at < out->option_count && is_same(option, out->option[at]))
+		return CRB_OK;
+	return bad(reading, "push options that are not those that are signed");
 }
 
 static enum crb_status
-read_options(struct reading *reading)
+read_options(struct reading *reading, size_t *count)
 {
 	struct crb_slice line;
 	enum crb_status status;
 	bool flush;
 
-	for (;;) {
+	for (*count = 0;; ++*count) {
 		if ((status = read_line(reading, &line, &flush)) != CRB_OK ||
 		    flush)
 			return status;
@@ -454,7 +486,8 @@ read_options(struct reading *reading)
 		if (memchr(line.p, '\0', line.len) != NULL ||
 		    memchr(line.p, '\n', line.len) != NULL || !is_utf8(line))
 			return bad(reading, "a push option that is not text");
-		if ((status = add_option(reading, line)) != CRB_OK)
+		status = take_option(reading, line, *count);
+		if (status != CRB_OK)
 			return status;
 	}
 }
@@ -464,6 +497,7 @@ read_push(struct reading *reading)
 {
 	struct crb_slice line, list;
 	enum crb_status status;
+	size_t options = 0;
 	bool flush;
 
 	status = read_shallow(reading, &line, &flush);
@@ -475,9 +509,11 @@ read_push(struct reading *reading)
 		return status;
 	status = crb_slice_is(line, "push-cert") ? read_certificate(reading)
 						 : read_commands(reading, line);
-	if (status != CRB_OK || !reading->options)
-		return status;
-	return read_options(reading);
+	if (status == CRB_OK && reading->options)
+		status = read_options(reading, &options);
+	if (status == CRB_OK && options != reading->out->option_count)
+		return bad(reading, "push options are signed that do not come");
+	return status;
 }
 
 enum crb_status

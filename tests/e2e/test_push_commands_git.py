@@ -89,7 +89,8 @@ def pushes(commit):
         [b"shallow " + commit, create + caps, update, None],
         [create + caps + b" push-options", update, None, b"ci.skip", None],
         [b"push-cert" + caps, *cert, None],
-        [b"push-cert" + caps + b" push-options", *cert, None, b"o", None],
+        [b"push-cert" + caps + b" push-options", *cert[:4],
+         b"push-option o\n", *cert[4:], None, b"o", None],
         [None],
     ]
 
@@ -109,7 +110,7 @@ PIECES = [b"\0", b"\n", b" ", b"\t", b"\0 push-options", b"push-cert\0 x",
           b"push-cert-end\n", b"\n\n", b"shallow ", b"refs/heads/other",
           b"-----BEGIN PGP SIGNATURE-----\n", b"\0object-format=sha1",
           b"-----BEGIN SSH SIGNATURE-----\n", b"../", b".lock", b"\r\n",
-          b"push-options", b"ERR x", b"nonce 1\n"]
+          b"push-options", b"ERR x", b"nonce 1\n", b"push-option o\n"]
 
 
 def change(chance, lines, commit):

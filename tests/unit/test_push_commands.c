@@ -194,6 +194,31 @@ certificate_that_could_be_read_in_two_ways_is_refused(void **state)
 	assert_refused("push-cert!|pusher x\n|\n|" COMMAND SIGNED_END "|-");
 }
 
+/* What it says it is signed for is what comes. */
+static void
+certificate_with_other_push_options_is_refused(void **state)
+{
+#define OPTION_HEAD \
+	"certificate version 0.1\n|pusher k 1 +0\n|push-option ci.skip\n|\n|"
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(4096);
+	CRB_AUTO_PUSH_COMMANDS struct crb_push_commands got = { .count = 0 };
+
+	(void)state;
+	assert_refused("push-cert!|" OPTION_HEAD COMMAND SIGNED_END "|-");
+	assert_refused(
+	    "push-cert! push-options|" OPTION_HEAD COMMAND SIGNED_END "|-|-");
+	assert_refused("push-cert! push-options|" OPTION_HEAD COMMAND SIGNED_END
+		       "|-|ci.skip|other|-");
+	assert_refused("push-cert! push-options|" CERT_HEAD COMMAND SIGNED_END
+		       "|-|ci.skip|-");
+	assert_int_equal(
+	    parse("push-cert! push-options|" OPTION_HEAD COMMAND SIGNED_END
+		  "|-|ci.skip|-",
+		&text, &got),
+	    CRB_OK);
+	assert_int_equal(got.option_count, 1);
+}
+
 static void
 refs_are_as_git_checks_them(void **state)
 {
@@ -382,6 +407,8 @@ main(void)
 		cmocka_unit_test(signed_push_is_read),
 		cmocka_unit_test(
 		    certificate_that_could_be_read_in_two_ways_is_refused),
+		cmocka_unit_test(
+		    certificate_with_other_push_options_is_refused),
 		cmocka_unit_test(refs_are_as_git_checks_them),
 		cmocka_unit_test(what_git_would_not_send_is_refused),
 		cmocka_unit_test(object_ids_are_of_one_kind),
