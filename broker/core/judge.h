@@ -25,6 +25,8 @@ struct crb_judge_asking {
 	const char *value[CRB_SCOPE_MAX];
 	char method[17];
 	char path[CRB_GLOB_MAX + 1];
+	char unescaped[CRB_GLOB_MAX + 1]; /* with "%2F" as "/" */
+	const char *paths[2];             /* both, where they differ */
 	char ref[CRB_REF_MAX + 1];
 };
 

@@ -65,11 +65,11 @@ find_credential(struct crb_core *core, struct crb_judgement *judgement)
 /*
  * What a policy's patterns for paths are held against: one spelling for each
  * path.  What may stand in a pattern as itself is decoded; what may not, and
- * "/", "%" and "*", stay escapes.  One that is too long for any pattern stays
- * too long.
+ * "/", "%" and "*", stay escapes.  With `slashes` a "/" is decoded, too.  One
+ * that is too long for any pattern stays too long.
  */
 static void
-path_text(struct crb_slice path, char out[CRB_GLOB_MAX + 1])
+path_text(struct crb_slice path, bool slashes, char out[CRB_GLOB_MAX + 1])
 {
 	static const char hex[] = "0123456789ABCDEF";
 	size_t len = 0;
@@ -84,7 +84,7 @@ path_text(struct crb_slice path, char out[CRB_GLOB_MAX + 1])
 			    crb_text_hex_value(path.p[i + 2]));
 			i += 2;
 		}
-		if ((escaped && c == '/') || c <= ' ' || c > '~' ||
+		if ((escaped && !slashes && c == '/') || c <= ' ' || c > '~' ||
 		    strchr("%*?#\\$", c) != NULL) {
 			out[len++] = '%';
 			out[len++] = hex[c >> 4];
@@ -135,6 +135,27 @@ own(struct crb_judgement *judgement)
 	return false;
 }
 
+/*
+ * A service may look at a path before it decodes a "%2F" in it, or behind that:
+ * both have to be allowed.
+ */
+static void
+add_paths(struct crb_judgement *judgement)
+{
+	struct crb_judge_asking *asking = &judgement->asking;
+	struct crb_asked asked = { .name = "paths",
+		.state = CRB_ASKED_VALUES,
+		.count = 1,
+		.value = asking->paths };
+
+	path_text(judgement->aws.path, false, asking->path);
+	path_text(judgement->aws.path, true, asking->unescaped);
+	asking->paths[0] = asking->path;
+	if (strcmp(asking->path, asking->unescaped) != 0)
+		asking->paths[asked.count++] = asking->unescaped;
+	(void)crb_question_add(&asking->question, &asked);
+}
+
 static void
 ask(struct crb_judgement *judgement, const struct crb_msg_exchange *msg)
 {
@@ -142,13 +163,12 @@ ask(struct crb_judgement *judgement, const struct crb_msg_exchange *msg)
 
 	(void)snprintf(asking->method, sizeof(asking->method), "%.*s",
 	    (int)msg->method.len, msg->method.p);
-	path_text(judgement->aws.path, asking->path);
 	crb_judge_question(judgement, judgement->credential, "inject");
 	crb_judge_add(judgement, "delivery", "inject");
 	crb_judge_add(judgement, "service", judgement->aws.service);
 	crb_judge_add(judgement, "region", judgement->aws.region);
 	crb_judge_add(judgement, "methods", asking->method);
-	crb_judge_add(judgement, "paths", asking->path);
+	add_paths(judgement);
 }
 
 /* What the keys that sign it may do, by one of the grants. */

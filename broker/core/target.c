@@ -193,6 +193,34 @@ check_segments(struct crb_slice path, bool object, struct crb_err *err)
 	return CRB_OK;
 }
 
+/* Behind the decoding of a "%2F" nothing may be a "." or ".." segment. */
+static enum crb_status
+check_decoded_segments(struct crb_slice path, struct crb_err *err)
+{
+	struct crb_slice rest = path, segment;
+
+	while (rest.len > 0) {
+		const char *escape = memmem(rest.p, rest.len, "%2F", 3);
+		const char *slash = memchr(rest.p, '/', rest.len);
+		const char *end = rest.p + rest.len;
+		bool escaped = escape != NULL &&
+		    (slash == NULL || escape < slash);
+		const char *cut = escaped ? escape : slash;
+
+		segment = (struct crb_slice){ rest.p,
+			(size_t)((cut != NULL ? cut : end) - rest.p) };
+		if (crb_slice_is(segment, ".") || crb_slice_is(segment, ".."))
+			return refuse(err, &path_part,
+			    (size_t)(segment.p - path.p),
+			    "a \".\" or \"..\" segment");
+		if (cut == NULL)
+			break;
+		rest.p = cut + (escaped ? 3 : 1);
+		rest.len = (size_t)(end - rest.p);
+	}
+	return CRB_OK;
+}
+
 enum crb_status
 crb_target_check_path(struct crb_slice path, struct crb_err *err)
 {
@@ -230,7 +258,9 @@ crb_target_check_signed_path(struct crb_slice path, struct crb_err *err)
 
 	if (path.len == 0)
 		return CRB_OK;
-	if ((status = check_characters(path, &signed_path_part, err)) != CRB_OK)
+	if ((status = check_characters(path, &signed_path_part, err)) !=
+		CRB_OK ||
+	    (status = check_decoded_segments(path, err)) != CRB_OK)
 		return status;
 	return check_segments(path, false, err);
 }

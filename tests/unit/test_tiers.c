@@ -527,6 +527,48 @@ a_path_has_one_spelling_for_rules(void **state)
 }
 
 static void
+says_functions(uint64_t exchange, const char *target)
+{
+	const struct crb_msg_exchange msg = {
+		.exchange = exchange,
+		.session = CRB_SLICE(session),
+		.route = CRB_ROUTE_HTTP,
+		.method = CRB_SLICE("GET"),
+		.target = CRB_SLICE(target),
+		.query = CRB_SLICE(""),
+		.service = CRB_SLICE("dynamodb"),
+		.region = CRB_SLICE("eu-west-1"),
+	};
+
+	world_gateway_says(&world, CRB_MSG_EXCHANGE, &msg);
+}
+
+/* A service may decode it before it looks, or look before it decodes. */
+static void
+an_escaped_slash_is_judged_as_both(void **state)
+{
+	(void)state;
+	json_decref(world_call(&world, "credential.add",
+	    json_pack("{s:s, s:s, s:{s:s, s:s, s:[s]}, s:s}", "name", "fn",
+		"backend", "aws-sts", "params", "role-arn",
+		"arn:aws:iam::123456789012:role/agent", "region", "eu-west-1",
+		"services", "dynamodb", "secret",
+		"AKIDLONGLIVED0001\n" LONG_LIVED)));
+	lease_issue_later(&world,
+	    "fn:actions=dynamodb:*,resources=*,delivery=inject", session);
+	deny(RULE("no", "deny", ", \"scope\": {\"paths\": [\"/prod/**\"]}"));
+	says_functions(950, "fn/prod%2Fkey");
+	is_refused(world_hear(&world, CRB_MSG_VERDICT), "local", "no", "");
+	deny(RULE("no", "deny", ", \"scope\": {\"paths\": [\"/prod%2Fkey\"]}"));
+	says_functions(951, "fn/prod%2Fkey");
+	is_refused(world_hear(&world, CRB_MSG_VERDICT), "local", "no", "");
+	/* What would be an empty segment is in nothing that can be shown. */
+	deny(RULE("no", "deny", ", \"scope\": {\"paths\": [\"/b/**\"]}"));
+	says_functions(952, "fn/a/%2Fb");
+	is_refused(world_hear(&world, CRB_MSG_VERDICT), "local", "no", "");
+}
+
+static void
 words_are(const struct crb_verdict *verdict, const char *text)
 {
 	CRB_AUTO_BUF struct crb_buf words = CRB_BUF_INIT(1024);
@@ -605,6 +647,7 @@ main(void)
 		    a_request_to_aws_is_judged_by_all_that_is_known_of_it),
 		IN_A_WORLD(grants_that_ask_are_approved_by_all_who_have_to),
 		IN_A_WORLD(a_path_has_one_spelling_for_rules),
+		IN_A_WORLD(an_escaped_slash_is_judged_as_both),
 		cmocka_unit_test(a_verdict_says_who_has_decided_and_why),
 		cmocka_unit_test(only_hosts_that_fold_repositories_do),
 	};
