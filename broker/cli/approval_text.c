@@ -42,19 +42,51 @@ text_of(const json_t *object, const char *key)
 	return text != NULL ? text : "-";
 }
 
+/* How long it is good for, and for what. */
+static const struct {
+	const char *state;
+	bool held;
+	const char *before, *behind;
+} lefts[] = {
+	{ "waiting", true, "", " left, held meanwhile" },
+	{ "waiting", false, "",
+	    " left, held no more: it has to be asked again" },
+	{ "approved", true, "", " left" },
+	{ "approved", false, "good for ", ", once it is asked again" },
+	{ "denied", true, "the same is refused for ", "" },
+	{ "denied", false, "the same is refused for ", "" },
+};
+
 static void
 print_state(const json_t *approval)
 {
-	long long held = crb_member_number(approval, "held");
+	bool held = crb_member_number(approval, "held") > 0;
+	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(TEXT_MAX);
 	const char *state = text_of(approval, "state");
-	char left[CRB_DURATION_TEXT], text[256];
+	char left[CRB_DURATION_TEXT];
 
 	crb_output_left(crb_member(approval, "expires"), left);
-	(void)snprintf(text, sizeof(text), "%.64s  %.32s, %s left%s",
-	    text_of(approval, "id"), state, left,
-	    held > 0 ? ", held meanwhile"
-		     : ", held no more: it has to be asked again");
-	crb_output_pair("approval", text);
+	crb_buf_printf(&text, "%s  %s", text_of(approval, "id"), state);
+	for (size_t i = 0; i < sizeof(lefts) / sizeof(*lefts); i++)
+		if (strcmp(state, lefts[i].state) == 0 && held == lefts[i].held)
+			crb_buf_printf(&text, ", %s%s%s", lefts[i].before, left,
+			    lefts[i].behind);
+	crb_output_pair("approval", crb_buf_text(&text));
+}
+
+/* For whoever reads it where it can be answered. */
+static void
+print_ways(const json_t *approval)
+{
+	const char *id = text_of(approval, "id");
+
+	if (strcmp(text_of(approval, "state"), "waiting") != 0)
+		return;
+	printf("%-12s credbroker approve ", "answer");
+	put(id);
+	fputs(", or: credbroker deny ", stdout);
+	put(id);
+	puts(" --reason '...'");
 }
 
 static void
@@ -225,6 +257,7 @@ crb_approval_print(const json_t *approval)
 	print_who(approval);
 	print_rule(approval);
 	print_approvers(approval);
+	print_ways(approval);
 }
 
 void

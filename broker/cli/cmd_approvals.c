@@ -55,6 +55,9 @@ show(struct shown *shown, const json_t *approval)
 	shown->any = true;
 }
 
+/* The state of what the broker has forgotten. */
+static const char gone[] = "gone";
+
 /* Of one that was shown before a word is enough. */
 static void
 show_state(struct shown *shown, const json_t *approval, const char *state)
@@ -70,6 +73,9 @@ show_state(struct shown *shown, const json_t *approval, const char *state)
 	crb_output_text(stdout, crb_member(approval, "id"));
 	fputs(": ", stdout);
 	crb_output_text(stdout, state);
+	if (strcmp(state, gone) == 0)
+		fputs(": it was used, its time is over, or its session ended",
+		    stdout);
 	putchar('\n');
 }
 
@@ -90,7 +96,7 @@ show_gone(struct shown *shown, const json_t *now)
 	json_object_foreach(shown->seen, id, approval)
 	{
 		if (json_object_get(now, id) == NULL)
-			show_state(shown, approval, "gone");
+			show_state(shown, approval, gone);
 	}
 }
 

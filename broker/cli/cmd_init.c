@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "broker/cli/command.h"
+#include "broker/cli/output.h"
 #include "broker/cli/policy_files.h"
 #include "broker/cli/secret_input.h"
 #include "broker/vault/policy_mark.h"
@@ -108,6 +109,13 @@ print_result(const struct crb_cli *cli, const struct init_options *options)
 	}
 	printf(
 	    "Vault created in %s (key slot 1: %s).\n", cli->config.state, kind);
+	if (options->organization_key != NULL) {
+		fputs("Pinned: the key in ", stdout);
+		crb_output_text(stdout, options->organization_key);
+		puts(
+		    ". Nothing is issued until a policy that it has signed is\n"
+		    "in force: credbroker policy install organization.json");
+	}
 	if (options->key_file != NULL)
 		printf("Next:  credbroker serve --key-file %s\n",
 		    options->key_file);

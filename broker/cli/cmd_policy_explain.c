@@ -359,9 +359,13 @@ print_then(const json_t *line)
 	static const char *const keys[] = { "time", "event", "session",
 		"request", "decision", "tier", "rule", "detail" };
 
-	crb_output_pair("audited", "");
-	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		crb_output_pair(keys[i], crb_member(line, keys[i]));
+	printf("%-12s %lld\n", "audited as", crb_member_number(line, "n"));
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+		const char *value = crb_member(line, keys[i]);
+
+		crb_output_pair(
+		    keys[i], value != NULL && value[0] == '\0' ? "-" : value);
+	}
 	putchar('\n');
 }
 

@@ -108,14 +108,14 @@ check_serial(const struct installing *installing, const json_t *seen,
 	if (installing->about->serial < serial)
 		return crb_err_set(err, CRB_ERR_DENIED,
 		    "%s: its serial %lld is lower than %lld, which was in "
-		    "force",
+		    "force; give it a higher one, and sign it again",
 		    installing->file, (long long)installing->about->serial,
 		    serial);
 	if (installing->about->serial == serial && sha256 != NULL &&
 	    strcmp(sha256, installing->sha256) != 0)
 		return crb_err_set(err, CRB_ERR_DENIED,
-		    "%s: another content with its serial %lld was in force; a "
-		    "changed policy needs a higher one",
+		    "%s: another content with its serial %lld was in force; "
+		    "give it a higher one, and sign it again",
 		    installing->file, serial);
 	return CRB_OK;
 }

@@ -109,6 +109,8 @@ print_signed(const struct crb_cli *cli, const char *file, const char *signature,
 	if (!cli->common->json) {
 		printf("Signed with key %s: ", id);
 		crb_output_text(stdout, signature);
+		fputs("\nNext:  credbroker policy install ", stdout);
+		crb_output_text(stdout, file);
 		putchar('\n');
 		return CRB_OK;
 	}

@@ -182,6 +182,16 @@ check_operands(const struct crb_command *command,
 	return CRB_OK;
 }
 
+/* Where the options are told, behind what is wrong with them. */
+static enum crb_status
+point_to_help(const struct crb_command *command, struct crb_err *err)
+{
+	struct crb_err said = *err;
+
+	return crb_err_set(err, said.status, "%s. See: credbroker %s --help",
+	    said.msg, command->name);
+}
+
 static enum crb_status
 run_command(
     struct crb_cli *cli, int argc, char **argv, int words, struct crb_err *err)
@@ -204,8 +214,9 @@ run_command(
 			break;
 	}
 	if (crb_options_argv(command->options, argc, argv, words + 1,
-		command->stop_at_operand, options, &operands, err) != CRB_OK ||
-	    check_operands(command, &operands, err) != CRB_OK)
+		command->stop_at_operand, options, &operands, err) != CRB_OK)
+		return point_to_help(command, err);
+	if (check_operands(command, &operands, err) != CRB_OK)
 		return err->status;
 	if (!command->no_config &&
 	    crb_config_load(cli->common->config, &cli->config, err) != CRB_OK)

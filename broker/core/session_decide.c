@@ -68,7 +68,7 @@ crb_session_decide(const struct crb_call *call,
 		}
 		record(call, session, grant, &verdict, err);
 		(void)snprintf(next, CRB_DECIDE_NEXT,
-		    "credbroker policy explain --task %s --credential %s",
+		    "see: credbroker policy explain --task %s --credential %s",
 		    session->task, grant->credential);
 		return err->status;
 	}
