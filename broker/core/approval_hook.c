@@ -10,9 +10,13 @@
 
 /* What a pipe holds, whether anybody reads it or not. */
 #define HOOK_MAX 65536
-/* The hook is run so often at once, and then once in so long. */
+/*
+ * The hook is run so often at once, and then once in so long; and in any case
+ * for the first so many that a session waits for.
+ */
 #define HOOKS_MOST 10
 #define HOOKS_US 2000000
+#define HOOKS_SESSION 2
 
 /*
  * All of it is in the pipe, and its other end closed, before anybody reads: so
@@ -48,6 +52,24 @@ send_hook(struct crb_core *core, const char *text, struct crb_err *err)
 	return status;
 }
 
+/* A sandbox that asks for much does not keep others from being heard. */
+static bool
+has_few(const struct crb_approval *approval)
+{
+	const struct crb_approval *at;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(at, &approval->approvals->list, link)
+	{
+		if (at->state != CRB_APPROVAL_DENIED &&
+		    strcmp(at->session, approval->session) == 0)
+			count++;
+		if (at == approval)
+			break;
+	}
+	return count <= HOOKS_SESSION;
+}
+
 static char *
 text_of(const struct crb_approval *approval, bool details)
 {
@@ -81,7 +103,8 @@ crb_approval_hook(const struct crb_approval *approval)
 
 	if (core->config.approval_hook.count == 0)
 		return;
-	if (!crb_rate_take(&approvals->hooks, crb_loop_now(core->loop),
+	if (!has_few(approval) &&
+	    !crb_rate_take(&approvals->hooks, crb_loop_now(core->loop),
 		HOOKS_US, HOOKS_MOST)) {
 		crb_log(CRB_LOG_WARN, "approval hook not run", CRB_LOG_REASON,
 		    "too often", CRB_LOG_END);

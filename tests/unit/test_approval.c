@@ -689,6 +689,44 @@ the_hook_hears_of_a_long_one(void **state)
 }
 
 static void
+hold_many(const char *id, unsigned count, struct told *to)
+{
+	for (unsigned i = 0; i < count; i++) {
+		AUTO_ASK struct ask ask;
+		struct crb_err err;
+		char path[32];
+
+		(void)snprintf(path, sizeof(path), "/acme/%u", i);
+		ask_init(&ask, id, request(path, NULL, NULL, "aa"));
+		assert_ok(crb_approval_hold(&ask.asked, tell, to, &err));
+	}
+}
+
+static void
+the_hook_hears_of_one_behind_many(void **state)
+{
+	char three[CRB_SESSION_ID_MAX + 1];
+
+	(void)state;
+	world_stop(&world);
+	world_start(&world, "{\"approval_hook\": [\"/bin/true\"]}");
+	world_add_credential(&world, "github");
+	world_issue(&world, GRANT, one);
+	world_issue(&world, GRANT, two);
+	world_issue(&world, GRANT, three);
+	hold_many(one, CRB_APPROVALS_SESSION_MAX, &first);
+	hold_many(two, CRB_APPROVALS_SESSION_MAX, &second);
+	for (int i = 0; i < 2000 && world.hooks < 10; i++)
+		world_turn(&world);
+	assert_in_range(world.hooks, 10, 15);
+	world.hooks = 0;
+	hold_many(three, 1, &third);
+	for (int i = 0; i < 2000 && world.hooks == 0; i++)
+		world_turn(&world);
+	assert_int_equal(world.hooks, 1);
+}
+
+static void
 a_list_that_waits_is_answered_when_something_changes(void **state)
 {
 	CRB_AUTO_JSON json_t *before = world_call(
@@ -738,6 +776,7 @@ main(void)
 		TEST(what_a_sandbox_chose_steers_no_terminal),
 		TEST(what_is_too_long_to_be_shown_cannot_be_asked_for),
 		TEST(the_hook_hears_of_a_long_one),
+		TEST(the_hook_hears_of_one_behind_many),
 		TEST(a_list_that_waits_is_answered_when_something_changes),
 	};
 
