@@ -128,6 +128,11 @@ def went_up(broker, count):
     assert upstream(broker) == count
 
 
+def refusals(broker):
+    """Requests that were refused for want of an approval, as recorded."""
+    return [e["outcome"] for e in events(broker, "exchange.refused")]
+
+
 def denied(broker, method, **params):
     """A call that is refused: its code and message."""
     with pytest.raises(AssertionError) as error:
@@ -197,8 +202,11 @@ def test_it_is_good_for_nothing_else(asking, change):
     else:
         who = other
     second = Asked(who, path, **more)
-    assert second.code is not None
+    assert second.code == "approval_pending"
     assert upstream(asking) == before
+    # Both are in the audit log, and so is that it was asked about anew.
+    wait_until(lambda: refusals(asking) == 2 * ["approval_pending"], "a line")
+    wait_until(lambda: len(events(asking, "approval.ask")) == 2, "a line")
     assert events(asking, "approval.use") == []
     # And the one that was approved still is.
     third = Asked(session, upload_pack(asking))
@@ -234,6 +242,7 @@ def test_it_is_good_for_minutes(asking):
     wait_until(lambda: events(asking, "approval.expire"), "its end")
     assert Asked(session, upload_pack(asking)).code == "approval_pending"
     assert upstream(asking) == before
+    wait_until(lambda: refusals(asking) == 2 * ["approval_pending"], "a line")
     [expired] = events(asking, "approval.expire")
     assert expired["outcome"] == "not used"
 
@@ -250,6 +259,9 @@ def test_a_restart_forgets_it(asking):
     assert asking.call("approval.list")["approvals"] == []
     assert Asked(session, upload_pack(asking)).code == "approval_pending"
     assert upstream(asking) == before
+    wait_until(lambda: refusals(asking) == 2 * ["approval_pending"], "a line")
+    wait_until(lambda: len(events(asking, "approval.ask")) == 2, "a line")
+    assert events(asking, "approval.use") == []
 
 
 def test_a_core_that_crashes_forgets_it(asking):
