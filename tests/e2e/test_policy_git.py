@@ -3,6 +3,7 @@ granted goes through, and of what is not nothing is updated, with the reason in
 git's own output."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -482,6 +483,46 @@ def test_a_rule_about_every_push_asks_once(governed, repository, agent):
     assert status == 0, output
     events = governed.call("audit.show", event="approval.ask")["events"]
     assert len(events) == 1
+
+
+def raw_push(session, repository, body, *headers):
+    path = f"/git/{repository.server.authority}/{repository.name}.git"
+    token = (pathlib.Path(session["folder"]) / "token").read_text()
+    return "\r\n".join(
+        [f"POST {path}/git-receive-pack HTTP/1.1", "Host: 127.0.0.1:9169",
+         f"Authorization: {token}", f"Content-Length: {len(body)}", *headers,
+         "", ""]).encode() + body
+
+
+def test_what_comes_behind_a_held_push_is_judged_alone(
+        governed, repository, session):
+    enforce(governed, ALL, {
+        "id": "look", "effect": "ask",
+        "scope": {"ref": ["refs/heads/agent/held"]}})
+    main = repository.refs()["refs/heads/main"]
+    bodies = [pkt(f"{ZERO} {main} refs/heads/{name}\0 report-status".encode())
+              + b"0000" for name in ("agent/held", "other", "agent/free")]
+    pack = b"PACK\0\0\0\2\0\0\0\0"
+    bodies = [body + pack + hashlib.sha1(pack).digest() for body in bodies]
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(pathlib.Path(session["folder"]) / "endpoint.sock"))
+        client.sendall(
+            raw_push(session, repository, bodies[0], "Expect: 100-continue")
+            + raw_push(session, repository, bodies[1])
+            + raw_push(session, repository, bodies[2], "Connection: close"))
+        approval, = approvals(governed)
+        assert list(repository.refs()) == ["refs/heads/main"]
+        governed.call("approval.approve", approval=approval["id"])
+        answer = b""
+        while part := client.recv(65536):
+            answer += part
+    # The one in the middle is not granted, and says so to git.
+    assert answer.count(b"HTTP/1.1 200 OK") == 3, answer
+    assert answer.count(b"ng refs/heads/other") == 1, answer
+    assert sorted(repository.refs()) == [
+        "refs/heads/agent/free", "refs/heads/agent/held", "refs/heads/main"]
+    assert governed.call("approval.list")["approvals"] == []
 
 
 def test_who_goes_away_while_it_is_asked_leaves_nothing_behind(
