@@ -145,12 +145,19 @@ def test_a_key_that_lost_its_passphrase_signs(place):
     good(minisign(place, "-V", "-m", "organization.json", "-p", "ours.pub"))
 
 
+def public_key(path):
+    """Its id and the key; minisign leaves zeros in front of an id away."""
+    comment, key = path.read_text().splitlines()
+    *words, number = comment.split()
+    return words, int(number, 16), key
+
+
 def test_minisign_makes_our_public_key_of_our_secret_one(place):
     for name, given in (("ours", PASSPHRASE + "\n"), ("plain.ours", "")):
         good(minisign(place, "-R", "-s", f"{name}.key", "-p", "again.pub",
                       "-f", input=given))
-        assert ((place / "again.pub").read_text() ==
-                (place / f"{name}.pub").read_text())
+        assert (public_key(place / "again.pub") ==
+                public_key(place / f"{name}.pub"))
         (place / "again.pub").unlink()
 
 
