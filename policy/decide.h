@@ -72,6 +72,7 @@ struct crb_policy;
 struct crb_question;
 
 #define CRB_ASKS_MAX 8
+#define CRB_TAKES_MAX 3
 #define CRB_COMBINATIONS_MAX 1024     /* of the values of a grant */
 #define CRB_GRANT_CHARACTERS_MAX 4096 /* of all of them together */
 
@@ -95,6 +96,12 @@ struct crb_verdict {
 	const char *closest;
 	const char *matcher;
 	bool unproved; /* what is asked could not be shown to lie inside it */
+	/*
+	 * What that matcher does take, where it is of a scope: how many values,
+	 * and the first of them; borrowed as the rest is.
+	 */
+	size_t takes_count;
+	const char *takes[CRB_TAKES_MAX];
 	/* Why there is no answer at all; NULL when there is. */
 	const char *problem;
 	/* The values that it is about, in the order of the question's at[];

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "broker/core/audit.h"
 #include "broker/core/audit_line.h"
 #include "broker/core/tiers.h"
@@ -10,6 +11,9 @@
 
 /* What is said of verdicts, and written down of questions. */
 #define WORDS_MAX 1024
+/* What a matcher takes, and one value of it. */
+#define TAKES_MAX 240
+#define VALUE_MAX 60
 
 /* "the organization's policy acme", "the grants of the session" */
 static void
@@ -25,6 +29,24 @@ tier_words(const struct crb_verdict *verdict, struct crb_buf *out)
 		crb_buf_printf(out, "the %s's policy", tier);
 	if (verdict->policy != NULL)
 		crb_buf_printf(out, " %s", verdict->policy);
+}
+
+/* "refs/heads/agent, refs/tags/v1 and 2 more", for who may try again. */
+static void
+takes_words(const struct crb_verdict *verdict, struct crb_buf *out)
+{
+	CRB_AUTO_BUF struct crb_buf words = CRB_BUF_INIT(TAKES_MAX);
+
+	for (size_t i = 0; i < verdict->takes_count && i < CRB_TAKES_MAX; i++) {
+		crb_buf_str(&words, i == 0 ? ": it takes " : ", ");
+		crb_text_escape(&words, verdict->takes[i],
+		    strlen(verdict->takes[i]), VALUE_MAX);
+	}
+	if (verdict->takes_count > CRB_TAKES_MAX)
+		crb_buf_printf(&words, " and %zu more",
+		    verdict->takes_count - CRB_TAKES_MAX);
+	if (!words.failed)
+		crb_buf_str(out, crb_buf_text(&words));
 }
 
 static void
@@ -48,6 +70,7 @@ closest_words(const struct crb_verdict *verdict, struct crb_buf *out)
 	else
 		crb_buf_printf(out, " its \"%s\" does not match",
 		    verdict->matcher != NULL ? verdict->matcher : "scope");
+	takes_words(verdict, out);
 }
 
 static void

@@ -209,7 +209,7 @@ each_ref_that_is_refused_is_told(void **state)
 	    "update of refs/heads/main (and 1 more ref) in acme/api by task");
 	slice_says(said->refs,
 	    "refs/heads/main update is not allowed by the session: its "
-	    "\"ref\" does not match\n");
+	    "\"ref\" does not match: it takes refs/heads/agent/*\n");
 	slice_says(said->refs,
 	    "refs/heads/agent/b delete is denied by rule keep of the local "
 	    "policy mine: we keep it\n");

@@ -142,7 +142,7 @@ what_no_rule_allows_is_told_with_the_rule_that_came_closest(void **state)
 		    "{\"repository\": [\"acme/*\"], \"git\": [\"fetch\"]}")));
 	issue_fails("gh:repository=other/api",
 	    "not allowed by the team's policy web: rule reads comes closest, "
-	    "and its \"repository\" does not match");
+	    "and its \"repository\" does not match: it takes acme/*");
 	issue_fails("gh:repository=*/api", "cannot be shown");
 	issue_fails(GRANT, "its \"credentials\" does not match");
 	world_issue(&world, "gh:repository=acme/api", session);
@@ -589,6 +589,12 @@ a_verdict_says_who_has_decided_and_why(void **state)
 	    "production is off limits");
 	words_are(&(struct crb_verdict){ .tier = "session", .matcher = "ref" },
 	    "not allowed by the session: its \"ref\" does not match");
+	words_are(&(struct crb_verdict){ .tier = "session",
+		      .matcher = "ref",
+		      .takes_count = 5,
+		      .takes = { "refs/heads/agent/*", "refs/tags/v\n", "c" } },
+	    "not allowed by the session: its \"ref\" does not match: it "
+	    "takes refs/heads/agent/*, refs/tags/v\\x0a, c and 2 more");
 	words_are(&(struct crb_verdict){ .tier = "team", .policy = "web" },
 	    "not allowed by the team's policy web: no rule of it is about "
 	    "this");
