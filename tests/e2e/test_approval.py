@@ -425,7 +425,14 @@ def test_keys_are_minted_once_for_each_approval(minting):
     [approval] = waiting(minting)
     assert approval["kind"] == "mint"
     assert "s3:GetObject" in approval["summary"]
-    assert approval["details"]["order"]["duration"] > 0
+    order = approval["details"]["order"]
+    assert order["duration"] > 0
+    [statement] = json.loads(order["policy"])["Statement"]
+    assert "s3:GetObject" in statement["Action"]
+    # All of it is shown to people, the session policy, too.
+    shown = minting.run("approvals", approval["id"]).stdout
+    for key in ("policy", "role_arn", "session_name"):
+        assert json.dumps(order[key]) in shown, shown
     assert minting.sts.requests == []
     minting.call("approval.approve", approval=approval["id"])
     assert held.code is None and "ASIA" in held.result()[1]
