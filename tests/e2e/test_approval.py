@@ -345,6 +345,10 @@ def test_a_session_can_be_made_to_ask_for_everything(asking):
     asking.call("approval.approve", approval=approval["id"])
     assert held.code is None
     went_up(asking, before + 1)
+    # What is denied is not asked for.
+    enforce(asking, {"id": "never", "effect": "deny"})
+    assert Asked(session, upload_pack(asking)).code == "policy_denied"
+    assert asking.call("approval.list")["approvals"] == []
 
 
 def test_a_revoke_ends_what_is_held(asking):
