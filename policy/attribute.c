@@ -67,7 +67,7 @@ const struct crb_policy_attribute
 		.separator = '/',
 		.letters = CRB_LETTERS_DOUBT,
 		.families = CRB_FAMILY_HTTP | CRB_FAMILY_AWS,
-		.never = "?#\\",
+		.never = "?#\\$",
 		.starts = "/",
 		.help = "paths of HTTP, as in /repos/acme/**" },
 	    { .name = "actions",
@@ -265,6 +265,54 @@ has_empty_segment(
 		strstr(value, two) != NULL);
 }
 
+/* At a "%": an escape that is in paths, or as much of one as is said. */
+static bool
+is_path_escape(const char *p)
+{
+	int high = crb_text_hex_value(p[1]);
+	int low = p[1] != '\0' ? crb_text_hex_value(p[2]) : -1;
+
+	if (p[1] == '*')
+		return true;
+	if (high < 0 || (p[1] >= 'a' && p[1] <= 'f'))
+		return false;
+	if (p[2] == '*')
+		return true;
+	return low >= 0 && !(p[2] >= 'a' && p[2] <= 'f') &&
+	    crb_path_escapes((unsigned char)(high * 16 + low));
+}
+
+bool
+crb_path_escapes(unsigned char c)
+{
+	return c <= ' ' || c > '~' || strchr("/%*?#\\$", c) != NULL;
+}
+
+/* Paths have one spelling, and no rule is about another. */
+static enum crb_status
+check_path(const char *value, struct crb_err *err)
+{
+	for (const char *p = strchr(value, '%'); p != NULL;
+	     p = strchr(p + 1, '%')) {
+		if (!is_path_escape(p))
+			return never_matches(value,
+			    "an escape is % and two digits or capitals, and of "
+			    "what cannot stand as itself",
+			    "", err);
+	}
+	for (const char *p = strchr(value, '/'); p != NULL;
+	     p = strchr(p + 1, '/')) {
+		size_t dots = strspn(p + 1, ".");
+
+		if ((dots == 1 || dots == 2) &&
+		    (p[1 + dots] == '/' || p[1 + dots] == '\0'))
+			return never_matches(value,
+			    "there is none with a segment \".\" or \"..\"", "",
+			    err);
+	}
+	return CRB_OK;
+}
+
 static bool
 ends_in(const char *value, const char *ending)
 {
@@ -287,6 +335,9 @@ check_pattern(const struct crb_policy_attribute *attribute, const char *value,
 		    value, "there is none with an empty segment", "", err);
 	status = check_characters(attribute, value, err);
 	if (status != CRB_OK)
+		return status;
+	if (attribute->style == CRB_GLOB_PATHS &&
+	    (status = check_path(value, err)) != CRB_OK)
 		return status;
 	if (!can_start(attribute, value))
 		return never_matches(

@@ -73,4 +73,10 @@ CRB_NODISCARD enum crb_status crb_policy_value_check(
     const struct crb_policy_attribute *attribute, const char *value,
     struct crb_err *err);
 
+/*
+ * In the one spelling of `paths` this is "%" and two digits or capitals, and
+ * nothing else is.  A "/" is that when it is none between segments.
+ */
+bool crb_path_escapes(unsigned char c);
+
 #endif /* !CRB_ATTRIBUTE_H */

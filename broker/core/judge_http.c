@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "broker/core/judge.h"
+#include "policy/attribute.h"
 
 static const struct crb_session_grant *
 find_grant(const struct crb_session *session, const char *name)
@@ -84,8 +85,7 @@ path_text(struct crb_slice path, bool slashes, char out[CRB_GLOB_MAX + 1])
 			    crb_text_hex_value(path.p[i + 2]));
 			i += 2;
 		}
-		if ((escaped && !slashes && c == '/') || c <= ' ' || c > '~' ||
-		    strchr("%*?#\\$", c) != NULL) {
+		if (c == '/' ? escaped && !slashes : crb_path_escapes(c)) {
 			out[len++] = '%';
 			out[len++] = hex[c >> 4];
 			out[len++] = hex[c & 15];
