@@ -8,22 +8,12 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "broker/bus/tier_files.h"
 #include "broker/core/limits.h"
 #include "broker/core/policies_impl.h"
 
 /* The wall clock may be set: a timer looks again. */
 #define LOOK_S 60
-
-static const struct {
-	bool machine; /* in the machine's folder, or in the broker's */
-	const char *name;
-} files[CRB_POLICY_FILES] = {
-	[CRB_POLICY_KEY] = { true, "organization.pub" },
-	[CRB_POLICY_ORGANIZATION] = { true, "organization.json" },
-	[CRB_POLICY_SIGNATURE] = { true, "organization.json.minisig" },
-	[CRB_POLICY_TEAM] = { false, "team.json" },
-	[CRB_POLICY_LOCAL] = { false, "local.json" },
-};
 
 static void expire(void *ctx);
 static void retry(void *ctx);
@@ -38,9 +28,10 @@ set_paths(struct crb_policies *policies, struct crb_err *err)
 	for (unsigned i = CRB_POLICY_KEY;
 	     status == CRB_OK && i < CRB_POLICY_FILES; i++)
 		status = crb_path_join(policies->path[i],
-		    folder[files[i].machine] != NULL ? folder[files[i].machine]
-						     : "",
-		    files[i].name, err);
+		    folder[crb_tier_files[i].machine] != NULL
+			? folder[crb_tier_files[i].machine]
+			: "",
+		    crb_tier_files[i].name, err);
 	return status;
 }
 
@@ -103,8 +94,9 @@ crb_tier_policy_same(
 	    (a->state != CRB_TIER_BAD || strcmp(a->problem, b->problem) == 0);
 }
 
-bool
-crb_tier_policy_stays(const struct crb_tier_policy *now,
+/* What is read now would not be put in its place: it stays in force. */
+static bool
+stays(const struct crb_tier_policy *now,
     const struct crb_policy_reading *reading, unsigned tier)
 {
 	return now->state == CRB_TIER_GOOD &&
@@ -236,7 +228,7 @@ take_tier(struct crb_tier_policy *now, struct crb_policy_reading *reading,
 {
 	struct crb_tier_policy *read = &reading->tier[tier];
 
-	if (crb_tier_policy_stays(now, reading, tier)) {
+	if (stays(now, reading, tier)) {
 		memcpy(now->problem, read->problem, sizeof(now->problem));
 		return false;
 	}

@@ -38,9 +38,6 @@ bool crb_tier_policy_same(
     const struct crb_tier_policy *a, const struct crb_tier_policy *b);
 /* It has run out. */
 bool crb_tier_policy_expired(const struct crb_tier_policy *tier, int64_t now);
-/* What is read now would not be put in its place: it stays in force. */
-bool crb_tier_policy_stays(const struct crb_tier_policy *now,
-    const struct crb_policy_reading *reading, unsigned tier);
 
 /* Where the organization's key is from. */
 enum crb_pin_source { CRB_PIN_NONE, CRB_PIN_FILE, CRB_PIN_VAULT, CRB_PIN_BOTH };

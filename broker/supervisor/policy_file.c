@@ -8,19 +8,8 @@
 
 #include "base/cleanup.h"
 #include "base/path.h"
-#include "broker/bus/messages.h"
+#include "broker/bus/tier_files.h"
 #include "broker/supervisor/reload.h"
-
-static const struct {
-	bool machine;
-	const char *name;
-} files[CRB_POLICY_FILES] = {
-	[CRB_POLICY_KEY] = { true, "organization.pub" },
-	[CRB_POLICY_ORGANIZATION] = { true, "organization.json" },
-	[CRB_POLICY_SIGNATURE] = { true, "organization.json.minisig" },
-	[CRB_POLICY_TEAM] = { false, "team.json" },
-	[CRB_POLICY_LOCAL] = { false, "local.json" },
-};
 
 /*
  * A link that leads nowhere, and a folder that cannot be looked into, are not
@@ -48,18 +37,20 @@ crb_policy_file_open(const struct crb_policy_folders *folders, unsigned file,
 	const char *folder;
 	bool there;
 
-	if (file >= CRB_POLICY_FILES || files[file].name == NULL)
+	if (file >= CRB_POLICY_FILES || crb_tier_files[file].name == NULL)
 		return crb_err_set(
 		    err, CRB_ERR_INVALID, "there is no such file of a policy");
-	folder = files[file].machine ? folders->organization : folders->policy;
+	folder = crb_tier_files[file].machine ? folders->organization
+					      : folders->policy;
 	*out = -1;
 	if (folder[0] == '\0')
 		return CRB_OK;
-	if (crb_path_join(path, folder, files[file].name, err) != CRB_OK ||
+	if (crb_path_join(path, folder, crb_tier_files[file].name, err) !=
+		CRB_OK ||
 	    is_there(path, &there, err) != CRB_OK)
 		return err->status;
 	if (!there)
 		return CRB_OK;
 	return crb_vetted_open(
-	    path, files[file].machine ? 0 : geteuid(), out, err);
+	    path, crb_tier_files[file].machine ? 0 : geteuid(), out, err);
 }
