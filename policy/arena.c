@@ -56,16 +56,6 @@ crb_arena_array(struct crb_arena *arena, size_t count, size_t size)
 	return crb_arena_alloc(arena, count * size);
 }
 
-char *
-crb_arena_text(struct crb_arena *arena, const char *text, size_t len)
-{
-	char *copy = crb_arena_alloc(arena, len + 1);
-
-	if (copy != NULL)
-		memcpy(copy, text, len);
-	return copy;
-}
-
 void
 crb_arena_clear(struct crb_arena *arena)
 {

@@ -32,8 +32,6 @@ struct crb_arena {
 void *crb_arena_alloc(struct crb_arena *arena, size_t len);
 /* `count` of `size` bytes each. */
 void *crb_arena_array(struct crb_arena *arena, size_t count, size_t size);
-/* A copy with a NUL behind. */
-char *crb_arena_text(struct crb_arena *arena, const char *text, size_t len);
 void crb_arena_clear(struct crb_arena *arena);
 
 #define CRB_AUTO_ARENA __attribute__((cleanup(crb_arena_clear)))

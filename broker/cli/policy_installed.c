@@ -37,8 +37,9 @@ crb_policy_notes_print(const json_t *notes)
 	}
 }
 
-enum crb_status
-crb_policy_place(const struct crb_cli *cli, enum crb_policy_tier tier,
+/* "organization.json" in its folder. */
+static enum crb_status
+place_of(const struct crb_cli *cli, enum crb_policy_tier tier,
     char out[CRB_PATH_MAX], struct crb_err *err)
 {
 	struct crb_policy_places places;
@@ -76,7 +77,7 @@ add_usual(struct crb_cli *cli, struct crb_policy_set *set, json_t *notes,
 	note(notes, NULL,
 	    "no broker answers: these are the files that it would read");
 	for (enum crb_policy_tier i = 0; i < CRB_TIERS; i++) {
-		if (crb_policy_place(cli, i, path, err) != CRB_OK)
+		if (place_of(cli, i, path, err) != CRB_OK)
 			return err->status;
 		if (access(path, F_OK) == 0 &&
 		    add_as(set, i, path, err) != CRB_OK)

@@ -28,10 +28,6 @@ CRB_NODISCARD enum crb_status crb_policy_set_beside(struct crb_cli *cli,
     struct crb_policy_set *old, struct crb_policy_set *new, json_t *notes,
     struct crb_err *err);
 
-/* "organization.json" in its folder. */
-CRB_NODISCARD enum crb_status crb_policy_place(const struct crb_cli *cli,
-    enum crb_policy_tier tier, char out[CRB_PATH_MAX], struct crb_err *err);
-
 /* On standard error, a line each. */
 void crb_policy_notes_print(const json_t *notes);
 

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "broker/cli/client.h"
 #include "broker/cli/output.h"
+#include "broker/cli/policy_question.h"
 
 #define ASKED_WHERE "what the audit log has of the question"
 
@@ -54,23 +55,6 @@ set_asked(struct crb_past_question *past, const char *name, const json_t *json,
 	}
 	q->at[q->count++] = asked;
 	return CRB_OK;
-}
-
-static void
-set_folds(struct crb_question *question, const json_t *names)
-{
-	const json_t *name;
-	size_t i;
-
-	json_array_foreach(names, i, name)
-	{
-		for (size_t k = 0; k < question->count; k++) {
-			if (json_is_string(name) &&
-			    strcmp(question->at[k].name,
-				json_string_value(name)) == 0)
-				question->at[k].fold = true;
-		}
-	}
 }
 
 static enum crb_status
@@ -159,7 +143,7 @@ make_one(const struct crb_policy_past *from, json_t *json,
 		if (set_asked(past, name, value, err) != CRB_OK)
 			return err->status;
 	}
-	set_folds(q, json_object_get(json, "fold"));
+	crb_question_set_folds(q, json_object_get(json, "fold"));
 	return CRB_OK;
 }
 

@@ -85,8 +85,8 @@ shorten(struct crb_err *err)
 	return err->status;
 }
 
-static void
-set_folds(struct crb_question *question, const json_t *names)
+void
+crb_question_set_folds(struct crb_question *question, const json_t *names)
 {
 	const json_t *name;
 	size_t i;
@@ -94,7 +94,8 @@ set_folds(struct crb_question *question, const json_t *names)
 	json_array_foreach(names, i, name)
 	{
 		for (size_t k = 0; k < question->count; k++) {
-			if (strcmp(question->at[k].name,
+			if (json_is_string(name) &&
+			    strcmp(question->at[k].name,
 				json_string_value(name)) == 0)
 				question->at[k].fold = true;
 		}
@@ -123,6 +124,6 @@ crb_question_read(json_t *members, const struct crb_zones *zones,
 	if (status != CRB_OK)
 		return shorten(err);
 	*question = crb_cases_at(*out, 0)->question;
-	set_folds(question, folds);
+	crb_question_set_folds(question, folds);
 	return CRB_OK;
 }

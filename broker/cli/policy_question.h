@@ -26,4 +26,7 @@ CRB_NODISCARD enum crb_status crb_question_read(json_t *members,
     const struct crb_zones *zones, struct crb_cases **out,
     struct crb_question *question, struct crb_err *err);
 
+/* An array of the names of attributes that have no letter case. */
+void crb_question_set_folds(struct crb_question *question, const json_t *names);
+
 #endif /* !CRB_POLICY_QUESTION_H */

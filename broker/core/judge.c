@@ -274,13 +274,6 @@ crb_judge(struct crb_core *core, const struct crb_msg_exchange *msg,
 }
 
 bool
-crb_judge_again(struct crb_core *core, const struct crb_msg_exchange *msg,
-    struct crb_judgement *out)
-{
-	return crb_judge_commands(core, msg, NULL, NULL, out);
-}
-
-bool
 crb_judge_commands(struct crb_core *core, const struct crb_msg_exchange *msg,
     const struct crb_push_commands *commands, struct crb_buf *refs,
     struct crb_judgement *out)

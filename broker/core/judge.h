@@ -63,10 +63,6 @@ struct crb_judgement {
  */
 bool crb_judge(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *out);
-/* One that was allowed and had to wait: the same, but it is not counted. */
-bool crb_judge_again(struct crb_core *core, const struct crb_msg_exchange *msg,
-    struct crb_judgement *out);
-
 /*
  * The same of a push whose commands are known: each of them is asked about, and
  * all must be allowed.  One that asks makes the whole push ask, of whoever has
