@@ -70,7 +70,8 @@ collect(const struct crb_change *change, struct settling *settling,
 	enum crb_status status;
 
 	event.who = change->call->who;
-	event.decision = "allow";
+	if (event.decision == NULL)
+		event.decision = "allow";
 	event.outcome = "ok";
 	if ((status = crb_core_need_record(change->call->core, err)) !=
 		CRB_OK ||

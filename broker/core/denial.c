@@ -232,8 +232,8 @@ crb_denial_host(struct crb_denial *out, const struct crb_session *session,
 	    session->id);
 }
 
-static void
-set_rule(struct crb_denial *out, const struct crb_verdict *verdict)
+void
+crb_denial_rule(struct crb_denial *out, const struct crb_verdict *verdict)
 {
 	if (verdict->rule != NULL)
 		(void)snprintf(
@@ -257,7 +257,7 @@ crb_denial_git(struct crb_denial *out, const struct crb_session *session,
 	    operation, strcmp(operation, "push") == 0 ? "to" : "of", repository,
 	    session->task, credential,
 	    granted.len > 0 ? crb_buf_text(&granted) : "nothing");
-	set_rule(out, verdict);
+	crb_denial_rule(out, verdict);
 	next_step(out,
 	    "ask for it: credbroker session grant %s --grant %s:repository=%.200s,git=%s (on the host)",
 	    session->id, credential, repository, operation);
@@ -276,7 +276,7 @@ crb_denial_verdict(struct crb_denial *out, const struct crb_session *session,
 	crb_tiers_words(verdict, &words);
 	detail(out, "%.600s by task %s is %s", what, session->task,
 	    words.failed ? "denied" : crb_buf_text(&words));
-	set_rule(out, verdict);
+	crb_denial_rule(out, verdict);
 	next_step(out,
 	    "see: credbroker policy explain --task %s --credential %s (on the host)",
 	    session->task, credential);

@@ -30,6 +30,8 @@ void crb_denial_ended(
 /* No granted credential is for this host. */
 void crb_denial_host(struct crb_denial *out, const struct crb_session *session,
     const char *authority);
+/* Which tier and rule it was; of no rule, the tier alone. */
+void crb_denial_rule(struct crb_denial *out, const struct crb_verdict *verdict);
 /* A decision that is not allow, about "push" to "acme/api". */
 void crb_denial_git(struct crb_denial *out, const struct crb_session *session,
     const char *credential, const char *operation, const char *repository,

@@ -306,6 +306,9 @@ refuse_error(struct crb_core *core, const struct crb_msg_exchange *msg,
     struct crb_judgement *judgement, const struct crb_err *why)
 {
 	crb_denial_error(&judgement->denial, why);
+	/* What was to be approved, and was not, is refused by who asks. */
+	if (judgement->verdict.effect == CRB_EFFECT_ASK)
+		crb_denial_rule(&judgement->denial, &judgement->verdict);
 	refuse(core, msg, judgement);
 }
 

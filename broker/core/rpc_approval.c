@@ -183,7 +183,7 @@ find(
 		return CRB_OK;
 	return crb_err_set(err, CRB_ERR_NOT_FOUND,
 	    "there is no such approval (any more): it was used, has expired, "
-	    "or its session has ended");
+	    "or its session has ended (see: credbroker approvals)");
 }
 
 void
@@ -317,6 +317,7 @@ commit(struct crb_call *call, struct crb_approval *approval,
 	(void)snprintf(detail, sizeof(detail), "%s%s%s", bound,
 	    answering->reason[0] != '\0' ? ": " : "", answering->reason);
 	event.detail = detail;
+	event.decision = answering->approve ? "allow" : "deny";
 	approval->deciding = true;
 	crb_change_commit(&(const struct crb_change){
 	    .call = call,

@@ -173,6 +173,10 @@ def test_what_was_approved_goes_through_once(asking):
     assert second.code == "approval_denied"
     assert "enough" in second.result()[1]
     went_up(asking, before + 1)
+    wait_until(lambda: events(asking, "exchange.refused"), "a line")
+    [line] = events(asking, "exchange.refused")
+    assert (line["tier"], line["rule"]) == ("team", "look")
+    assert [e["decision"] for e in events(asking, "approval.deny")] == ["deny"]
     names = [e["event"] for e in asking.call("audit.show", most=1000)["events"]
              if e["event"].startswith(("approval.", "exchange.begin"))]
     ask, approve, use = (names.index(f"approval.{name}")
