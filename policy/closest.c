@@ -97,8 +97,8 @@ crb_policy_run_out(const struct crb_tiers *tiers,
     const struct crb_question *question, struct crb_verdict *out)
 {
 	static const char *const says[] = {
-		[CRB_TIER_ORGANIZATION] = "the organization's policy has run "
-					  "out",
+		[CRB_TIER_ORGANIZATION] = ("the organization's policy has run "
+					   "out"),
 		[CRB_TIER_TEAM] = "the team's policy has run out",
 		[CRB_TIER_LOCAL] = "the local policy has run out",
 	};
