@@ -8,6 +8,9 @@
  *   D CLEAN OFFSET                    the gateway is done with the last job
  *   J CLEAN OFFSET [OUTCOME]          so is the egress
  *   M SESSION                         it has missed a session
+ *   C OFFSET LAST BYTES               commands of a push, asked for or not
+ *   B OFFSET LENGTH TYPE              what its body is
+ *   W OFFSET CODE                     it is withdrawn
  *   R BYTES, S BYTES                  a packet as it is, of either
  */
 #include <stdint.h>
@@ -154,6 +157,40 @@ say_missed(struct crb_slice rest)
 }
 
 static void
+say_commands(struct crb_slice rest)
+{
+	struct crb_msg_shown msg = { .what = CRB_NEED_COMMANDS };
+
+	msg.exchange = last_exchange - digit(word(&rest));
+	msg.last = digit(word(&rest)) % 2;
+	msg.data = rest.p != NULL ? rest : (struct crb_slice){ "", 0 };
+	say_packet(world.gateway, CRB_MSG_SHOWN, &msg);
+}
+
+static void
+say_body(struct crb_slice rest)
+{
+	struct crb_msg_shown msg = { .what = CRB_NEED_BODY,
+		.last = 1,
+		.hash = CRB_SLICE("0123456789abcdef0123456789abcdef") };
+
+	msg.exchange = last_exchange - digit(word(&rest));
+	msg.length = digit(word(&rest));
+	msg.type = word(&rest);
+	say_packet(world.gateway, CRB_MSG_SHOWN, &msg);
+}
+
+static void
+say_withdrawn(struct crb_slice rest)
+{
+	struct crb_msg_withdrawn msg = { .detail = CRB_SLICE("so it is") };
+
+	msg.exchange = last_exchange - digit(word(&rest));
+	msg.code = word(&rest);
+	say_packet(world.gateway, CRB_MSG_WITHDRAWN, &msg);
+}
+
+static void
 say(struct crb_slice line)
 {
 	char kind = line.len > 0 ? line.p[0] : '\0';
@@ -171,6 +208,12 @@ say(struct crb_slice line)
 		say_sent(line);
 	else if (kind == 'M')
 		say_missed(line);
+	else if (kind == 'C')
+		say_commands(line);
+	else if (kind == 'B')
+		say_body(line);
+	else if (kind == 'W')
+		say_withdrawn(line);
 	else if (kind == 'R' || kind == 'S')
 		(void)!send(kind == 'R' ? world.gateway : world.egress, line.p,
 		    line.len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -198,6 +241,9 @@ check_job(const struct crb_msg_job *job)
 	    (which == 0 &&
 		(crb_slice_is(rest, "/info/refs?service=git-receive-pack") ||
 		    crb_slice_is(rest, "/git-receive-pack"))));
+	/* Nothing is pushed whose commands were not seen. */
+	need(!crb_slice_is(rest, "/git-receive-pack") ||
+	    (job->judged != CRB_JUDGED_NOTHING && job->judged_length >= 4));
 	last_job = job->job;
 }
 
