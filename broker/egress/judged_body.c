@@ -4,6 +4,9 @@
 
 #include <sodium.h>
 
+/* What a pack begins with: gitformat-pack(5). */
+static const char pack[] = { 'P', 'A', 'C', 'K' };
+
 _Static_assert(
     CRB_JUDGED_MAX >= CRB_COMMANDS_MAX && CRB_JUDGED_MAX >= CRB_HELD_MAX,
     "what the core can be shown must fit");
@@ -37,6 +40,13 @@ can_match(const struct crb_msg_job *job)
 					       : length >= job->judged_length;
 }
 
+static size_t
+most(const struct crb_judged_body *judged)
+{
+	return judged->length +
+	    (judged->part == CRB_JUDGED_START ? sizeof(pack) : 0);
+}
+
 enum crb_status
 crb_judged_body_init(struct crb_judged_body *judged,
     const struct crb_msg_job *job, struct crb_err *err)
@@ -51,7 +61,7 @@ crb_judged_body_init(struct crb_judged_body *judged,
 		return crb_judged_body_differs(err);
 	judged->part = (enum crb_judged)job->judged;
 	judged->length = job->judged_length;
-	judged->bytes.max = job->judged_length;
+	judged->bytes.max = most(judged);
 	memcpy(judged->hash, job->judged_hash.p, sizeof(judged->hash));
 	return CRB_OK;
 }
@@ -69,16 +79,17 @@ crb_judged_body_due(const struct crb_judged_body *judged)
 }
 
 bool
-crb_judged_body_full(const struct crb_judged_body *judged)
+crb_judged_body_full(const struct crb_judged_body *judged, bool ends)
 {
-	return judged->bytes.len == judged->length;
+	return judged->bytes.len == most(judged) ||
+	    (ends && judged->bytes.len == judged->length);
 }
 
 enum crb_status
 crb_judged_body_take(struct crb_judged_body *judged, struct crb_slice *bytes,
     struct crb_err *err)
 {
-	size_t lack = judged->length - judged->bytes.len;
+	size_t lack = most(judged) - judged->bytes.len;
 	size_t len = bytes->len < lack ? bytes->len : lack;
 
 	crb_buf_add(&judged->bytes, bytes->p, len);
@@ -95,10 +106,12 @@ crb_judged_body_check(struct crb_judged_body *judged, struct crb_err *err)
 	uint8_t hash[crypto_hash_sha256_BYTES];
 	const char *bytes = crb_buf_text(&judged->bytes);
 
-	(void)crypto_hash_sha256(
-	    hash, (const uint8_t *)bytes, judged->bytes.len);
-	if (!crb_judged_body_full(judged) ||
-	    memcmp(hash, judged->hash, sizeof(hash)) != 0)
+	if (!crb_judged_body_full(judged, true))
+		return crb_judged_body_differs(err);
+	(void)crypto_hash_sha256(hash, (const uint8_t *)bytes, judged->length);
+	if (memcmp(hash, judged->hash, sizeof(hash)) != 0 ||
+	    (judged->bytes.len > judged->length &&
+		memcmp(bytes + judged->length, pack, sizeof(pack)) != 0))
 		return crb_judged_body_differs(err);
 	judged->found = true;
 	return CRB_OK;

@@ -177,10 +177,10 @@ crb_upload_is_held(const struct crb_upload *upload)
 static bool
 is_seen(const struct crb_upload *upload)
 {
-	if (!crb_judged_body_full(&upload->judged))
-		return false;
-	return upload->judged.part == CRB_JUDGED_START ||
-	    crb_upload_passed(upload);
+	bool ends = crb_upload_passed(upload);
+
+	return crb_judged_body_full(&upload->judged, ends) &&
+	    (ends || upload->judged.part == CRB_JUDGED_START);
 }
 
 /* More of the body, which has to be part of what was judged. */
@@ -194,7 +194,7 @@ hold_more(struct crb_upload *upload, struct crb_err *err)
 	if (upload->paused || is_seen(upload))
 		return CRB_OK;
 	in = (struct crb_slice){ upload->at, upload->in_hand };
-	if (in.len == 0 || crb_judged_body_full(&upload->judged))
+	if (in.len == 0 || crb_judged_body_full(&upload->judged, false))
 		return crb_judged_body_differs(err);
 	if (crb_judged_body_take(&upload->judged, &in, err) != CRB_OK)
 		return err->status;

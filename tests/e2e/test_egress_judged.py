@@ -107,6 +107,23 @@ def test_another_start_does_not_go_upstream(egress, echo, body, chunked):
     assert send(egress, echo, [b"x"]).status == 200
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [1, 100000])
+@pytest.mark.parametrize("behind", [
+    b"00a5" + b"d" * 161 + b"0000" + PACK, b"P", b"PAC", b"pack" + PACK,
+    b"\n" + PACK], ids=range(5))
+def test_behind_the_commands_there_is_a_pack_or_nothing(
+        egress, echo, behind, size, chunked):
+    """Or a server that goes on reading commands would have others."""
+    body = COMMANDS + behind[:400]
+    refused(send(egress, echo, cut(body, size), chunked,
+                 **judged(START, COMMANDS)))
+    assert echo.server.accepted == 0
+    answer = send(egress, echo, cut(COMMANDS, size), chunked,
+                  **judged(START, COMMANDS))
+    assert answer.status == 200 and echo.bodies == [COMMANDS]
+
+
 def test_nothing_goes_upstream_before_all_of_it_has_come(egress, echo):
     body = COMMANDS + PACK
     job, stream = egress.job(echo.server, method="POST", body=LENGTH,
