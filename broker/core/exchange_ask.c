@@ -197,7 +197,24 @@ add_push(json_t *details, const struct crb_judgement *judgement,
 	    details, "commands_sha256", json_string(hash_text(hash, text)));
 }
 
-/* "push 2 refs to acme/api", "DELETE api.github.com/repos/x" */
+/* "delete of refs/heads/x in acme/api", "push of 2 refs to acme/api" */
+static void
+summarize_push(const struct crb_push_commands *commands, const char *repository,
+    struct crb_buf *text)
+{
+	const struct crb_push_command *first = commands->command;
+
+	if (commands->count != 1) {
+		crb_buf_printf(text, "push of %zu refs to %.150s",
+		    commands->count, repository);
+		return;
+	}
+	crb_buf_printf(text, "%s of ", crb_changes[first->change]);
+	crb_text_escape(text, first->ref.p, first->ref.len, 100);
+	crb_buf_printf(text, " in %.150s", repository);
+}
+
+/* Or "DELETE api.github.com/repos/x". */
 static void
 summarize(struct crb_exchange_asking *out, const struct crb_msg_exchange *msg,
     const struct crb_judgement *judgement, const struct crb_shown *shown)
@@ -208,10 +225,8 @@ summarize(struct crb_exchange_asking *out, const struct crb_msg_exchange *msg,
 	    : judgement->request.path;
 
 	if (shown != NULL && shown->has_commands)
-		crb_buf_printf(&text, "push %zu ref%s to %.150s",
-		    shown->commands.count,
-		    shown->commands.count == 1 ? "" : "s",
-		    judgement->request.repository);
+		summarize_push(
+		    &shown->commands, judgement->request.repository, &text);
 	else {
 		crb_text_escape(&text, msg->method.p, msg->method.len, 16);
 		crb_buf_char(&text, ' ');
