@@ -95,12 +95,21 @@ print_policies(const json_t *policies)
 {
 	const json_t *tiers = json_object_get(policies, "tiers");
 	const char *problem = crb_member(policies, "problem");
+	bool told = false; /* beside its tier */
 	size_t i;
 	json_t *tier;
 
-	json_array_foreach(tiers, i, tier) print_policy(tier);
-	if (problem != NULL)
-		crb_output_pair("policy", problem);
+	json_array_foreach(tiers, i, tier)
+	{
+		print_policy(tier);
+		told = told || json_object_get(tier, "problem") != NULL;
+	}
+	if (problem == NULL)
+		return;
+	crb_output_pair("policy",
+	    told ? "nothing is allowed until that is put right: credbroker "
+		   "policy check, policy install"
+		 : problem);
 }
 
 /* "core: seccomp; gateway: seccomp, own root, namespaces user pid ..." */
