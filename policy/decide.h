@@ -9,7 +9,7 @@
 /*
  * The decision.  Pure: no I/O, no clock, no globals.  Inside a tier the
  * strictest matching rule wins (deny, ask, allow) and no match is deny; across
- * tiers all must agree.  So far the one tier is "session": its grants.
+ * tiers all must agree.  First the last of them, "session": its grants.
  */
 enum crb_effect { CRB_EFFECT_DENY, CRB_EFFECT_ASK, CRB_EFFECT_ALLOW };
 
