@@ -231,7 +231,10 @@ def test_commands_without_an_end_are_bounded(pushers):
     piece = pkt(f"{ZERO} {ONE} refs/heads/agent/" + "x" * 900)
     text = (piece * 80)[:65536]
     for _ in range(2 * MIB // len(text)):
-        turned.send("SHOWN", exchange=exchange, what=COMMANDS, data=text)
+        # A queue that is full takes nothing: it is to come, all of it.
+        wait_until(lambda: turned.send(
+            "SHOWN", exchange=exchange, what=COMMANDS, data=text)[0] == 0,
+            "room in the queue")
     verdict, _ = pushers.verdict(turned, exchange)
     assert verdict["allowed"] == 0
 
