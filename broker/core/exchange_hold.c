@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "broker/core/lease.h"
+#include "broker/core/limits.h"
 
 /* What it waits for. */
 enum awaits {
@@ -176,6 +177,16 @@ find(struct crb_core *core, uint64_t exchange)
 	return NULL;
 }
 
+static void
+count_refs(const struct crb_hold *hold)
+{
+	struct crb_session *session = crb_session_get(
+	    hold->core, CRB_SLICE(hold->session));
+
+	if (session != NULL)
+		crb_limits_refs(session, hold->shown.commands.count);
+}
+
 static enum crb_status
 add_commands(
     struct crb_hold *hold, const struct crb_msg_shown *msg, struct crb_err *err)
@@ -198,6 +209,8 @@ add_commands(
 	    (struct crb_slice){ shown->text.data, shown->text.len },
 	    &shown->commands, err);
 	shown->has_commands = status == CRB_OK;
+	if (status == CRB_OK)
+		count_refs(hold);
 	return status;
 }
 

@@ -15,6 +15,7 @@
 /* By which a service's clock, or the way there, may differ from ours. */
 #define SLACK_S 120
 #define US_A_MINUTE 60000000
+#define REFS_A_REQUEST 4 /* of a push: what deciding on them costs */
 
 /* A bound, and who says so: a tier, or NULL for the configuration. */
 struct bound {
@@ -383,13 +384,18 @@ has_place(const struct crb_session *session, const struct crb_core *core,
  * A minute's worth at once, whatever the bound is: so what was spent stays
  * right when another one is in force.
  */
+static struct bound
+rate_of(const struct crb_core *core)
+{
+	return narrower(bound_of(core, CRB_LIMIT_REQUESTS_PER_MINUTE),
+	    core->config.requests_per_minute, "requests_per_minute");
+}
+
 static bool
 in_rate(struct crb_session *session, const struct crb_core *core,
     struct crb_denial *denial)
 {
-	const struct bound bound = narrower(
-	    bound_of(core, CRB_LIMIT_REQUESTS_PER_MINUTE),
-	    core->config.requests_per_minute, "requests_per_minute");
+	const struct bound bound = rate_of(core);
 	int64_t now = crb_loop_now(core->loop), wait;
 
 	if (crb_rate_take(
@@ -403,6 +409,16 @@ in_rate(struct crb_session *session, const struct crb_core *core,
 	    &session->rate, now, US_A_MINUTE / bound.most, bound.most);
 	come_again(denial, (unsigned)((wait + 999) / 1000));
 	return false;
+}
+
+void
+crb_limits_refs(struct crb_session *session, size_t count)
+{
+	const struct crb_core *core = session->core;
+
+	crb_rate_spend(&session->rate, crb_loop_now(core->loop),
+	    US_A_MINUTE / rate_of(core).most,
+	    (int64_t)(count / REFS_A_REQUEST));
 }
 
 /* Rather than that it is cut off on its way. */

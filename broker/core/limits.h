@@ -56,6 +56,11 @@ bool crb_limits_lasts(const struct crb_core *core, int64_t expires);
  */
 bool crb_limits_request(
     struct crb_session *session, uint64_t body, struct crb_denial *denial);
+/*
+ * A push changes so many refs, each of which has to be decided on: what it
+ * costs counts against the rate, so that later requests wait.
+ */
+void crb_limits_refs(struct crb_session *session, size_t count);
 /* Only what is bounded for the whole session: of one that had to wait. */
 bool crb_limits_total(
     const struct crb_session *session, struct crb_denial *denial);

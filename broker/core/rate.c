@@ -13,6 +13,17 @@ crb_rate_take(
 	return true;
 }
 
+void
+crb_rate_spend(
+    struct crb_rate *rate, int64_t now_ms, int64_t each_us, int64_t times)
+{
+	int64_t now = now_ms * 1000;
+
+	if (rate->spent_us < now)
+		rate->spent_us = now;
+	rate->spent_us += times * each_us;
+}
+
 int64_t
 crb_rate_wait(
     const struct crb_rate *rate, int64_t now_ms, int64_t each_us, int64_t burst)

@@ -16,6 +16,9 @@ struct crb_rate {
 /* True when it may, which is then counted.  `now_ms` is the loop's clock. */
 bool crb_rate_take(
     struct crb_rate *rate, int64_t now_ms, int64_t each_us, int64_t burst);
+/* It happens in any case, so many times: what comes after it waits. */
+void crb_rate_spend(
+    struct crb_rate *rate, int64_t now_ms, int64_t each_us, int64_t times);
 /* In how many milliseconds it may again; 0: now. */
 int64_t crb_rate_wait(const struct crb_rate *rate, int64_t now_ms,
     int64_t each_us, int64_t burst);

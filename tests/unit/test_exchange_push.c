@@ -238,6 +238,24 @@ options_and_certificates_are_granted_apart(void **state)
 	assert_int_equal(verdict()->allowed, 1);
 }
 
+/* Each of them was decided on, and so nobody makes the core do only that. */
+static void
+many_refs_use_up_the_rate(void **state)
+{
+	CRB_AUTO_BUF struct crb_buf script = CRB_BUF_INIT(65536);
+
+	(void)state;
+	world.core->config.requests_per_minute = 30;
+	world_issue(&world, AGENT, session);
+	for (unsigned i = 0; i < 120; i++)
+		crb_buf_printf(&script, "%screate refs/heads/agent/%u",
+		    i > 0 ? "|" : "", i);
+	(void)push(crb_buf_text(&script));
+	assert_int_equal(verdict()->allowed, 1);
+	(void)world_git(&world, session, "POST", TARGET, NULL);
+	assert_int_equal(verdict()->status, 429);
+}
+
 static void
 a_list_that_is_none_is_refused(void **state)
 {
@@ -478,6 +496,7 @@ main(void)
 		TEST(behind_a_probe_comes_nothing),
 		TEST(each_ref_that_is_refused_is_told),
 		TEST(options_and_certificates_are_granted_apart),
+		TEST(many_refs_use_up_the_rate),
 		TEST(a_list_that_is_none_is_refused),
 		TEST(what_is_withdrawn_is_refused_with_its_reason),
 		TEST(what_nobody_asked_for_is_passed_over),

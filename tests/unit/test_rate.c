@@ -80,6 +80,18 @@ another_bound_keeps_what_was_spent(void **state)
 	assert_true(crb_rate_take(&rate, 5200, EACH_US * BURST, 1));
 }
 
+static void
+what_was_spent_in_any_case_is_waited_for(void **state)
+{
+	struct crb_rate rate = { 0 };
+
+	(void)state;
+	crb_rate_spend(&rate, 5000, EACH_US, BURST + 3);
+	assert_false(crb_rate_take(&rate, 5000, EACH_US, BURST));
+	assert_int_equal(crb_rate_wait(&rate, 5000, EACH_US, BURST), 80);
+	assert_int_equal(take_all(&rate, 5080), 1);
+}
+
 int
 main(void)
 {
@@ -89,6 +101,7 @@ main(void)
 		cmocka_unit_test(a_long_rest_gives_a_burst_and_no_more),
 		cmocka_unit_test(it_says_how_long_to_wait),
 		cmocka_unit_test(another_bound_keeps_what_was_spent),
+		cmocka_unit_test(what_was_spent_in_any_case_is_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
