@@ -157,18 +157,22 @@ grants_by_parts(void **state)
 	(void)state;
 	offers("run -g gith", "github");
 	offers("run --grant=gith", "--grant=github");
-	offers("run -g github:", "github:repository= github:git=");
+	offers("run -g github:",
+	    "github:repository= github:git= github:ref= github:change=");
 	offers("run -g github:g", "github:git=");
-	offers("run -g github:git=", "github:git=fetch github:git=push");
-	offers("run -g github:repository=a/b,git=fetch+p",
-	    "github:repository=a/b,git=fetch+push");
+	offers("run -g github:git=",
+	    "github:git=fetch github:git=push github:git=push-options "
+	    "github:git=push-signed");
+	offers("run -g github:repository=a/b,git=push+f",
+	    "github:repository=a/b,git=push+fetch");
 	offers("run --grant=github:git=f", "--grant=github:git=fetch");
 	offers("run -g github:repository=", "");
 	/* Each by its own backend; all of them when that is not known. */
 	offers("run -g aws:act", "aws:actions=");
 	offers("run -g aws:git", "");
 	offers("run -g aws:delivery=", "aws:delivery=mint aws:delivery=inject");
-	offers("run -g x:re", "x:resources= x:repository=");
+	offers("run -g x:rep", "x:repository=");
+	offers("run -g x:re", "x:resources= x:repository= x:ref=");
 }
 
 static void

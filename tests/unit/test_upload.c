@@ -283,8 +283,10 @@ what_was_not_judged_is_not_read(void **state)
 		bool ends;
 	} cases[] = {
 		{ CRB_JUDGED_START, CRB_BODY_CHUNKED, "0004commandx0000",
+		    true },
+		{ CRB_JUDGED_START, CRB_BODY_CHUNKED, "0004commandx0000PACK",
 		    false },
-		{ CRB_JUDGED_START, CRB_BODY_CHUNKED, "x" PART, false },
+		{ CRB_JUDGED_START, CRB_BODY_CHUNKED, "x" PART, true },
 		{ CRB_JUDGED_START, CRB_BODY_CHUNKED, "0004commands000", true },
 		{ CRB_JUDGED_START, CRB_BODY_LENGTH, "0004commands0001",
 		    false },
