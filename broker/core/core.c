@@ -349,6 +349,9 @@ crb_core_free(struct crb_core *core)
 	crb_keep_counts(core);
 	crb_lease_records_keep(core);
 	crb_lock(core);
+	/* What was asked for, and has become durable only now. */
+	if (core->lock_due)
+		crb_rpc_lock_due(core);
 	crb_policies_free(core->policies);
 	crb_approvals_free(core->approvals);
 	crb_admin_free(core->admin);
