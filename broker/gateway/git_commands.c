@@ -1,5 +1,7 @@
 #include "broker/gateway/git_commands.h"
 
+#include "broker/bus/messages.h"
+
 #define REFS_MAX (64u << 10)
 
 void
@@ -7,7 +9,7 @@ crb_git_commands_init(struct crb_git_commands *commands)
 {
 	*commands = (struct crb_git_commands){
 		/* One byte more shows that there is more. */
-		.text = CRB_BUF_INIT(CRB_GIT_COMMANDS_MAX + 1),
+		.text = CRB_BUF_INIT(CRB_COMMANDS_MAX + 1),
 		.refs = CRB_BUF_INIT(REFS_MAX),
 	};
 }
@@ -72,7 +74,7 @@ crb_git_commands_feed(
 	if (text->failed ||
 	    crb_push_commands_end(&commands->end,
 		(struct crb_slice){ crb_buf_text(text), text->len },
-		CRB_GIT_COMMANDS_MAX, &err) != CRB_OK) {
+		CRB_COMMANDS_MAX, &err) != CRB_OK) {
 		commands->state = CRB_GIT_COMMANDS_UNCLEAR;
 		return len < room ? len : room;
 	}

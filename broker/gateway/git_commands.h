@@ -12,8 +12,6 @@
  * is shown it, and a report-status answers it.  Nothing is decided on it here.
  * It stops where it does not understand, and keeps a bounded number of names.
  */
-#define CRB_GIT_COMMANDS_MAX (1u << 20) /* bytes of list that are read */
-
 enum crb_git_commands_state {
 	CRB_GIT_COMMANDS_MORE,
 	CRB_GIT_COMMANDS_DONE,

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from conftest import add_git_credential, wait_until
+from team_policy import enforce, write_policy
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 
@@ -22,20 +23,6 @@ TYPE = "application/x-git-upload-pack-request"
 ASK = {"id": "look", "effect": "ask", "reason": "somebody looks at it"}
 # A want of nothing: short, and answered by the server in some way.
 BODY = b"00000009done\n"
-
-
-def write_policy(broker, *rules):
-    folder = broker.folder / "policy"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    path = folder / "team.json"
-    path.write_text(json.dumps({"tier": "team", "name": "ours",
-                                "rules": list(rules)}))
-    path.chmod(0o600)
-
-
-def enforce(broker, *rules):
-    write_policy(broker, *rules)
-    broker.call("policy.reload")
 
 
 @pytest.fixture

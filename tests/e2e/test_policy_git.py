@@ -15,6 +15,7 @@ import time
 import pytest
 
 from conftest import LiveSandbox, add_git_credential, wait_until
+from team_policy import enforce, write_policy
 
 ZERO = "0" * 40
 ALL = {"id": "all", "effect": "allow"}
@@ -57,20 +58,6 @@ def repository(git_server, request):
     made = Repository(git_server, f"t{abs(hash(request.node.name)):x}")
     yield made
     made.remove()
-
-
-def write_policy(broker, *rules):
-    folder = broker.folder / "policy"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    path = folder / "team.json"
-    path.write_text(json.dumps({"tier": "team", "name": "ours",
-                                "rules": list(rules)}))
-    path.chmod(0o600)
-
-
-def enforce(broker, *rules):
-    write_policy(broker, *rules)
-    broker.call("policy.reload")
 
 
 @pytest.fixture

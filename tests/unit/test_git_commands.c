@@ -1,3 +1,4 @@
+#include "broker/bus/messages.h"
 #include "broker/gateway/git_commands.h"
 
 #include "tests/unit/unit.h"
@@ -160,11 +161,11 @@ long_lists_are_bounded(void **state)
 	for (; commands.state == CRB_GIT_COMMANDS_MORE; lines++) {
 		crb_git_commands_feed(&commands, line.data, line.len);
 		assert_int_equal(commands.refs.len, 0);
-		assert_true(commands.text.cap <= 2 * CRB_GIT_COMMANDS_MAX);
+		assert_true(commands.text.cap <= 2 * CRB_COMMANDS_MAX);
 	}
 	assert_int_equal(commands.state, CRB_GIT_COMMANDS_UNCLEAR);
-	assert_in_range(lines, CRB_GIT_COMMANDS_MAX / line.len,
-	    CRB_GIT_COMMANDS_MAX / line.len + 2);
+	assert_in_range(lines, CRB_COMMANDS_MAX / line.len,
+	    CRB_COMMANDS_MAX / line.len + 2);
 	assert_int_equal(commands.count, 0);
 }
 
