@@ -65,12 +65,16 @@ make_axis(struct crb_axis *axis, const struct crb_policy_attribute *is,
 	axis->glob = crb_arena_array(arena, asked->count, sizeof(*axis->glob));
 	if (axis->glob == NULL)
 		return NO_MEMORY;
+	axis->literal = true;
 	for (size_t i = 0; i < asked->count; i++) {
+		struct crb_glob *glob = &axis->glob[i];
+
 		if (asked->value[i] == NULL)
 			return "an attribute of it has no value";
-		if (!crb_glob_compile(&axis->glob[i], asked->value[i],
-			is->style, is->separator, true, arena))
+		if (!crb_glob_compile(glob, asked->value[i], is->style,
+			is->separator, true, arena))
 			return NO_MEMORY;
+		axis->literal = axis->literal && !glob->wild && !glob->broken;
 	}
 	return NULL;
 }
@@ -224,35 +228,64 @@ labels_match(const struct crb_asking *asking,
 	return true;
 }
 
+static bool
+fact_given(const struct crb_policy_rule *rule, enum crb_policy_fact fact)
+{
+	switch (fact) {
+	case CRB_FACT_CREDENTIAL:
+		return rule->credentials.given;
+	case CRB_FACT_DELIVERY:
+		return rule->delivery.given;
+	case CRB_FACT_USER:
+		return rule->users.given;
+	case CRB_FACT_GROUP:
+		return rule->groups.given;
+	case CRB_FACT_TASK:
+		return rule->tasks.given;
+	case CRB_FACT_LABEL:
+		return rule->label_count > 0;
+	}
+	return false;
+}
+
+static bool
+fact_holds(const struct crb_asking *asking, const struct crb_policy_rule *rule,
+    enum crb_policy_fact fact, enum crb_way way)
+{
+	switch (fact) {
+	case CRB_FACT_CREDENTIAL:
+		return fact_matches(
+		    way, &rule->credentials, &asking->credential);
+	case CRB_FACT_DELIVERY:
+		return fact_matches(way, &rule->delivery, &asking->delivery);
+	case CRB_FACT_USER:
+		return fact_matches(way, &rule->users, &asking->user);
+	case CRB_FACT_GROUP:
+		return groups_match(asking, rule, way);
+	case CRB_FACT_TASK:
+		return fact_matches(way, &rule->tasks, &asking->task);
+	case CRB_FACT_LABEL:
+		return labels_match(asking, rule, way);
+	}
+	return false;
+}
+
 /* The facts, in the order in which they are told. */
 static const char *
 failing_fact(const struct crb_asking *asking,
     const struct crb_policy_rule *rule, enum crb_way way,
     struct crb_outcome *out)
 {
-	const struct {
-		enum crb_policy_fact fact;
-		bool given, matches;
-	} facts[] = {
-		{ CRB_FACT_CREDENTIAL, rule->credentials.given,
-		    fact_matches(
-			way, &rule->credentials, &asking->credential) },
-		{ CRB_FACT_DELIVERY, rule->delivery.given,
-		    fact_matches(way, &rule->delivery, &asking->delivery) },
-		{ CRB_FACT_USER, rule->users.given,
-		    fact_matches(way, &rule->users, &asking->user) },
-		{ CRB_FACT_GROUP, rule->groups.given,
-		    groups_match(asking, rule, way) },
-		{ CRB_FACT_TASK, rule->tasks.given,
-		    fact_matches(way, &rule->tasks, &asking->task) },
-		{ CRB_FACT_LABEL, rule->label_count > 0,
-		    labels_match(asking, rule, way) },
-	};
+	static const enum crb_policy_fact facts[] = { CRB_FACT_CREDENTIAL,
+		CRB_FACT_DELIVERY, CRB_FACT_USER, CRB_FACT_GROUP, CRB_FACT_TASK,
+		CRB_FACT_LABEL };
 
 	for (size_t i = 0; i < sizeof(facts) / sizeof(*facts); i++) {
-		if (!facts[i].matches)
-			return crb_policy_facts[facts[i].fact].name;
-		out->held += facts[i].given;
+		if (fact_given(rule, facts[i])) {
+			if (!fact_holds(asking, rule, facts[i], way))
+				return crb_policy_facts[facts[i]].name;
+			out->held++;
+		}
 		out->steps++;
 	}
 	return NULL;
@@ -292,7 +325,7 @@ match_axis(const struct crb_asking *asking, const struct crb_globs *list,
     size_t attribute, enum crb_way way, uint32_t *mask, enum crb_match *why)
 {
 	const struct crb_axis *axis = &asking->axis[attribute];
-	bool strict = restricts(way), fold;
+	bool strict = restricts(way), overlap, fold;
 
 	*mask = 0;
 	*why = CRB_MATCH_NO;
@@ -305,9 +338,11 @@ match_axis(const struct crb_asking *asking, const struct crb_globs *list,
 						 : CRB_MATCH_NO;
 		return;
 	}
-	*mask = values_mask(
-	    axis, list, strict && !asked_again(asking->question), fold);
-	if (*mask == 0 && values_mask(axis, list, true, fold) != 0)
+	overlap = strict && !asked_again(asking->question);
+	*mask = values_mask(axis, list, overlap, fold);
+	/* A literal lies inside, or it has nothing in common. */
+	if (*mask == 0 && !overlap && !axis->literal &&
+	    values_mask(axis, list, true, fold) != 0)
 		*why = strict ? CRB_MATCH_LATER : CRB_MATCH_UNPROVED;
 }
 
@@ -328,7 +363,8 @@ match_scope(const struct crb_asking *asking, const struct crb_policy_rule *rule,
 				return false;
 			}
 			all = all &&
-			    __builtin_popcount(out->mask[i]) == (int)count;
+			    (count == 1 ||
+				__builtin_popcount(out->mask[i]) == (int)count);
 			out->held++;
 		}
 		out->steps++;

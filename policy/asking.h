@@ -13,6 +13,7 @@ struct crb_axis {
 	size_t place;                  /* in the question's at[] */
 	size_t count;                  /* of values; 1 without values */
 	size_t stride;                 /* of the combinations */
+	bool literal;                  /* each value is one */
 	struct crb_glob *glob;         /* of each value */
 };
 

@@ -60,14 +60,12 @@ segment_contains(const struct crb_glob_segment *outer,
 }
 
 /* The same over segments, where a gap takes any number of them. */
-bool
-crb_glob_contains(
+static bool
+segments_contain(
     const struct crb_glob *outer, const struct crb_glob *inner, bool fold)
 {
 	size_t o = 0, i = 0, gap = SIZE_MAX, taken = 0;
 
-	if (outer->broken || inner->broken)
-		return false;
 	while (i < inner->count) {
 		if (o < outer->count && outer->segment[o].gap) {
 			gap = ++o;
@@ -87,6 +85,45 @@ crb_glob_contains(
 	while (o < outer->count && outer->segment[o].gap)
 		o++;
 	return o == outer->count;
+}
+
+static bool
+same_text(const char *a, const char *b, size_t len, bool fold)
+{
+	if (!fold)
+		return memcmp(a, b, len) == 0;
+	for (size_t i = 0; i < len; i++) {
+		if (!same((unsigned char)a[i], (unsigned char)b[i], true))
+			return false;
+	}
+	return true;
+}
+
+/* A literal begins and ends as all do that are in it; most do not. */
+static bool
+same_ends(
+    const struct crb_glob *outer, const struct crb_glob *literal, bool fold)
+{
+	size_t tail = outer->tail;
+
+	if (literal->len < outer->head + tail)
+		return false;
+	return same_text(outer->text, literal->text, outer->head, fold) &&
+	    same_text(outer->text + outer->len - tail,
+		literal->text + literal->len - tail, tail, fold);
+}
+
+bool
+crb_glob_contains(
+    const struct crb_glob *outer, const struct crb_glob *inner, bool fold)
+{
+	if (outer->broken || inner->broken)
+		return false;
+	if (!inner->wild && !same_ends(outer, inner, fold))
+		return false;
+	if (!inner->wild && !outer->wild)
+		return outer->len == inner->len;
+	return segments_contain(outer, inner, fold);
 }
 
 static bool
@@ -332,6 +369,24 @@ is_all(const struct crb_glob *glob)
 	    (glob->count == 1 || (glob->count == 2 && first[1].gap));
 }
 
+/* What stands before and behind all that could be a wildcard. */
+static void
+find_ends(struct crb_glob *glob, enum crb_glob_style style)
+{
+	const char *wild = style == CRB_GLOB_TEXT ? "*?$" : "*";
+	size_t tail = 0;
+
+	glob->head = (uint16_t)(glob->wild ? strcspn(glob->text, wild)
+					   : glob->len);
+	/* Where a variable of IAM's ends is left to who reads it. */
+	if (!glob->wild ||
+	    (style == CRB_GLOB_TEXT && strchr(glob->text, '$') != NULL))
+		return;
+	while (strchr(wild, glob->text[glob->len - tail - 1]) == NULL)
+		tail++;
+	glob->tail = (uint16_t)tail;
+}
+
 bool
 crb_glob_compile(struct crb_glob *out, const char *text,
     enum crb_glob_style style, char separator, bool asked,
@@ -348,6 +403,7 @@ crb_glob_compile(struct crb_glob *out, const char *text,
 		out->broken = true;
 		return true;
 	}
+	out->len = (uint16_t)len;
 	start += style == CRB_GLOB_PATHS;
 	for (const char *p = text; *p != '\0'; p++)
 		segments += *p == separator ? 2 : 0;
@@ -358,6 +414,7 @@ crb_glob_compile(struct crb_glob *out, const char *text,
 	to.symbol = symbols;
 	out->segment = to.segment;
 	add_segments(&to, start, text + len, separator);
+	find_ends(out, style);
 	out->all = is_all(out) && (style == CRB_GLOB_TEXT || out->count == 2);
 	return true;
 }

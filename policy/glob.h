@@ -33,9 +33,12 @@ struct crb_glob {
 	const char *text; /* as it was given */
 	const struct crb_glob_segment *segment;
 	uint16_t count;
-	bool wild;   /* it is no literal */
-	bool all;    /* everything is in it */
-	bool broken; /* nobody can say what is in it */
+	uint16_t len;  /* of `text` */
+	uint16_t head; /* characters before its wildcards: all of a literal */
+	uint16_t tail; /* and behind them, or fewer: none of a literal */
+	bool wild;     /* it is no literal */
+	bool all;      /* everything is in it */
+	bool broken;   /* nobody can say what is in it */
 };
 
 #define CRB_GLOB_MAX 2048 /* characters; as many are broken */

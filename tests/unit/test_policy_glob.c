@@ -70,6 +70,14 @@ static const struct {
 	{ CRB_GLOB_TEXT, "arn:a/b", "arn:a/${x}", false, true },
 	{ CRB_GLOB_TEXT, "arn:a/*", "arn:a/${x", true, true },
 	{ CRB_GLOB_TEXT, "arn:a/b", "arn:$a", false, false },
+	{ CRB_GLOB_TEXT, "arn:${x}/b", "arn:a/b", true, true },
+	{ CRB_GLOB_TEXT, "arn:${x", "arn:a/b", true, true },
+	/* Beginning and end of the outer one meet, or would have to share. */
+	{ CRB_GLOB_NAMES, "ab*bc", "abbc", true, true },
+	{ CRB_GLOB_NAMES, "ab*bc", "abc", false, false },
+	{ CRB_GLOB_NAMES, "a/**/b", "a/b", false, false },
+	{ CRB_GLOB_NAMES, "a/**/b", "a/x/b", true, true },
+	{ CRB_GLOB_LABELS, "a/**", "a/", true, true },
 };
 
 static void
@@ -102,6 +110,9 @@ letters_fold_when_asked(void **state)
 	(void)state;
 	compile(&outer, "Acme/A*", CRB_GLOB_NAMES, &arena);
 	compile(&inner, "aCME/api[", CRB_GLOB_NAMES, &arena);
+	assert_false(crb_glob_contains(&outer, &inner, false));
+	assert_true(crb_glob_contains(&outer, &inner, true));
+	compile(&outer, "**/aPi[", CRB_GLOB_NAMES, &arena);
 	assert_false(crb_glob_contains(&outer, &inner, false));
 	assert_true(crb_glob_contains(&outer, &inner, true));
 	compile(&outer, "acme/api{", CRB_GLOB_NAMES, &arena);
