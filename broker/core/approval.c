@@ -72,8 +72,9 @@ crb_approval_release(struct crb_approval_hold *hold, const struct crb_err *why)
 	set_timer(approvals->core, &approvals->tell, 0);
 }
 
-static void
-release_all(struct crb_approval *approval, const struct crb_err *why)
+void
+crb_approval_release_all(
+    struct crb_approval *approval, const struct crb_err *why)
 {
 	struct crb_approval_hold *hold;
 
@@ -86,7 +87,7 @@ crb_approval_drop(struct crb_approval *approval, const struct crb_err *why)
 {
 	struct crb_approvals *approvals = approval->approvals;
 
-	release_all(approval, why);
+	crb_approval_release_all(approval, why);
 	crb_timer_clear(approvals->core->loop, &approval->timer);
 	TAILQ_REMOVE(&approvals->list, approval, link);
 	if (approval->state != CRB_APPROVAL_DENIED)
@@ -104,7 +105,7 @@ crb_approval_expire(void *ctx)
 	struct crb_approval *approval = ctx;
 	struct crb_err err;
 
-	if (approval->deciding || !approval->recorded) {
+	if (approval->deciding || approval->taken || !approval->recorded) {
 		set_timer(
 		    approval->approvals->core, &approval->timer, DECIDING_MS);
 		return;
@@ -144,7 +145,7 @@ crb_approval_find(const struct crb_approvals *approvals, const char *id)
 	struct crb_approval *at;
 
 	TAILQ_FOREACH(at, &approvals->list, link)
-	if (at->recorded && strcmp(at->id, id) == 0)
+	if (at->recorded && !at->taken && strcmp(at->id, id) == 0)
 		return at;
 	return NULL;
 }
@@ -159,14 +160,14 @@ crb_approval_answer(struct crb_approval *approval, const char *reason)
 	crb_approval_live_for(approval, approvals->core->config.approval_ttl);
 	if (reason == NULL) {
 		approval->state = CRB_APPROVAL_APPROVED;
-		release_all(approval, NULL);
+		crb_approval_release_all(approval, NULL);
 	} else {
 		approval->state = CRB_APPROVAL_DENIED;
 		approvals->open--;
 		(void)snprintf(
 		    approval->reason, sizeof(approval->reason), "%s", reason);
 		crb_approval_declined(approval, &why);
-		release_all(approval, &why);
+		crb_approval_release_all(approval, &why);
 	}
 	crb_approval_changed(approvals);
 }
@@ -182,7 +183,8 @@ crb_approvals_end(struct crb_session *session, const struct crb_err *why)
 		next = TAILQ_NEXT(at, link);
 		if (strcmp(at->session, session->id) != 0)
 			continue;
-		if (at->recorded && at->state != CRB_APPROVAL_DENIED)
+		if (at->recorded && !at->taken &&
+		    at->state != CRB_APPROVAL_DENIED)
 			(void)!crb_approval_record(
 			    at, "approval.expire", "session ended", &err);
 		crb_approval_drop(at, why);
@@ -195,7 +197,7 @@ crb_approvals_again(struct crb_core *core)
 	struct crb_approval *at;
 
 	TAILQ_FOREACH(at, &core->approvals->list, link)
-	release_all(at, NULL);
+	crb_approval_release_all(at, NULL);
 }
 
 void

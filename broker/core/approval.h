@@ -10,7 +10,7 @@
  * Approvals: what a rule asks about is held for a while, shown to people, and
  * let through once when one of them approves.  An approval is bound to a digest
  * of the one thing that was asked, to its session, and to the rule; it is gone
- * when it was used, after minutes, and with the process.
+ * when what it was for has left, after minutes, and with the process.
  */
 #define CRB_APPROVAL_ID_LEN 6
 #define CRB_APPROVAL_DIGEST 32
@@ -53,12 +53,21 @@ CRB_NODISCARD enum crb_status crb_approval_bind(
 typedef void crb_approval_fn(void *ctx, const struct crb_err *why);
 
 /*
- * True when exactly this was approved, which is used up then, and the audit log
- * says so; `id` (or NULL) is the approval's, for what the caller records.
+ * True when exactly this was approved: it is taken then, the audit log says
+ * that it is used, and nobody else can take it.  `id` (or NULL) is the
+ * approval's, for what the caller records and for crb_approval_settle().
  */
 bool crb_approval_take(
     const struct crb_approval_asked *asked, char id[CRB_APPROVAL_ID_LEN + 1]);
-/* Whether it would be, with nothing used up. */
+/*
+ * Behind each take of one: what it was for has left (why NULL), and it is used
+ * up; or that will not leave, for this reason, and it is as good as before,
+ * which is in the audit log.  Where that cannot be recorded it is used up.  An
+ * id of "" does nothing.
+ */
+void crb_approval_settle(
+    struct crb_core *core, const char *id, const struct crb_err *why);
+/* Whether it would be taken, with nothing done. */
 bool crb_approval_given(const struct crb_approval_asked *asked);
 
 /*

@@ -13,7 +13,8 @@ find_digest(const struct crb_approval_asked *asked, bool shorter)
 	struct crb_approval *at;
 
 	TAILQ_FOREACH(at, &asked->session->core->approvals->list, link)
-	if (memcmp(at->digest, asked->digest, sizeof(at->digest)) == 0 &&
+	if (!at->taken &&
+	    memcmp(at->digest, asked->digest, sizeof(at->digest)) == 0 &&
 	    strcmp(at->session, asked->session->id) == 0 &&
 	    (at->state == CRB_APPROVAL_DENIED) == !shorter &&
 	    (!shorter || asked->seconds <= at->seconds))
@@ -42,7 +43,7 @@ find_approved(const struct crb_approval_asked *asked)
 	struct crb_approval *at;
 
 	TAILQ_FOREACH(at, &asked->session->core->approvals->list, link)
-	if (at->state == CRB_APPROVAL_APPROVED &&
+	if (at->state == CRB_APPROVAL_APPROVED && !at->taken &&
 	    memcmp(at->digest, asked->digest, sizeof(at->digest)) == 0 &&
 	    strcmp(at->session, asked->session->id) == 0 &&
 	    asked->seconds <= at->seconds)
@@ -73,8 +74,41 @@ crb_approval_take(
 		return false;
 	if (id != NULL)
 		memcpy(id, approval->id, sizeof(approval->id));
-	crb_approval_drop(approval, NULL);
+	approval->taken = true;
+	crb_approval_changed(approval->approvals);
 	return true;
+}
+
+/* Whoever asked for the same meanwhile need not wait for another one. */
+static void
+give_back(struct crb_approval *approval)
+{
+	struct crb_approval *at;
+
+	approval->taken = false;
+	crb_approval_changed(approval->approvals);
+	TAILQ_FOREACH(at, &approval->approvals->list, link)
+	if (strcmp(at->session, approval->session) == 0 &&
+	    memcmp(at->digest, approval->digest, sizeof(at->digest)) == 0)
+		crb_approval_release_all(at, NULL);
+}
+
+void
+crb_approval_settle(
+    struct crb_core *core, const char *id, const struct crb_err *why)
+{
+	struct crb_approval *approval = crb_approval_any(core->approvals, id);
+	struct crb_err err;
+
+	/* Its session may have ended, or the vault was locked. */
+	if (approval == NULL || !approval->taken)
+		return;
+	if (why != NULL &&
+	    crb_approval_record(approval, "approval.return",
+		crb_status_info(why->status)->code, &err) == CRB_OK)
+		give_back(approval);
+	else
+		crb_approval_drop(approval, NULL);
 }
 
 static void

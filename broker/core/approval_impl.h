@@ -35,6 +35,7 @@ struct crb_approval {
 	enum crb_approval_state state;
 	bool recorded; /* that it was asked: nobody sees it before */
 	bool deciding; /* an answer is being recorded */
+	bool taken;    /* recorded as used, and perhaps given back: hidden */
 	char session[CRB_SESSION_ID_MAX + 1];
 	uid_t issuer; /* of the session */
 	uint8_t digest[CRB_APPROVAL_DIGEST];
@@ -84,6 +85,9 @@ void crb_approval_changed(struct crb_approvals *approvals);
 /* It waits no more; told from a later turn.  why NULL: it may try again. */
 void crb_approval_release(
     struct crb_approval_hold *hold, const struct crb_err *why);
+/* All that wait for it. */
+void crb_approval_release_all(
+    struct crb_approval *approval, const struct crb_err *why);
 /* Out of the list, and freed; whoever waits is told `why`. */
 void crb_approval_drop(
     struct crb_approval *approval, const struct crb_err *why);

@@ -373,17 +373,20 @@ begin_held(struct crb_hold *hold, const struct crb_msg_exchange *msg,
     struct crb_judgement *judgement, const struct crb_exchange_asking *asking,
     struct crb_err *err)
 {
+	struct crb_core *core = judgement->session->core;
 	char id[CRB_APPROVAL_ID_LEN + 1] = "";
+	enum crb_status status;
 
 	if (!has_secret(msg, judgement))
 		return crb_hold_lease(
 		    hold, judgement->session, judgement->credential->name, err);
-	/* Used up last, so that it is not for nothing. */
+	/* Taken last, and given back when nothing goes out after all. */
 	if (asking != NULL && !crb_approval_take(&asking->asked, id))
 		return crb_err_set(err, CRB_ERR_UNRECORDED,
 		    "that it was approved cannot be recorded");
-	return begin(judgement->session->core, msg, judgement,
-	    crb_hold_shown(hold), id, err);
+	status = begin(core, msg, judgement, crb_hold_shown(hold), id, err);
+	crb_approval_settle(core, id, status != CRB_OK ? err : NULL);
+	return status;
 }
 
 /* One step further: it waits again, has begun, or cannot. */

@@ -272,6 +272,16 @@ withdrawn(const struct crb_msg_withdrawn *msg, struct crb_err *why)
 		(void)crb_err_set(why, status, "%s", detail);
 }
 
+static void
+leave_lease(const struct crb_hold *hold)
+{
+	struct crb_session *session = crb_session_get(
+	    hold->core, CRB_SLICE(hold->session));
+
+	if (session != NULL)
+		crb_lease_leave(session, hold);
+}
+
 void
 crb_holds_withdrawn(struct crb_core *core, const struct crb_msg_withdrawn *msg)
 {
@@ -283,9 +293,10 @@ crb_holds_withdrawn(struct crb_core *core, const struct crb_msg_withdrawn *msg)
 	withdrawn(msg, &why);
 	if (hold->awaits == AWAITS_APPROVAL)
 		crb_approval_leave(core, hold);
-	/* A lease is minted all the same; whoever waits for it is told then. */
-	if (hold->awaits != AWAITS_LEASE)
-		go_on(hold, &why);
+	/* A lease is minted all the same. */
+	if (hold->awaits == AWAITS_LEASE)
+		leave_lease(hold);
+	go_on(hold, &why);
 }
 
 void

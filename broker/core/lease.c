@@ -304,6 +304,23 @@ crb_lease_want(struct crb_session *session, const char *credential,
 }
 
 void
+crb_lease_leave(struct crb_session *session, const void *ctx)
+{
+	struct crb_lease_wait *wait, *next;
+	struct crb_lease *lease;
+
+	TAILQ_FOREACH(lease, &session->leases, link)
+	for (wait = TAILQ_FIRST(&lease->waits); wait != NULL; wait = next) {
+		next = TAILQ_NEXT(wait, link);
+		if (wait->ctx != ctx)
+			continue;
+		TAILQ_REMOVE(&lease->waits, wait, link);
+		lease->waiting--;
+		free(wait);
+	}
+}
+
+void
 crb_lease_used(struct crb_lease *lease)
 {
 	lease->fetched = true;

@@ -28,6 +28,9 @@ typedef void crb_lease_fn(void *ctx, const struct crb_err *why);
 CRB_NODISCARD enum crb_status crb_lease_want(struct crb_session *session,
     const char *credential, crb_lease_fn *fn, void *ctx, struct crb_err *err);
 
+/* Whoever waits with this `ctx` waits no more, and `fn` is not called. */
+void crb_lease_leave(struct crb_session *session, const void *ctx);
+
 /*
  * The keys of a live lease that lasts another minute; NULL: want it first.
  * That is a use of them.  Borrowed until the loop's next turn.

@@ -197,16 +197,21 @@ recorded(void *ctx, const struct crb_err *why)
 {
 	struct crb_mint *mint = ctx;
 	struct crb_credential *credential;
+	enum crb_status status;
 
 	crb_core_committed(mint->core, why);
 	if (why != NULL) {
 		mint->passes = true;
+		crb_approval_settle(mint->core, mint->approval, why);
 		crb_lease_record_free(mint->record);
 		crb_mint_fail(mint, why);
 		return;
 	}
 	mint->step = MINT_ASKED;
-	if (ask(mint, &mint->why) != CRB_OK) {
+	status = ask(mint, &mint->why);
+	crb_approval_settle(
+	    mint->core, mint->approval, status != CRB_OK ? &mint->why : NULL);
+	if (status != CRB_OK) {
 		mint->passes = true;
 		crb_mint_conclude(mint, true, 0, mint->why.msg);
 		return;
@@ -393,6 +398,7 @@ start(struct crb_mint *mint)
 	}
 	if (begin(mint, &err) == CRB_OK)
 		return;
+	crb_approval_settle(mint->core, mint->approval, &err);
 	mint->passes = err.status != CRB_ERR_INVALID &&
 	    err.status != CRB_ERR_TOO_LARGE && err.status != CRB_ERR_DENIED;
 	crb_mint_fail(mint, &err);

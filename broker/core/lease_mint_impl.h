@@ -23,7 +23,7 @@ struct crb_mint {
 	struct crb_timer turn;           /* the end of its patience */
 	char session[CRB_SESSION_ID_MAX + 1];
 	char credential[CRB_NAME_MAX + 1];
-	char approval[CRB_APPROVAL_ID_LEN + 1]; /* that it used; or "" */
+	char approval[CRB_APPROVAL_ID_LEN + 1]; /* that it took; or "" */
 
 	/* What came of it. */
 	struct crb_err why; /* CRB_OK: it was minted */
@@ -41,7 +41,7 @@ void crb_mint_hold(struct crb_mint *mint);
 
 /*
  * lease_ask.c: a verdict that asks, about this order.  What was approved is
- * used up; else the mint is held, and begins anew once somebody approves.
+ * taken; else the mint is held, and begins anew once somebody approves.
  */
 CRB_NODISCARD enum crb_status crb_mint_ask(struct crb_mint *mint, json_t *order,
     const struct crb_verdict *verdict, struct crb_err *err);

@@ -34,7 +34,7 @@ list_of(const struct crb_call *call, const char *session)
 
 	TAILQ_FOREACH(at, &approvals->list, link)
 	{
-		if (!at->recorded || !sees(call, at) ||
+		if (!at->recorded || at->taken || !sees(call, at) ||
 		    (session != NULL && strcmp(at->session, session) != 0))
 			continue;
 		details += at->details_len;
