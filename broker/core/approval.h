@@ -14,8 +14,11 @@
  */
 #define CRB_APPROVAL_ID_LEN 6
 #define CRB_APPROVAL_DIGEST 32
-#define CRB_APPROVALS_MAX 256 /* that wait or are approved, of all sessions */
-#define CRB_APPROVALS_USER_MAX 128
+/*
+ * That wait or are approved, of all sessions.  A user has at most half of what
+ * other users leave of them, and a session of what the user's others leave.
+ */
+#define CRB_APPROVALS_MAX 256
 #define CRB_APPROVALS_SESSION_MAX 8
 #define CRB_APPROVALS_DENIED_MAX 32          /* of one session, remembered */
 #define CRB_APPROVAL_HOLDS_MAX 64            /* that wait for one of them */

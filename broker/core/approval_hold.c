@@ -152,11 +152,24 @@ hold_new(struct crb_approval *approval, crb_approval_fn *fn, void *ctx,
 	return CRB_OK;
 }
 
+/*
+ * Of so many places at most half of what the others have left: so the next one
+ * always finds some, however much each of them takes.
+ */
+static unsigned
+share(unsigned places, unsigned others)
+{
+	return others < places ? (places - others + 1) / 2 : 0;
+}
+
 static enum crb_status
-full(struct crb_err *err, unsigned count, const char *what)
+full(struct crb_err *err, unsigned count, const char *whose)
 {
 	return crb_err_set(err, CRB_ERR_LIMIT,
-	    "%u requests %s already; try again later", count, what);
+	    "%u requests%s wait for approval already, and there is no room for "
+	    "more now; once some were approved or denied (on the host: "
+	    "credbroker approvals), send it again",
+	    count, whose);
 }
 
 /* What one session or user asks for is bounded, or people drown in it. */
@@ -164,7 +177,7 @@ static enum crb_status
 check_room(const struct crb_session *session, struct crb_err *err)
 {
 	const struct crb_approvals *approvals = session->core->approvals;
-	unsigned open = 0, denied = 0, users = 0;
+	unsigned open = 0, denied = 0, users = 0, most;
 	const struct crb_approval *at;
 
 	TAILQ_FOREACH(at, &approvals->list, link)
@@ -176,14 +189,18 @@ check_room(const struct crb_session *session, struct crb_err *err)
 		denied += own && is_denied;
 		users += at->issuer == session->issuer && !is_denied;
 	}
-	if (open >= CRB_APPROVALS_SESSION_MAX)
-		return full(err, open, "of this session wait for approval");
 	if (denied >= CRB_APPROVALS_DENIED_MAX)
-		return full(err, denied, "of this session were just denied");
-	if (users >= CRB_APPROVALS_USER_MAX)
-		return full(err, users, "of this user wait for approval");
-	if (approvals->open >= CRB_APPROVALS_MAX)
-		return full(err, approvals->open, "wait for approval");
+		return crb_err_set(err, CRB_ERR_LIMIT,
+		    "%u requests of this session were just denied; ask for "
+		    "something else later",
+		    denied);
+	most = share(CRB_APPROVALS_MAX, approvals->open - users);
+	if (users >= most && users > open)
+		return full(err, users, " of this user");
+	if (open >= CRB_APPROVALS_SESSION_MAX ||
+	    open >= share(most, users - open))
+		return open > 0 ? full(err, open, " of this session")
+				: full(err, approvals->open, "");
 	return CRB_OK;
 }
 
