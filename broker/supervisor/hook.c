@@ -16,6 +16,7 @@
 #include "broker/supervisor/reload.h"
 
 #define SOCK_FD 3
+#define REST_MOST_S 64 /* before what has died is started again */
 
 struct run {
 	pid_t pid; /* 0: nothing runs */
@@ -186,15 +187,16 @@ leave(const struct crb_user *user, int sock, pid_t parent, struct crb_err *err)
 	    : crb_err_set(err, CRB_ERR_SYSTEM, "the supervisor is gone");
 }
 
+/* Ends with the keeper, and with the supervisor's end of the socket. */
 static void
-run_hooks(const struct crb_hook_options *options, int sock, pid_t parent)
+run_hooks(const struct crb_hook_options *options, pid_t keeper)
 {
 	struct runner runner = { .options = options };
 	struct crb_err err;
 
-	crb_log_open("hook", CRB_LOG_INFO);
-	if (leave(&options->user, sock, parent, &err) != CRB_OK ||
-	    serve(&runner, &err) != CRB_OK) {
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != keeper)
+		_exit(1);
+	if (serve(&runner, &err) != CRB_OK) {
 		crb_log(CRB_LOG_ERROR, "no approval hooks", CRB_LOG_REASON,
 		    err.msg, CRB_LOG_END);
 		_exit(1);
@@ -204,6 +206,37 @@ run_hooks(const struct crb_hook_options *options, int sock, pid_t parent)
 		if (runner.run[i].pid != 0)
 			(void)kill(-runner.run[i].pid, SIGKILL);
 	_exit(0);
+}
+
+/*
+ * The supervisor cannot start another once it is bound.  So this does, which
+ * does nothing else and so has little to die of.  What is to be run meanwhile
+ * waits in the socket.
+ */
+static void
+keep(const struct crb_hook_options *options, int sock, pid_t parent)
+{
+	pid_t keeper = getpid(), pid;
+	unsigned rest = 1;
+	int status = 0;
+	struct crb_err err;
+
+	crb_log_open("hook", CRB_LOG_INFO);
+	if (leave(&options->user, sock, parent, &err) != CRB_OK) {
+		crb_log(CRB_LOG_ERROR, "no approval hooks", CRB_LOG_REASON,
+		    err.msg, CRB_LOG_END);
+		_exit(1);
+	}
+	while (true) {
+		pid = fork();
+		if (pid == 0)
+			run_hooks(options, keeper);
+		if (pid != -1 && waitpid(pid, &status, 0) == pid && status == 0)
+			_exit(0);
+		crb_child_log_end("approval hooks", pid, status, false);
+		(void)sleep(rest);
+		rest = rest < REST_MOST_S ? 2 * rest : rest;
+	}
 }
 
 static enum crb_status
@@ -236,7 +269,7 @@ crb_hook_start(const struct crb_hook_options *options, struct crb_hook *out,
 	CRB_AUTO_FD int ours = pair[0], theirs = pair[1];
 	pid = fork();
 	if (pid == 0)
-		run_hooks(options, theirs, parent);
+		keep(options, theirs, parent);
 	if (pid == -1)
 		return crb_err_errno(err, "starting the approval hook");
 	*out = (struct crb_hook){ pid, CRB_STEAL_FD(ours) };
@@ -247,8 +280,8 @@ enum crb_status
 crb_hook_run(const struct crb_hook *hook, int fd, struct crb_err *err)
 {
 	if (hook->sock == -1)
-		return crb_err_set(
-		    err, CRB_ERR_NOT_FOUND, "there is no approval hook");
+		return crb_err_set(err, CRB_ERR_NOT_FOUND,
+		    "nothing runs it any more; restart the broker");
 	return crb_io_send(hook->sock, "", 1, fd, err);
 }
 

@@ -12,7 +12,8 @@
  * each on its standard input.  It may be anything, and a filter cannot be taken
  * off again.  So what starts it is a process of its own, made before the
  * supervisor binds itself, that has no privilege and nothing of the broker's
- * but one end of a socket; it runs as the hook's user from its start.
+ * but one end of a socket; it runs as the hook's user from its start.  It is
+ * two: one that keeps the other, and starts another one when it dies.
  */
 #define CRB_HOOKS_MAX 4 /* at once; more wait, and then are not run */
 #define CRB_HOOK_MS 30000

@@ -135,8 +135,7 @@ on_hook(struct crb_requests *requests, struct crb_bus *bus,
 	struct crb_err err;
 
 	(void)bus;
-	if (requests->hook.sock != -1 &&
-	    crb_hook_run(&requests->hook, msg->fd, &err) != CRB_OK)
+	if (crb_hook_run(&requests->hook, msg->fd, &err) != CRB_OK)
 		crb_log(CRB_LOG_WARN, "the approval hook is not run",
 		    CRB_LOG_REASON, err.msg, CRB_LOG_END);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -228,6 +229,55 @@ what_it_leaves_behind_ends_with_it(void **state)
 	}
 }
 
+/* A child of a process; the test fails when there is none in time. */
+static pid_t
+child_of(pid_t pid, pid_t other_than)
+{
+	char path[64], text[256];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children",
+	    (int)pid, (int)pid);
+	for (unsigned i = 0; i < PATIENCE_MS / 10; i++) {
+		CRB_AUTO_FILE FILE *file = fopen(path, "re");
+		long child = 0;
+
+		if (file != NULL && fgets(text, sizeof(text), file) != NULL)
+			child = strtol(text, NULL, 10);
+		if (child > 0 && child != (long)other_than)
+			return (pid_t)child;
+		(void)poll(NULL, 0, 10);
+	}
+	fail_msg("process %d has no child", (int)pid);
+	return 0;
+}
+
+static void
+what_runs_them_is_started_again_when_it_dies(void **state)
+{
+	struct crb_err err = { 0 };
+	pid_t runner;
+	char pid[32];
+
+	(void)state;
+	assert_int_equal(
+	    start("echo $$ > \"$1\"; cat > /dev/null", CRB_HOOK_MS, &err),
+	    CRB_OK);
+	CRB_AUTO_FD const int open = run();
+	(void)snprintf(pid, sizeof(pid), "%s", hear());
+	runner = child_of(s.hook.pid, 0);
+	assert_int_not_equal(runner, strtol(pid, NULL, 10));
+	assert_int_equal(kill(runner, SIGKILL), 0);
+	/* What it has started goes with it. */
+	for (unsigned i = 0; !is_dead(pid); i++) {
+		assert_true(i < PATIENCE_MS / 10);
+		(void)poll(NULL, 0, 10);
+	}
+	/* There may be nobody who takes it yet. */
+	(void)close(run());
+	(void)hear();
+	assert_int_not_equal(child_of(s.hook.pid, runner), runner);
+}
+
 static void
 a_program_that_others_could_change_is_none(void **state)
 {
@@ -278,6 +328,9 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    what_it_leaves_behind_ends_with_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    what_runs_them_is_started_again_when_it_dies, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_program_that_others_could_change_is_none, setup,
 		    teardown),
