@@ -56,7 +56,7 @@ refuse_existing(const char *folder, struct crb_err *err)
 	return CRB_OK;
 }
 
-/* For good: the vault's record of it is sealed, and nothing changes it. */
+/* Sealed in the vault, where it can be replaced but not removed. */
 static enum crb_status
 read_pin(const char *path, char **out, struct crb_err *err)
 {
@@ -162,7 +162,8 @@ const struct crb_command crb_command_init = {
 	    "\n"
 	    "With --organization-key (minisign's format) the organization's\n"
 	    "policy has to be there and to be signed by that key, or nothing\n"
-	    "is issued. That is for good: the key is sealed in the vault.\n",
+	    "is issued. The key is sealed in the vault: policy trust puts\n"
+	    "another in its place, and nothing takes it away.\n",
 	.options = init_options,
 	.options_size = sizeof(struct init_options),
 	.run = init_run,

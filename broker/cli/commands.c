@@ -19,7 +19,7 @@ extern const struct crb_command crb_command_completions,
     crb_command_policy_explain, crb_command_policy_show,
     crb_command_policy_install, crb_command_policy_diff,
     crb_command_policy_keygen, crb_command_policy_sign,
-    crb_command_policy_verify;
+    crb_command_policy_verify, crb_command_policy_trust;
 
 extern const struct crb_command crb_command_approvals, crb_command_approve,
     crb_command_deny;
@@ -61,6 +61,7 @@ const struct crb_command *const crb_commands[] = {
 	&crb_command_policy_diff,
 	&crb_command_policy_show,
 	&crb_command_policy_install,
+	&crb_command_policy_trust,
 	&crb_command_policy_keygen,
 	&crb_command_policy_sign,
 	&crb_command_policy_verify,

@@ -18,6 +18,18 @@ crb_can_ask(void)
 	return isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
 }
 
+bool
+crb_ask_yes(const char *question)
+{
+	char line[64];
+
+	printf("%s [y/N] ", question);
+	(void)fflush(stdout);
+	return fgets(line, sizeof(line), stdin) != NULL &&
+	    (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0 ||
+		strcmp(line, "Y\n") == 0);
+}
+
 static enum crb_status
 ask(const char *question, const char *preset, bool secret,
     struct crb_buf *answer, struct crb_err *err)

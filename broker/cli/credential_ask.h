@@ -8,6 +8,8 @@
 
 /* Somebody sits at a terminal who can be asked. */
 bool crb_can_ask(void);
+/* "QUESTION [y/N] ", and whether it was said. */
+bool crb_ask_yes(const char *question);
 
 /*
  * "QUESTION [DEFAULT]: ", and one line of answer, the default when it is

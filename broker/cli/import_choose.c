@@ -125,18 +125,6 @@ ask_which(struct crb_import *import, struct crb_err *err)
 	return crb_err_set(err, CRB_ERR_USAGE, "%s", why.msg);
 }
 
-bool
-crb_import_ask(const char *question)
-{
-	char line[64];
-
-	printf("%s [y/N] ", question);
-	(void)fflush(stdout);
-	return fgets(line, sizeof(line), stdin) != NULL &&
-	    (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0 ||
-		strcmp(line, "Y\n") == 0);
-}
-
 /* --take NAME[=NEW] */
 static enum crb_status
 take_named(struct crb_import *import, const char *item, struct crb_err *err)

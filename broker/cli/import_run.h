@@ -52,8 +52,6 @@ CRB_NODISCARD enum crb_status crb_import_choose(
 /* One answer to the question which to take: "1 3=work", "all", "none". */
 CRB_NODISCARD enum crb_status crb_import_answer(
     struct crb_import *import, const char *answer, struct crb_err *err);
-/* "... [y/N]", on the terminal. */
-bool crb_import_ask(const char *question);
 
 /*
  * Store what is taken; what fails is noted in its fate.  False when the rest

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "broker/cli/client.h"
+#include "broker/cli/credential_ask.h"
 #include "broker/cli/import_run.h"
 #include "broker/cli/output.h"
 
@@ -199,7 +200,7 @@ wants_cut(const struct crb_import *import, const char *path, size_t count)
 	crb_text_escape(&question, crb_buf_text(&shown), shown.len, shown.len);
 	crb_buf_str(
 	    &question, "? There is no backup: it would hold the secret.");
-	return crb_import_ask(crb_buf_text(&question));
+	return crb_ask_yes(crb_buf_text(&question));
 }
 
 static void

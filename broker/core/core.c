@@ -177,7 +177,23 @@ load_config(struct crb_core *core, const struct crb_core_options *options,
 	return crb_core_load_ca(&core->config, &core->ca, err);
 }
 
-/* Names are looked up once; a later reload does not change the roles. */
+void
+crb_core_read_users(struct crb_core *core)
+{
+	struct crb_users *users;
+	struct crb_err err;
+
+	if (crb_users_load("/etc/passwd", "/etc/group", &users, &err) !=
+	    CRB_OK) {
+		crb_log(CRB_LOG_ERROR, "users and groups not read again",
+		    CRB_LOG_REASON, err.msg, CRB_LOG_END);
+		return;
+	}
+	crb_users_free(core->users);
+	core->users = users;
+}
+
+/* Roles go by numbers that are looked up once; no reload changes them. */
 static enum crb_status
 load_users(struct crb_core *core, struct crb_err *err)
 {

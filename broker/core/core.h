@@ -157,6 +157,9 @@ void crb_core_committed(struct crb_core *core, const struct crb_err *why);
  */
 void crb_core_say_ready(struct crb_core *core);
 
+/* The names of the host's users and groups, as they are now. */
+void crb_core_read_users(struct crb_core *core);
+
 /* The certificates of a configuration's ca_file; NULL for none. */
 CRB_NODISCARD enum crb_status crb_core_load_ca(
     const struct crb_config *config, char **out, struct crb_err *err);

@@ -94,13 +94,17 @@ crb_tier_policy_same(
 	    (a->state != CRB_TIER_BAD || strcmp(a->problem, b->problem) == 0);
 }
 
-/* What is read now would not be put in its place: it stays in force. */
+/*
+ * What is read now would not be put in its place: it stays in force.  With
+ * another key, what the former one has signed does not.
+ */
 static bool
 stays(const struct crb_tier_policy *now,
     const struct crb_policy_reading *reading, unsigned tier)
 {
 	return now->state == CRB_TIER_GOOD &&
-	    reading->tier[tier].state == CRB_TIER_BAD && !reading->conflict;
+	    reading->tier[tier].state == CRB_TIER_BAD && !reading->conflict &&
+	    (reading->trust[0] == '\0' || tier != CRB_TIER_ORGANIZATION);
 }
 
 const char *
@@ -257,6 +261,7 @@ crb_policies_take(struct crb_policy_reading *reading, struct crb_ending *ending)
 	if (reading->marks) {
 		policies->mark = reading->mark;
 		policies->marked = true;
+		policies->unsure = false;
 	}
 	policies->read = true;
 	policies->when = crb_wall_seconds();

@@ -37,6 +37,20 @@ void crb_policies_read(
 /* The same for somebody, whom the audit log then names. */
 void crb_policies_read_for(
     struct crb_policies *policies, const char *who, struct crb_ending *ending);
+
+/*
+ * Seal this key (its line) in the vault, in place of the one of the id
+ * `replaces`, or, with NULL, where there is none, and read the files again by
+ * it: both are one record, durable before either counts.  `ending` as for
+ * crb_policies_read_for(); whether the key was sealed crb_policies_sealed()
+ * tells then, since a policy that it has not signed is an error, too.
+ */
+CRB_NODISCARD enum crb_status crb_policies_trust(struct crb_policies *policies,
+    const char *key, const char *replaces, const char *who,
+    struct crb_ending *ending, struct crb_err *err);
+/* The sealed key's line; "": there is none. */
+const char *crb_policies_sealed(const struct crb_policies *policies);
+
 /* Wait for what is being read already, however that ends. */
 void crb_policies_await(
     struct crb_policies *policies, struct crb_ending *ending);

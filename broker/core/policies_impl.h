@@ -60,6 +60,8 @@ struct crb_policy_reading {
 	struct crb_policies *policies;
 	unsigned awaited; /* answers of the supervisor */
 	struct crb_policy_text file[CRB_POLICY_FILES];
+	/* The key to be sealed, its line; "": the one that is stays. */
+	char trust[CRB_POLICY_PIN_MAX];
 	struct crb_policy_pin pin;
 	/* Both keys are there, and not the same: what was good is not. */
 	bool conflict;
@@ -71,6 +73,10 @@ struct crb_policy_reading {
 /* The key that is pinned; an error when that cannot be told. */
 CRB_NODISCARD enum crb_status crb_policy_pin_find(
     struct crb_policy_reading *reading, struct crb_err *err);
+
+/* A line of the audit log for the key that is to be sealed, if one is. */
+CRB_NODISCARD enum crb_status crb_policy_trust_record(
+    const struct crb_policy_reading *reading, bool *any, struct crb_err *err);
 
 /* What the files come to: `pin`, `tier` and `mark` of the reading. */
 void crb_policy_vet(struct crb_policy_reading *reading);
@@ -93,6 +99,10 @@ struct crb_policies {
 	struct crb_policy_pin pin;
 	struct crb_policy_mark mark;
 	bool marked; /* there is a record of that */
+	bool unsure; /* whether what that says was written is not known */
+	/* To be sealed by the next reading, and for whom; "": none. */
+	char trust[CRB_POLICY_PIN_MAX], trusts[64];
+	bool trusting; /* one is being sealed; until who waits was told */
 	struct crb_record_id record;
 	bool named;                         /* `record` is that one's id */
 	bool read;                          /* once, since it was unlocked */

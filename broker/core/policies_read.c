@@ -39,6 +39,9 @@ settle(struct crb_policies *policies, const struct crb_err *why)
 	struct crb_policies_waits waits = STAILQ_HEAD_INITIALIZER(waits);
 	struct crb_policies_wait *wait;
 
+	/* What was not tried is not, then. */
+	policies->trusting = false;
+	policies->trust[0] = '\0';
 	STAILQ_CONCAT(&waits, &policies->waits);
 	while ((wait = STAILQ_FIRST(&waits)) != NULL) {
 		STAILQ_REMOVE_HEAD(&waits, link);
@@ -131,6 +134,9 @@ recorded(void *ctx, const struct crb_err *why)
 	struct crb_policy_reading *reading = ctx;
 
 	crb_core_committed(reading->policies->core, why);
+	/* What failed may be there after all. */
+	if (why != NULL && reading->marks)
+		reading->policies->unsure = true;
 	if (why != NULL)
 		fail(reading, why);
 	else if (given_up(reading))
@@ -209,6 +215,8 @@ collect(struct crb_policy_reading *reading, bool *any, struct crb_err *err)
 	struct crb_core *core = reading->policies->core;
 	CRB_AUTO_JSON json_t *record = NULL;
 
+	if (crb_policy_trust_record(reading, any, err) != CRB_OK)
+		return err->status;
 	for (unsigned i = 0; i < CRB_TIERS; i++)
 		if (collect_tier(reading, i, any, err) != CRB_OK)
 			return err->status;
@@ -340,10 +348,13 @@ start(struct crb_policies *policies)
 		return;
 	}
 	reading->policies = policies;
+	memcpy(reading->trust, policies->trust, sizeof(reading->trust));
+	policies->trust[0] = '\0';
 	policies->reading = reading;
 	crb_timer_clear(policies->core->loop, &policies->retry);
-	/* Time zones change as laws do. */
+	/* Time zones change as laws do, and people come and go. */
 	crb_zone_folder_forget(policies->zones);
+	crb_core_read_users(policies->core);
 	/* None is answered before all were asked for. */
 	reading->awaited = 1;
 	for (unsigned i = CRB_POLICY_KEY; i < CRB_POLICY_FILES; i++)
@@ -424,7 +435,7 @@ crb_policies_lock(struct crb_policies *policies)
 	crb_limits_init(&policies->limits);
 	policies->pin.source = CRB_PIN_NONE;
 	policies->mark = (struct crb_policy_mark){ .serial = 0 };
-	policies->marked = policies->named = false;
+	policies->marked = policies->named = policies->unsure = false;
 	(void)crb_err_set(&why, CRB_ERR_LOCKED, "the vault was locked");
 	settle(policies, &why);
 }

@@ -9,12 +9,14 @@ same_key(const struct crb_public_key *a, const struct crb_public_key *b)
 	    memcmp(a->key, b->key, sizeof(a->key)) == 0;
 }
 
-/* The key that the vault was made with, when there is one. */
+/* The key that is sealed in the vault, or is to be, when there is one. */
 static enum crb_status
-stored_key(const struct crb_policies *policies, struct crb_policy_pin *out,
+stored_key(const struct crb_policy_reading *reading, struct crb_policy_pin *out,
     struct crb_err *err)
 {
-	const char *line = policies->mark.pin;
+	const char *line = reading->trust[0] != '\0'
+	    ? reading->trust
+	    : reading->policies->mark.pin;
 
 	out->source = CRB_PIN_NONE;
 	if (line[0] == '\0')
@@ -54,7 +56,7 @@ crb_policy_pin_find(struct crb_policy_reading *reading, struct crb_err *err)
 	struct crb_public_key key;
 	bool there;
 
-	if (stored_key(reading->policies, pin, err) != CRB_OK ||
+	if (stored_key(reading, pin, err) != CRB_OK ||
 	    key_in_file(reading, &there, &key, err) != CRB_OK)
 		return err->status;
 	if (!there)
@@ -71,7 +73,7 @@ crb_policy_pin_find(struct crb_policy_reading *reading, struct crb_err *err)
 	crb_key_id_text(key.id, has);
 	crb_key_id_text(pin->key.id, was);
 	return crb_err_set(err, CRB_ERR_DENIED,
-	    "%s: it is key %s, and the vault was made with key %s pinned",
+	    "%s: it is key %s, and key %s is sealed in the vault",
 	    reading->policies->path[CRB_POLICY_KEY], has, was);
 }
 

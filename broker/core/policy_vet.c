@@ -146,6 +146,10 @@ note_mark(struct crb_policy_reading *reading)
 	struct crb_policy_mark *mark = &reading->mark;
 
 	*mark = reading->policies->mark;
+	/* The serial stays: another key is no way back. */
+	if (reading->trust[0] != '\0')
+		memcpy(mark->pin, reading->trust, sizeof(mark->pin));
+	reading->marks = reading->trust[0] != '\0' || reading->policies->unsure;
 	if (tier->key[0] == '\0' || tier->state != CRB_TIER_GOOD ||
 	    (strcmp(tier->sha256, mark->sha256) == 0 &&
 		strcmp(tier->key, mark->key) == 0))

@@ -69,6 +69,8 @@ const struct crb_method crb_methods[] = {
 	{ "policy.show", CRB_MAY_ANY, true, NO_PARAMS, crb_rpc_policy_show },
 	{ "policy.reload", CRB_MAY_ADMIN, true, NO_PARAMS,
 	    crb_rpc_policy_reload },
+	{ "policy.trust", CRB_MAY_ADMIN, true, PARAMS("key", "replaces"),
+	    crb_rpc_policy_trust },
 	{ NULL, 0, false, NULL, NULL },
 };
 

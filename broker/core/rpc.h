@@ -16,7 +16,7 @@ crb_method_fn crb_rpc_session_issue, crb_rpc_session_list, crb_rpc_session_show,
     crb_rpc_revoke;
 crb_method_fn crb_rpc_approval_list, crb_rpc_approval_show,
     crb_rpc_approval_approve, crb_rpc_approval_deny;
-crb_method_fn crb_rpc_policy_show, crb_rpc_policy_reload;
+crb_method_fn crb_rpc_policy_show, crb_rpc_policy_reload, crb_rpc_policy_trust;
 crb_method_fn crb_rpc_audit_show, crb_rpc_audit_verify;
 
 /* The second half of `lock`, outside of any callback of the commit. */

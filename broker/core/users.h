@@ -10,8 +10,8 @@
 
 /*
  * Names of the host's users and groups, for people who read what happened and
- * for policies: read once, since a confined process asks nobody.  For roles
- * what counts is the number.
+ * for policies: read at start and whenever policies are, for a confined process
+ * asks nobody.  For roles what counts is the number.
  */
 struct crb_users;
 

@@ -11,8 +11,8 @@
 
 /*
  * What a vault remembers of policies, in its one record of kind
- * CRB_KIND_POLICY: the organization's key, when one was pinned as the vault was
- * made, and the highest serial that was ever in force under a pinned key.
+ * CRB_KIND_POLICY: the organization's key that is sealed in it, when one is,
+ * and the highest serial that was ever in force under a pinned key.
  */
 #define CRB_POLICY_PIN_MAX 128
 #define CRB_POLICY_HASH_TEXT 65

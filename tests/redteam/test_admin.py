@@ -136,6 +136,12 @@ HOSTILE = {
         line("profile.add", name="p", grants=["nope:x=y"]),
         line("profile.add", name="p\n", grants=GRANTS),
         line("profile.add", name="p", grants=GRANTS * 100),
+        line("policy.trust"), line("policy.trust", key=""),
+        line("policy.trust", key="RW" + SECRET),
+        line("policy.trust", key="RW" * 5000),
+        line("policy.trust", key=["x"]), line("policy.trust", replaces="x"),
+        line("policy.trust", key="untrusted comment: " + SECRET),
+        line("policy.trust", replaces="0" * 16, key="RWQ" + "A" * 53),
     ],
 }
 ROWS = [(code, text) for code, texts in HOSTILE.items() for text in texts]
@@ -200,6 +206,7 @@ IN_ORDER = {
     "audit.show": {"session": "x", "task": "x", "credential": "x",
                    "event": "x", "decision": "x", "since": 0, "after": 0,
                    "most": 1, "newest": False},
+    "policy.trust": {"key": "x", "replaces": "x"},
 }
 WRONG = [True, 1.5, -1, 1e300, 2**63 - 1, 2**63, "", "A B\n", "\x1b[2J",
          "\u202e", "x" * 5000, "../../etc/passwd", [], [[]], [{}], [None],

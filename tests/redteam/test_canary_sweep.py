@@ -467,8 +467,26 @@ class Scene:
         cli(sealed, "credential add", "x", "-p", "hosts=https://x.example",
             input=self.canaries["refused"] + "\n")
         cli(sealed, "credential remove", "x")
+        self.trust(sealed)
         cli(sealed, "lock")
         cli(sealed, "credential list", check=False)
+
+    def trust(self, broker):
+        """A secret key where a public one belongs, and then that."""
+        cli = self.cli
+        keys = [self.broker.home / "acme.key", self.signing / "plain.key"]
+        for key in keys:
+            cli(broker, "policy trust", key, "--yes", check=False)
+            with contextlib.suppress(AssertionError):
+                broker.call("policy.trust", key=key.read_text())
+        public = [key.with_suffix(".pub") for key in keys]
+        cli(broker, "policy trust", public[0], "--yes")
+        cli(broker, "policy trust", public[1], "--yes", check=False)
+        shown = json.loads(cli(broker, "policy show", "--json").stdout)
+        cli(broker, "policy trust", public[1], "--yes", "--json",
+            "--replaces", shown["pin"]["key"])
+        cli(broker, "policy trust", public[0], "--yes", check=False,
+            input=self.canaries["signing"])
 
     # --- Crashes, with core files allowed from outside ----------------------
 

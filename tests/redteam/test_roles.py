@@ -154,6 +154,7 @@ METHODS = [
     ("audit.verify", {}, "u"),
     ("policy.show", {}, "ipu"),
     ("policy.reload", {}, ""),
+    ("policy.trust", {"key": "x"}, ""),
 ]
 
 
