@@ -2,6 +2,7 @@
 temporary folder, and a real git server with Basic authentication over TLS."""
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -304,10 +306,24 @@ class GitServer:
     def repository(self, name):
         return self.folder / "repos" / f"{name}.git"
 
+    def log(self):
+        """A line for each request that was answered so far.  The server writes
+        it after its answer, so one of ours goes behind all of them."""
+        mark = f"/mark-{secrets.token_hex(8)}"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.ca)
+        with contextlib.closing(http.client.HTTPSConnection(
+                self.authority, context=context, timeout=30)) as connection:
+            connection.request("GET", mark)
+            connection.getresponse().read()
+        log = self.folder / "access.log"
+        lines = wait_until(lambda: mark in (text := log.read_text()) and text,
+                           "the log").splitlines()
+        return [line for line in lines if "GET /mark-" not in line]
+
     def requests(self):
         """How many the server has answered so far."""
-        log = self.folder / "access.log"
-        return len(log.read_text().splitlines()) if log.exists() else 0
+        return len(self.log())
 
     def head(self, name, ref="main"):
         done = subprocess.run(

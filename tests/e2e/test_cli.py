@@ -146,7 +146,7 @@ def test_a_tampered_audit_line_is_found(forge):
             stderr=out)
     try:
         from conftest import wait_until
-        wait_until(lambda: ".jsonl" in forge.log_text(), "the error", 15)
+        wait_until(lambda: ".jsonl" in forge.log_text(), "the error")
     finally:
         process.terminate()
         process.wait(timeout=30)

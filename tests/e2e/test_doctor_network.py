@@ -92,9 +92,11 @@ def test_nothing_is_sent(broker, listener):
     assert listener.got == [b""]
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
+@pytest.fixture
+def silent_port():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))     # bound, never listening
+        yield held.getsockname()[1]
 
 
 @pytest.mark.parametrize("hosts, params, why", [
@@ -104,10 +106,10 @@ def free_port():
     ("{forge}", ["network=public"], "does not allow"),
     ("127.0.0.1:{free}", ["network=private"], "does not allow"),
 ])
-def test_what_cannot_be_reached_is_told_why(broker, git_server, hosts, params,
-                                            why):
+def test_what_cannot_be_reached_is_told_why(broker, git_server, silent_port,
+                                            hosts, params, why):
     add(broker, "bad", hosts.format(forge=git_server.authority,
-                                    free=free_port()), *params)
+                                    free=silent_port), *params)
     status, said = tried(broker, "bad")
     assert status == 4 and said["reachable"] is False
     assert why in said["detail"]

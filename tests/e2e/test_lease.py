@@ -2,12 +2,14 @@
 asked: from issue to the sandbox's hands, across refusals, restarts and ends."""
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
 import signal
 import socket
 import sys
+import time
 
 import pytest
 
@@ -133,15 +135,16 @@ def test_a_refusal_fails_the_issue(leased, fault, says):
 def test_a_refusal_is_told_to_the_sandbox(leased):
     session = issue(leased, mint="later")
     leased.sts.fault = "denied"
+    since = time.monotonic()
     status, headers, body = ask(session, "/v1/aws/aws")
     # Not 502, of which the SDK for JavaScript shows no words.
     assert status == json.loads(body)["status"] == 403
     assert "AccessDenied" in json.loads(body)["Message"]
     assert json.loads(body)["Code"] == headers["credbroker-error"]
-    # Asked again at once it is not asked upstream again.
+    # Asked again at once, which is within a second, nobody asks upstream.
     count = len(leased.sts.requests)
     assert ask(session, "/v1/aws/aws")[0] == 403
-    assert len(leased.sts.requests) == count
+    assert len(leased.sts.requests) == count or time.monotonic() - since > 1
     leased.sts.fault = None
     wait_until(lambda: ask(session, "/v1/aws/aws")[0] == 200, "a lease")
 
@@ -218,10 +221,10 @@ def test_a_new_gateway_knows_the_lease(leased):
     os.kill(leased.pids()["gateway"], signal.SIGKILL)
 
     def again():
-        try:
-            return keys(session) == first
-        except OSError:
-            return False
+        # Until it is there, there is no answer, or none with keys.
+        with contextlib.suppress(OSError, IndexError):
+            status, _, body = ask(session, "/v1/aws/aws")
+            return status == 200 and json.loads(body) == first
     wait_until(again, "the same lease")
     assert len(leased.sts.requests) == 1
 

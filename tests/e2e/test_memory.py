@@ -159,6 +159,7 @@ FAILING = [
 ]
 
 
+@pytest.mark.limit(600)
 def test_a_secret_in_a_request_that_fails_is_gone(broker):
     """It is in no answer either, nor in the log."""
     held, pids = [], broker.pids()

@@ -10,7 +10,6 @@ import pathlib
 import shutil
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -101,11 +100,11 @@ def refused(sandbox, repository, *args):
     status, output = push(sandbox, *args)
     assert status != 0, output
     assert repository.refs() == before
-    log = (repository.server.folder / "access.log").read_text().splitlines()
+    log = repository.server.log()[served:]
     # The probe of a large push, which is answered with a flush, may pass.
-    assert not [line for line in log[served:] if "POST" in line
+    assert not [line for line in log if "POST" in line
                 and "receive-pack" in line
-                and int(line.split('"')[2].split()[1]) > 5], log[served:]
+                and int(line.split('"')[2].split()[1]) > 5], log
     return output
 
 
@@ -213,6 +212,7 @@ def test_a_tag_is_pushed_and_deleted_as_it_is_granted(repository, agent):
     assert "refs/tags/v1" not in repository.refs()
 
 
+@pytest.mark.limit(400)
 def test_a_push_of_200_mb(repository, agent):
     """It comes in chunks behind a probe, and is never held as a whole."""
     sandbox = agent(AGENT)
@@ -222,10 +222,8 @@ def test_a_push_of_200_mb(repository, agent):
         "--quiet -m big && git config core.compression 0 && "
         "git config core.bigFileThreshold 1m")
     assert status == 0, output
-    begun = time.monotonic()
     assert "HEAD -> main (update is not allowed" in refused(
         sandbox, repository, "origin", "HEAD:main")
-    assert time.monotonic() - begun < 60
     status, output = push(sandbox, "origin", "HEAD:refs/heads/agent/big")
     assert status == 0, output
     assert repository.git("cat-file", "-s", "agent/big:big") == "200000000"
@@ -245,7 +243,7 @@ def test_a_policy_that_changes_between_discovery_and_push(
     before, served = repository.refs(), repository.server.requests()
     sandbox.start("cd work && git push origin HEAD:main")
     assert (sandbox.workspace / "ready").read_text() == "here\n"
-    assert repository.server.requests() > served
+    assert repository.server.requests() > served, "discovered already"
     enforce(governed, ALL,
             {"id": "frozen", "effect": "deny", "reason": "we are at it",
              "scope": {"git": ["push"], "ref": ["refs/heads/main"]}})
@@ -516,8 +514,11 @@ def test_who_goes_away_while_it_is_asked_leaves_nothing_behind(
         governed, repository, agent):
     enforce(governed, ALL, LOOK)
     sandbox = agent("git=push")
-    sandbox.start("cd work && timeout -s KILL 3 git push origin HEAD:main")
+    sandbox.start("cd work; setsid git push origin HEAD:main & pid=$!; "
+                  "while [ ! -e ../go ]; do sleep 0.05; done; "
+                  "kill -KILL -$pid; wait $pid")
     approvals(governed)
+    (sandbox.workspace / "go").touch()
     assert sandbox.finish()[0] != 0
     wait_until(lambda: requests(governed, "exchange.refused"), "its end")
     before = repository.refs()

@@ -218,12 +218,13 @@ def test_refusals_do_not_use_up_requests(limited, upstream):
 
 
 def test_requests_a_minute(limited, upstream):
-    enforce(limited, requests_per_minute=6)
+    # So few that no machine is so slow that another one is due meanwhile.
+    enforce(limited, requests_per_minute=2)
     session = issue(limited)
-    for _ in range(6):
+    for _ in range(2):
         assert git(session, upstream)[0] == 200
     status, headers, body = git(session, upstream)
-    assert status == 429 and 1 <= int(headers["retry-after"]) <= 10
+    assert status == 429 and 1 <= int(headers["retry-after"]) <= 30
     assert b"requests_per_minute, tier team" in body
     # The lesser of a policy and the configuration.
     enforce(limited, requests_per_minute=1000000)

@@ -287,7 +287,7 @@ def test_a_file_that_is_made_to_be_costly_is_refused_at_once(place, text):
     start = time.monotonic()
     place.hup()
     # With sanitizers, on a busy machine.
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 25
     assert "team.json" in place.tier("team")["problem"]
     place.issues()
 
@@ -544,7 +544,8 @@ def test_a_live_session_follows_what_is_in_force(place, sandbox):
 
 def test_from_the_second_on_that_it_runs_out_nothing_is_allowed(place,
                                                                sandbox):
-    place.put_signed(document(serial=2, expires=in_seconds(4)))
+    # Time enough to be read and used before it is over.
+    place.put_signed(document(serial=2, expires=in_seconds(15)))
     place.hup()
     assert sandbox(f"git ls-remote {sandbox.url}")[0] == 0
     wait_until(lambda: place.tier()["state"] == "run out", "end of policy")

@@ -57,6 +57,11 @@ class Terminal:
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.screen()}") from late
 
+    def at_prompt(self):
+        """What ran is over, and has left the terminal to the shell."""
+        wait_until(lambda: self.screen().rstrip().endswith("prompt>"),
+                   "the shell's prompt")
+
     def clear(self):
         self.line("clear")
         wait_until(lambda: self.screen().split() == ["prompt>"], "clear")
@@ -164,7 +169,8 @@ def test_a_full_screen_program_draws_and_takes_keys(terminal, forge):
     terminal.wait("up key120")
     terminal.keys("q")
     # The screen is as it was before, and the shell reads lines again.
-    terminal.wait("prompt>", "program.py")
+    terminal.wait("program.py")
+    terminal.at_prompt()
     terminal.line("echo $((40 + 2))")
     terminal.wait("42")
 
@@ -178,7 +184,7 @@ def test_it_hears_that_the_window_changed(terminal, forge):
     terminal.resize(60, 20)
     terminal.wait("size 60x20")
     terminal.keys("q")
-    terminal.wait("prompt>")
+    terminal.at_prompt()
 
 
 def test_control_c_is_the_programs(terminal, forge):
@@ -188,7 +194,7 @@ def test_control_c_is_the_programs(terminal, forge):
     terminal.keys("x")      # getch() goes on after a handled signal
     terminal.wait("interrupted")
     terminal.keys("q")
-    terminal.wait("prompt>")
+    terminal.at_prompt()
 
 
 def test_a_raw_terminal_gives_control_keys_as_bytes(terminal, forge):
@@ -197,15 +203,17 @@ def test_a_raw_terminal_gives_control_keys_as_bytes(terminal, forge):
     terminal.keys("C-c", "C-z")
     terminal.wait("key3 key26")
     terminal.keys("q")
-    terminal.wait("prompt>")
+    terminal.at_prompt()
 
 
 def test_control_c_ends_what_does_not_handle_it(terminal, forge):
-    terminal.run("sh", "-c", "echo waiting; exec sleep 1000")
+    # Written so that what is typed is not taken for what is printed.
+    terminal.run("sh", "-c", "echo wait''ing; exec sleep 1000")
     terminal.wait("waiting")
     terminal.keys("C-c")
     wait_until(lambda: not forge.json("session", "list")["sessions"],
                "the session's end")
+    terminal.at_prompt()
     terminal.line("echo status $?")
     terminal.wait("status 130")
 
@@ -226,13 +234,14 @@ def test_stop_and_go_on(terminal, forge):
     terminal.keys("q")
     wait_until(lambda: not forge.json("session", "list")["sessions"],
                "the session's end")
+    terminal.at_prompt()
     terminal.clear()
-    terminal.line("jobs; echo none left")
+    terminal.line("jobs; echo none le''ft")
     assert "Stopped" not in terminal.wait("none left")
 
 
 def test_stop_of_a_plain_command(terminal):
-    terminal.run("sh", "-c", "echo waiting; read line; echo got $line")
+    terminal.run("sh", "-c", "echo wait''ing; read line; echo got $line")
     terminal.wait("waiting")
     terminal.keys("C-z")
     terminal.wait("Stopped")
@@ -258,7 +267,7 @@ def test_an_editor(terminal, forge):
     terminal.line("fg")
     terminal.wait("first line", "second", "~")
     terminal.line(":wq")
-    terminal.wait("prompt>")
+    terminal.at_prompt()
     wait_until(lambda: (workspace(forge) / "file.txt").exists(), "the file")
     assert (workspace(forge) / "file.txt").read_text() == \
         "first line\nsecond\n"
@@ -276,7 +285,7 @@ def test_a_pager(terminal, forge):
     terminal.line("/line 500")
     terminal.wait("line 500")
     terminal.keys("q")
-    terminal.wait("prompt>")
+    terminal.at_prompt()
 
 
 @pytest.mark.skipif(shutil.which("top") is None, reason="needs top")
@@ -285,7 +294,7 @@ def test_top_sees_the_sandbox_only(terminal):
     screen = terminal.wait("Tasks:", "credbro")
     assert "tmux" not in screen and "bash" not in screen
     terminal.keys("q")
-    terminal.wait("prompt>")
+    terminal.at_prompt()
 
 
 def test_a_terminal_that_was_left_raw_is_put_right(terminal, forge):
@@ -297,6 +306,7 @@ def test_a_terminal_that_was_left_raw_is_put_right(terminal, forge):
     wait_until(lambda: forge.json("session", "list", "--all")["sessions"] and
                not forge.json("session", "list")["sessions"],
                "the session's end")
+    terminal.at_prompt()
     terminal.clear()
     terminal.line("stty -a | tr ' ' '\\n' | grep -cx -e icanon -e echo")
     terminal.wait("2")
@@ -312,6 +322,6 @@ def test_nothing_is_typed_into_the_shell(terminal, forge):
     terminal.line(f"cd {forge.folder}")
     terminal.run("/usr/bin/python3", "type.py")
     terminal.wait("errno 1")
-    terminal.line("echo shell goes on")
+    terminal.line("echo shell go''es on")
     terminal.wait("shell goes on")
     assert not (forge.folder / "typed").exists()

@@ -972,8 +972,10 @@ def namespaces():
 
 def test_exec_works_as_the_init_of_a_namespace(shim, folder, namespaces):
     # An orphan is reaped, and the command's status is still the answer.
-    script = "(sh -c 'exit 3' &) ; sleep 0.1; " \
-        "test $(ps -eo stat= | grep -c Z) = 0 && test $PPID = 1 && exit 6"
+    orphan = os.path.join(folder, "orphan")
+    script = f"(sh -c 'echo $$ >{orphan}; exit 3' &) ; " \
+        f"while [ ! -s {orphan} ] || [ -e /proc/$(cat {orphan}) ]; do " \
+        "sleep 0.02; done; test $PPID = 1 && exit 6"
     done = subprocess.run(
         new_namespace(*exec_args(shim, folder, "sh", "-c", script)),
         env=environment(), timeout=PATIENCE)

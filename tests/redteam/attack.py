@@ -101,7 +101,7 @@ class Endpoint:
 
     def __init__(self, broker, grants, task="red"):
         self.broker = broker
-        args = ["issue", "--task", task, "--ttl", "10m"]
+        args = ["issue", "--task", task, "--ttl", "2h"]
         for grant in grants:
             args += ["--grant", grant]
         self.issued = broker.json(*args)
@@ -109,7 +109,7 @@ class Endpoint:
         self.id = self.session["id"]
         self.folder = pathlib.Path(self.session["folder"])
 
-    def connect(self, timeout=20):
+    def connect(self, timeout=60):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         client.settimeout(timeout)
         client.connect(str(self.folder / "endpoint.sock"))

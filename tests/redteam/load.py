@@ -100,7 +100,7 @@ def issue_many(broker, count, task="load"):
             for _ in range(share):
                 try:
                     issued = admin.call("session.issue", task=task,
-                                        grants=[GRANT], ttl=600)
+                                        grants=[GRANT], ttl=7200)
                     sessions.append(Issued(broker, issued["session"]))
                 except Refused as refusal:
                     refusals.append(refusal)

@@ -70,7 +70,7 @@ def served(neighbour, upstream):
     got, _ = neighbour.ask(
         "GET", f"/git/{upstream.authority}/acme/api/{REFS}")
     assert got == 200
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 20
 
 
 def many(endpoint, stack, count, data=b""):
@@ -180,7 +180,7 @@ def test_thousands_on_one_connection(bounded, red, endpoint, upstream, target,
     data = (f"GET {target.format(upstream.authority)} HTTP/1.1\r\n"
             f"Host: {HOST}\r\n\r\n").encode()
     count, seen = 1500, 0
-    with endpoint.connect() as client:
+    with endpoint.connect(timeout=170) as client:
         sender = threading.Thread(target=client.sendall, args=(data * count,))
         sender.start()
         rest = b""
@@ -189,7 +189,7 @@ def test_thousands_on_one_connection(bounded, red, endpoint, upstream, target,
             assert piece, seen
             rest += piece
             seen += rest.count(b"HTTP/1.1 %d " % status)
-            rest = rest[-12:] if b"HTTP/1.1" not in rest[-12:] else b""
+            rest = rest[-12:]   # too short for one that was counted
         sender.join()
     grown = sum(p.stat().st_size for p in red.state.rglob("*.jsonl")) - audit
     if status != 200:

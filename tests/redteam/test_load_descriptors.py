@@ -63,7 +63,7 @@ def issue_until_refused(broker, most):
         for _ in range(most):
             try:
                 sessions.append(admin.call("session.issue", task="scarce",
-                                           grants=[GRANT], ttl=600))
+                                           grants=[GRANT], ttl=7200))
             except Refused as refused:
                 return sessions, refused
             except (ConnectionError, TimeoutError) as gone:
