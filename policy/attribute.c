@@ -10,6 +10,7 @@
 #define DIGITS "0123456789"
 #define NAME_MAX_LEN 64
 #define TASK_MAX_LEN 128
+#define HOST_MAX_LEN 253
 
 static const char *const operations[] = { "fetch", "push", "push-options",
 	"push-signed", NULL };
@@ -53,7 +54,11 @@ const struct crb_policy_attribute
 		.separator = '.',
 		.letters = CRB_LETTERS_FOLD,
 		.families = CRB_FAMILY_GIT | CRB_FAMILY_HTTP | CRB_FAMILY_AWS,
-		.only = LOWER UPPER DIGITS "-._:[]",
+		/* As crb_origin_parse() leaves them. */
+		.only = LOWER UPPER DIGITS "-._",
+		.besides = "hosts are compared without scheme, user, port and "
+			   "path",
+		.most = HOST_MAX_LEN,
 		.help = "hosts that are spoken to, as in api.github.com" },
 	    { .name = "methods",
 		.style = CRB_GLOB_NAMES,
@@ -176,6 +181,20 @@ check_choice(const struct crb_policy_attribute *attribute, const char *value,
 	    crb_buf_text(&shown), crb_buf_text(&known));
 }
 
+static enum crb_status
+has_strange(const struct crb_policy_attribute *attribute, const char *value,
+    const char *shown, struct crb_err *err)
+{
+	CRB_AUTO_BUF struct crb_buf what = CRB_BUF_INIT(256);
+
+	if (attribute->besides != NULL)
+		crb_buf_printf(&what, "\"%s\": %s", shown, attribute->besides);
+	else
+		crb_buf_str(&what, shown);
+	return never_matches(
+	    value, "there is none with a ", crb_buf_text(&what), err);
+}
+
 static bool
 is_wildcard(const struct crb_policy_attribute *attribute, char c)
 {
@@ -201,8 +220,24 @@ check_characters(const struct crb_policy_attribute *attribute,
 			strchr(attribute->never, *p) != NULL) ||
 		    (attribute->only != NULL &&
 			strchr(attribute->only, *p) == NULL))
-			return never_matches(
-			    value, "there is none with a ", shown, err);
+			return has_strange(attribute, value, shown, err);
+	}
+	return CRB_OK;
+}
+
+/* At the start or end of a label, where no host has one. */
+static enum crb_status
+check_hyphens(const struct crb_policy_attribute *attribute, const char *value,
+    struct crb_err *err)
+{
+	for (const char *p = strchr(value, '-'); p != NULL;
+	     p = strchr(p + 1, '-')) {
+		if (p == value || p[-1] == attribute->separator ||
+		    p[1] == attribute->separator || p[1] == '\0')
+			return never_matches(value,
+			    "there is none with a \"-\" at an end of a part "
+			    "of it",
+			    "", err);
 	}
 	return CRB_OK;
 }
@@ -338,6 +373,9 @@ check_pattern(const struct crb_policy_attribute *attribute, const char *value,
 		return status;
 	if (attribute->style == CRB_GLOB_PATHS &&
 	    (status = check_path(value, err)) != CRB_OK)
+		return status;
+	if (attribute->separator == '.' &&
+	    (status = check_hyphens(attribute, value, err)) != CRB_OK)
 		return status;
 	if (!can_start(attribute, value))
 		return never_matches(

@@ -41,10 +41,11 @@ struct crb_policy_attribute {
 	const char *const *choices; /* NULL-terminated; or NULL: patterns */
 	/* Characters of which none, or nothing else, is ever in a name. */
 	const char *never, *only;
-	size_t most;        /* characters of a name; 0: CRB_GLOB_MAX - 1 */
-	const char *starts; /* all that there is starts so; or NULL */
-	const char *has;    /* all that there is has it; or NULL */
-	const char *strip;  /* an ending that says nothing; or NULL */
+	const char *besides; /* what may stand beside a name; or NULL */
+	size_t most;         /* characters of a name; 0: CRB_GLOB_MAX - 1 */
+	const char *starts;  /* all that there is starts so; or NULL */
+	const char *has;     /* all that there is has it; or NULL */
+	const char *strip;   /* an ending that says nothing; or NULL */
 	const char *help;
 };
 

@@ -74,6 +74,7 @@ a_whole_document_is_read(void **state)
 #define RULES(rules) TOP "\"rules\": [" rules "]}"
 #define RULE(members) \
 	RULES("\n{\"id\": \"a\", \"effect\": \"allow\",\n" members "}")
+#define HOSTS(host) RULE("\"scope\": {\"hosts\": [\"" host "\"]}")
 
 static const struct refusal {
 	const char *text;
@@ -147,6 +148,20 @@ static const struct refusal {
 	    "push" },
 	{ RULE("\"scope\": {\"ref\": [\"main\"]}"),
 	    "scope.ref: \"main\" can never match: all of them start with refs/" },
+	/* A host is compared without all that may stand beside it. */
+	{ HOSTS("api.test:8443"),
+	    "test.json:3: rules[0].scope.hosts: \"api.test:8443\" can never "
+	    "match: there is none with a \":\": hosts are compared without "
+	    "scheme, user, port and path" },
+	{ HOSTS("*.test:*"), "without scheme, user, port and path" },
+	{ HOSTS("[::1]"), "there is none with a \"[\"" },
+	{ HOSTS("https://api.test"), "without scheme, user, port and path" },
+	{ HOSTS("api.test/v1"), "there is none with a \"/\"" },
+	{ HOSTS("bot@api.test"), "there is none with a \"@\"" },
+	{ HOSTS("api.test."), "can never match: there is none with an empty" },
+	{ HOSTS("-api.test"), "a \"-\" at an end of a part of it" },
+	{ HOSTS("api.te-"), "a \"-\" at an end of a part of it" },
+	{ HOSTS("api-.*"), "a \"-\" at an end of a part of it" },
 	{ RULE("\"scope\": {\"ref\": [\"refs/heads/a**\"]}"), "whole segment" },
 	{ RULE("\"scope\": {\"repository\": [\"acme//api\"]}"),
 	    "empty segment" },
