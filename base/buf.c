@@ -9,6 +9,7 @@
 #include "base/slab.h"
 
 #define BUF_LEAST 64u
+#define DIGITS_MAX 20u /* of a uint64_t */
 
 static char *
 resize(const struct crb_buf *buf, size_t cap)
@@ -79,24 +80,53 @@ crb_buf_char(struct crb_buf *buf, char c)
 }
 
 void
+crb_buf_number(struct crb_buf *buf, uint64_t number)
+{
+	char digits[DIGITS_MAX];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	crb_buf_add(buf, &digits[at], sizeof(digits) - at);
+}
+
+/* What is there and not used, with the NUL. */
+static size_t
+spare(const struct crb_buf *buf)
+{
+	return buf->data != NULL ? buf->cap - buf->len : 0;
+}
+
+/* Most texts fit where they are to be, and are made once. */
+void
 crb_buf_printf(struct crb_buf *buf, const char *fmt, ...)
 {
+	size_t room = spare(buf);
 	va_list ap;
-	char *room;
 	int len;
 
+	if (buf->failed)
+		return;
 	va_start(ap, fmt);
-	len = vsnprintf(NULL, 0, fmt, ap);
+	len = vsnprintf(room > 0 ? buf->data + buf->len : NULL, room, fmt, ap);
 	va_end(ap);
+	if (room > 0 && (len < 0 || (size_t)len >= room))
+		buf->data[buf->len] = '\0';
 	if (len < 0) {
 		buf->failed = true;
 		return;
 	}
-	if ((room = crb_buf_room(buf, (size_t)len)) == NULL)
-		return;
-	va_start(ap, fmt);
-	(void)vsnprintf(room, (size_t)len + 1, fmt, ap);
-	va_end(ap);
+	if ((size_t)len >= room) {
+		char *more = crb_buf_room(buf, (size_t)len);
+
+		if (more == NULL)
+			return;
+		va_start(ap, fmt);
+		(void)vsnprintf(more, (size_t)len + 1, fmt, ap);
+		va_end(ap);
+	}
 	crb_buf_grew(buf, (size_t)len);
 }
 

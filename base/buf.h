@@ -34,6 +34,8 @@ struct crb_buf {
 void crb_buf_add(struct crb_buf *buf, const void *bytes, size_t len);
 void crb_buf_str(struct crb_buf *buf, const char *s);
 void crb_buf_char(struct crb_buf *buf, char c);
+/* In decimal digits. */
+void crb_buf_number(struct crb_buf *buf, uint64_t number);
 void crb_buf_printf(struct crb_buf *buf, const char *fmt, ...) CRB_PRINTF(2, 3);
 
 /* Room for `len` more bytes, at the end; NULL when it cannot be. */

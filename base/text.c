@@ -170,19 +170,35 @@ crb_task_ok(const char *task)
 	return is_name(task, TASK_MAX_LEN, true);
 }
 
+/* How many bytes from here on. */
+static size_t
+shown_as_it_is(const unsigned char *at, size_t len)
+{
+	size_t run = 0;
+
+	while (
+	    run < len && at[run] >= 0x20 && at[run] < 0x7f && at[run] != '\\')
+		run++;
+	return run;
+}
+
 void
 crb_text_escape(struct crb_buf *out, const void *bytes, size_t len, size_t most)
 {
 	const unsigned char *at = bytes;
 	size_t shown = len < most ? len : most;
 
-	for (size_t i = 0; i < shown && !out->failed; i++) {
+	for (size_t i = 0; i < shown && !out->failed;) {
+		size_t run = shown_as_it_is(&at[i], shown - i);
+
+		crb_buf_add(out, &at[i], run);
+		if ((i += run) == shown)
+			break;
 		if (at[i] == '\\')
 			crb_buf_str(out, "\\\\");
-		else if (at[i] >= 0x20 && at[i] < 0x7f)
-			crb_buf_char(out, (char)at[i]);
 		else
 			crb_buf_printf(out, "\\x%02x", at[i]);
+		i++;
 	}
 	if (shown < len)
 		crb_buf_str(out, "...");
@@ -342,6 +358,16 @@ crb_text_nearest(const char *word, const char *const *candidates, size_t count)
 	return nearest;
 }
 
+static void
+set_digits(char *out, size_t count, int number)
+{
+	while (count-- > 0) {
+		out[count] = (char)('0' + number % 10);
+		number /= 10;
+	}
+}
+
+/* strftime() reads its format anew for each line of the audit log. */
 void
 crb_text_time(long long seconds, char out[CRB_TIME_TEXT])
 {
@@ -351,7 +377,13 @@ crb_text_time(long long seconds, char out[CRB_TIME_TEXT])
 
 	if (seconds < 0)
 		at = 0;
-	if (gmtime_r(&at, &tm) == NULL || tm.tm_year > 9999 - 1900 ||
-	    strftime(out, CRB_TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		memcpy(out, latest, sizeof(latest));
+	memcpy(out, latest, sizeof(latest));
+	if (gmtime_r(&at, &tm) == NULL || tm.tm_year > 9999 - 1900)
+		return;
+	set_digits(out, 4, tm.tm_year + 1900);
+	set_digits(&out[5], 2, tm.tm_mon + 1);
+	set_digits(&out[8], 2, tm.tm_mday);
+	set_digits(&out[11], 2, tm.tm_hour);
+	set_digits(&out[14], 2, tm.tm_min);
+	set_digits(&out[17], 2, tm.tm_sec);
 }

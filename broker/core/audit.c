@@ -193,14 +193,15 @@ crb_audit_record(struct crb_audit *audit, const struct crb_audit_event *event,
     struct crb_err *err)
 {
 	/* Not the scratch of the log's own lines, which may come before it. */
-	CRB_AUTO_BUF struct crb_buf fields = CRB_BUF_INIT(CRB_AUDIT_FIELDS_MAX);
+	struct crb_buf *fields = &audit->event;
 
-	crb_audit_line_fields(&fields, crb_clock_ms(CLOCK_REALTIME), event);
-	if (crb_buf_check(&fields, "an audit event", err) != CRB_OK) {
+	crb_buf_reset(fields);
+	crb_audit_line_fields(fields, crb_clock_ms(CLOCK_REALTIME), event);
+	if (crb_buf_check(fields, "an audit event", err) != CRB_OK) {
 		err->status = CRB_ERR_UNRECORDED;
 		return err->status;
 	}
-	return crb_audit_put(audit, fields.data, fields.len, 0, err);
+	return crb_audit_put(audit, fields->data, fields->len, 0, err);
 }
 
 enum crb_status

@@ -65,7 +65,8 @@ struct crb_audit {
 	struct crb_audit_chain chain;
 	uint64_t next_seq; /* of what is rendered */
 
-	struct crb_buf fields, line; /* scratch */
+	struct crb_buf event;        /* scratch, of what is recorded */
+	struct crb_buf fields, line; /* of the log's own lines; of each */
 	struct crb_timer checkpoint, retry;
 	enum crb_status write_failed; /* CRB_OK when the last was good */
 	struct crb_err why;

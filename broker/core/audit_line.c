@@ -19,27 +19,32 @@ static const char end_mark[] = "\"}";
 
 #define LEN(literal) (sizeof(literal) - 1)
 
+#define TEXT(member, most)                                           \
+	{                                                            \
+		{ ",\"" #member "\":", LEN(",\"" #member "\":") },   \
+		    offsetof(struct crb_audit_event, member), (most) \
+	}
+
 /* The text fields in the order of the line, and how much of each is kept. */
 static const struct {
-	const char *name;
+	struct crb_slice key; /* with its comma and its colon */
 	size_t offset;
 	size_t most;
 } texts[] = {
-	{ "event", offsetof(struct crb_audit_event, event), 64 },
-	{ "who", offsetof(struct crb_audit_event, who), 128 },
-	{ "task", offsetof(struct crb_audit_event, task), 128 },
-	{ "session", offsetof(struct crb_audit_event, session), 64 },
-	{ "credential", offsetof(struct crb_audit_event, credential), 64 },
-	{ "scope", offsetof(struct crb_audit_event, scope), 512 },
-	{ "request", offsetof(struct crb_audit_event, request), 2048 },
-	{ "decision", offsetof(struct crb_audit_event, decision), 16 },
-	{ "rule", offsetof(struct crb_audit_event, rule), 256 },
-	{ "tier", offsetof(struct crb_audit_event, tier), 64 },
-	{ "outcome", offsetof(struct crb_audit_event, outcome), 64 },
-	{ "detail", offsetof(struct crb_audit_event, detail), 1024 },
-	{ "order", offsetof(struct crb_audit_event, order), 8192 },
-	{ "asked", offsetof(struct crb_audit_event, asked),
-	    CRB_AUDIT_ASKED_MAX },
+	TEXT(event, 64),
+	TEXT(who, 128),
+	TEXT(task, 128),
+	TEXT(session, 64),
+	TEXT(credential, 64),
+	TEXT(scope, 512),
+	TEXT(request, 2048),
+	TEXT(decision, 16),
+	TEXT(rule, 256),
+	TEXT(tier, 64),
+	TEXT(outcome, 64),
+	TEXT(detail, 1024),
+	TEXT(order, 8192),
+	TEXT(asked, CRB_AUDIT_ASKED_MAX),
 };
 
 /*
@@ -79,8 +84,9 @@ static void
 add_code_point(struct crb_buf *out, uint32_t c)
 {
 	if (c == '"' || c == '\\') {
-		crb_buf_char(out, '\\');
-		crb_buf_char(out, (char)c);
+		const char escape[] = { '\\', (char)c };
+
+		crb_buf_add(out, escape, sizeof(escape));
 	} else if (c >= 0x20 && c < 0x7f) {
 		crb_buf_char(out, (char)c);
 	} else if (c < 0x10000) {
@@ -92,6 +98,18 @@ add_code_point(struct crb_buf *out, uint32_t c)
 	}
 }
 
+/* How many bytes at the front of a text stand in JSON as they are. */
+static size_t
+plain(const unsigned char *p, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && p[n] >= 0x20 && p[n] < 0x7f && p[n] != '"' &&
+	    p[n] != '\\')
+		n++;
+	return n;
+}
+
 void
 crb_audit_line_text(struct crb_buf *out, const char *text, size_t most)
 {
@@ -101,8 +119,16 @@ crb_audit_line_text(struct crb_buf *out, const char *text, size_t most)
 
 	crb_buf_char(out, '"');
 	while (at < len) {
-		const uint32_t c = code_point(p + at, len - at, &used);
+		const size_t run = plain(
+		    p + at, (len < most ? len : most) - at);
+		uint32_t c;
 
+		if (run > 0) {
+			crb_buf_add(out, p + at, run);
+			at += run;
+			continue;
+		}
+		c = code_point(p + at, len - at, &used);
 		if (at + used > most) {
 			crb_buf_str(out, "...");
 			break;
@@ -114,14 +140,28 @@ crb_audit_line_text(struct crb_buf *out, const char *text, size_t most)
 }
 
 static void
+add_number(struct crb_buf *out, struct crb_slice key, int64_t number)
+{
+	crb_buf_add(out, key.p, key.len);
+	if (number < 0)
+		crb_buf_char(out, '-');
+	crb_buf_number(
+	    out, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+}
+
+static void
 add_time(struct crb_buf *out, int64_t wall_ms)
 {
+	const unsigned ms = wall_ms < 0 ? 0 : (unsigned)(wall_ms % 1000);
+	const char end[] = { '.', (char)('0' + ms / 100),
+		(char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z', '"' };
 	char text[CRB_TIME_TEXT];
 
 	/* "2026-11-21T09:30:00Z", with the milliseconds before the Z. */
 	crb_text_time(wall_ms / 1000, text);
-	crb_buf_printf(
-	    out, "\"time\":\"%.19s.%03dZ\"", text, (int)(wall_ms % 1000));
+	crb_buf_str(out, "\"time\":\"");
+	crb_buf_add(out, text, LEN("2026-11-21T09:30:00"));
+	crb_buf_add(out, end, sizeof(end));
 }
 
 void
@@ -136,16 +176,17 @@ crb_audit_line_fields(
 		    &text, (const char *)event + texts[i].offset, sizeof(text));
 		if (text == NULL)
 			continue;
-		crb_buf_printf(out, ",\"%s\":", texts[i].name);
+		crb_buf_add(out, texts[i].key.p, texts[i].key.len);
 		crb_audit_line_text(out, text, texts[i].most);
 	}
 	if (event->exchange != 0)
-		crb_buf_printf(out, ",\"exchange\":%" PRId64, event->exchange);
+		add_number(out, CRB_SLICE(",\"exchange\":"), event->exchange);
 	if (event->status != 0)
-		crb_buf_printf(out, ",\"status\":%" PRId64, event->status);
-	if (event->bytes)
-		crb_buf_printf(out, ",\"up\":%" PRId64 ",\"down\":%" PRId64,
-		    event->up, event->down);
+		add_number(out, CRB_SLICE(",\"status\":"), event->status);
+	if (event->bytes) {
+		add_number(out, CRB_SLICE(",\"up\":"), event->up);
+		add_number(out, CRB_SLICE(",\"down\":"), event->down);
+	}
 }
 
 void
@@ -155,9 +196,12 @@ crb_audit_line_make(struct crb_buf *out, const struct crb_audit_made *made,
 	const size_t start = out->len;
 	uint8_t signature[CRB_AUDIT_SIGNATURE_BYTES];
 
-	crb_buf_printf(out, "{\"n\":%" PRIu64, made->n);
-	if (made->has_seq)
-		crb_buf_printf(out, ",\"seq\":%" PRIu64, made->seq);
+	crb_buf_str(out, "{\"n\":");
+	crb_buf_number(out, made->n);
+	if (made->has_seq) {
+		crb_buf_str(out, ",\"seq\":");
+		crb_buf_number(out, made->seq);
+	}
 	crb_buf_char(out, ',');
 	crb_buf_add(out, fields, len);
 	crb_buf_str(out, prev_key);

@@ -180,6 +180,7 @@ crb_audit_open(const char *folder, const struct crb_key *key,
 	audit->loop = loop;
 	audit->limits = usual;
 	audit->flusher.retry_ms = usual.retry_ms;
+	audit->event = (struct crb_buf)CRB_BUF_INIT(CRB_AUDIT_FIELDS_MAX);
 	audit->fields = (struct crb_buf)CRB_BUF_INIT(CRB_AUDIT_FIELDS_MAX);
 	audit->line = (struct crb_buf)CRB_BUF_INIT(CRB_AUDIT_LINE_MAX);
 	crb_timer_init(&audit->checkpoint, checkpoint_due, audit);
@@ -208,6 +209,7 @@ crb_audit_free(struct crb_audit *audit)
 	crb_flusher_stop(&audit->flusher);
 	if (audit->folder_fd != -1)
 		(void)close(audit->folder_fd);
+	crb_buf_clear(&audit->event);
 	crb_buf_clear(&audit->fields);
 	crb_buf_clear(&audit->line);
 	sodium_free(audit->secret);

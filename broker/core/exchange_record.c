@@ -131,6 +131,20 @@ request_text(const struct crb_msg_exchange *msg,
 		refs_text(judgement->commands, out);
 }
 
+static void
+denial_text(const struct crb_judgement *judgement, uint64_t more, char *out,
+    size_t size)
+{
+	const char *detail = judgement->denial.detail;
+
+	if (more > 0)
+		(void)snprintf(out, size,
+		    "%.900s (and %" PRIu64 " refusals before it)", detail,
+		    more);
+	else
+		(void)snprintf(out, size, "%s", detail);
+}
+
 /* A line about a judgement, allowed or not. */
 enum crb_status
 crb_exchange_record(struct crb_core *core, const struct crb_msg_exchange *msg,
@@ -143,7 +157,7 @@ crb_exchange_record(struct crb_core *core, const struct crb_msg_exchange *msg,
 	CRB_AUTO_BUF struct crb_buf request = CRB_BUF_INIT(
 	    4 * REQUEST_TEXT_MAX);
 	CRB_AUTO_BUF struct crb_buf asked = CRB_BUF_INIT(CRB_AUDIT_ASKED_MAX);
-	char who[32] = "unknown session", detail[1100] = "";
+	char who[32] = "unknown session", detail[1100];
 	struct crb_audit_event event = {
 		.event = what->event,
 		.who = who,
@@ -157,11 +171,8 @@ crb_exchange_record(struct crb_core *core, const struct crb_msg_exchange *msg,
 		.status = denied ? judgement->denial.http : 0,
 	};
 
-	(void)snprintf(detail, sizeof(detail), "%s", judgement->denial.detail);
-	if (what->more > 0)
-		(void)snprintf(detail, sizeof(detail),
-		    "%.900s (and %" PRIu64 " refusals before it)",
-		    judgement->denial.detail, what->more);
+	if (denied)
+		denial_text(judgement, what->more, detail, sizeof(detail));
 	request_text(msg, judgement, &request);
 	event.request = crb_buf_text(&request);
 	crb_judge_asked(judgement, &asked);

@@ -142,6 +142,8 @@ long_text_is_cut_and_the_worst_event_fits(void **state)
 	json = fields_of(&event);
 	assert_int_equal(strlen(text_of(json, "request")), 2048 + 3);
 	assert_string_equal(text_of(json, "request") + 2048, "...");
+	assert_true(
+	    json_integer_value(json_object_get(json, "up")) == INT64_MIN);
 	crb_audit_line_fields(&buf, 0, &event);
 	assert_ok(crb_buf_check(&buf, "fields", &err));
 	/* With the braces and the number of a rendered one. */

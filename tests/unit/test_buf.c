@@ -65,6 +65,37 @@ a_length_that_would_wrap_around_fails(void **state)
 }
 
 static void
+formatted_text_of_any_length_is_whole(void **state)
+{
+	char want[400];
+
+	(void)state;
+	for (int len = 0; len < 300; len++) {
+		CRB_AUTO_BUF struct crb_buf buf = CRB_BUF_INIT(1000);
+
+		(void)snprintf(want, sizeof(want), "ab%0*d|%s", len, 7, "c");
+		crb_buf_str(&buf, "ab");
+		crb_buf_printf(&buf, "%0*d|%s", len, 7, "c");
+		assert_string_equal(crb_buf_text(&buf), want);
+		assert_int_equal(buf.len, strlen(want));
+	}
+}
+
+static void
+a_number_is_written_in_digits(void **state)
+{
+	CRB_AUTO_BUF struct crb_buf buf = CRB_BUF_INIT(100);
+
+	(void)state;
+	crb_buf_number(&buf, 0);
+	crb_buf_char(&buf, ' ');
+	crb_buf_number(&buf, 1090);
+	crb_buf_char(&buf, ' ');
+	crb_buf_number(&buf, UINT64_MAX);
+	assert_string_equal(crb_buf_text(&buf), "0 1090 18446744073709551615");
+}
+
+static void
 room_is_filled_in_place(void **state)
 {
 	CRB_AUTO_BUF struct crb_buf buf = CRB_BUF_INIT(5000);
@@ -151,6 +182,8 @@ main(void)
 		cmocka_unit_test(up_to_the_maximum_fits_and_one_more_fails),
 		cmocka_unit_test(after_a_failure_nothing_is_appended),
 		cmocka_unit_test(a_length_that_would_wrap_around_fails),
+		cmocka_unit_test(formatted_text_of_any_length_is_whole),
+		cmocka_unit_test(a_number_is_written_in_digits),
 		cmocka_unit_test(room_is_filled_in_place),
 		cmocka_unit_test(consuming_drops_the_front),
 		cmocka_unit_test(stealing_hands_the_text_over),

@@ -289,6 +289,8 @@ time_is_utc_and_always_fits(void **state)
 	assert_string_equal(text, "1970-01-01T00:00:00Z");
 	crb_text_time(1795253400, text);
 	assert_string_equal(text, "2026-11-21T09:30:00Z");
+	crb_text_time(951827696, text);
+	assert_string_equal(text, "2000-02-29T12:34:56Z");
 	crb_text_time(-1, text);
 	assert_string_equal(text, "1970-01-01T00:00:00Z");
 	crb_text_time(INT64_MAX, text);
