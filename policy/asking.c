@@ -23,6 +23,8 @@ make_facts(struct crb_asking *out, struct crb_arena *arena)
 
 	if (q->credential == NULL || q->task == NULL)
 		return "it names no credential or no task";
+	if (out->bare)
+		return NULL;
 	out->group = crb_arena_array(
 	    arena, q->group_count, sizeof(*out->group));
 	out->label = crb_arena_array(
@@ -50,7 +52,7 @@ make_facts(struct crb_asking *out, struct crb_arena *arena)
 
 static const char *
 make_axis(struct crb_axis *axis, const struct crb_policy_attribute *is,
-    struct crb_arena *arena)
+    bool bare, struct crb_arena *arena)
 {
 	const struct crb_asked *asked = axis->asked;
 
@@ -62,6 +64,12 @@ make_axis(struct crb_axis *axis, const struct crb_policy_attribute *is,
 	if (asked->count > CRB_SCOPE_VALUES_MAX)
 		return "an attribute of it has too many values";
 	axis->count = asked->count;
+	for (size_t i = 0; i < asked->count; i++) {
+		if (asked->value[i] == NULL)
+			return "an attribute of it has no value";
+	}
+	if (bare)
+		return NULL;
 	axis->glob = crb_arena_array(arena, asked->count, sizeof(*axis->glob));
 	if (axis->glob == NULL)
 		return NO_MEMORY;
@@ -69,8 +77,6 @@ make_axis(struct crb_axis *axis, const struct crb_policy_attribute *is,
 	for (size_t i = 0; i < asked->count; i++) {
 		struct crb_glob *glob = &axis->glob[i];
 
-		if (asked->value[i] == NULL)
-			return "an attribute of it has no value";
 		if (!crb_glob_compile(glob, asked->value[i], is->style,
 			is->separator, true, arena))
 			return NO_MEMORY;
@@ -82,10 +88,13 @@ make_axis(struct crb_axis *axis, const struct crb_policy_attribute *is,
 static size_t
 axis_characters(const struct crb_axis *axis)
 {
+	const struct crb_asked *asked = axis->asked;
 	size_t characters = 0;
 
-	for (size_t i = 0; axis->glob != NULL && i < axis->count; i++)
-		characters += strlen(axis->glob[i].text);
+	if (asked == NULL || asked->state != CRB_ASKED_VALUES)
+		return 0;
+	for (size_t i = 0; i < asked->count; i++)
+		characters += strlen(asked->value[i]);
 	return characters;
 }
 
@@ -118,13 +127,14 @@ find_axes(struct crb_asking *out)
 
 const char *
 crb_asking_make(struct crb_asking *out, const struct crb_question *question,
-    struct crb_arena *arena)
+    bool bare, struct crb_arena *arena)
 {
 	const char *problem;
 	size_t characters = 0;
 
 	memset(out, 0, sizeof(*out));
 	out->question = question;
+	out->bare = bare;
 	out->combinations = 1;
 	if ((problem = make_facts(out, arena)) != NULL ||
 	    (problem = find_axes(out)) != NULL)
@@ -132,7 +142,8 @@ crb_asking_make(struct crb_asking *out, const struct crb_question *question,
 	for (size_t i = 0; i < CRB_POLICY_ATTRIBUTES; i++) {
 		struct crb_axis *axis = &out->axis[i];
 
-		problem = make_axis(axis, &crb_policy_attributes[i], arena);
+		problem = make_axis(
+		    axis, &crb_policy_attributes[i], bare, arena);
 		if (problem != NULL)
 			return problem;
 		characters += axis_characters(axis);

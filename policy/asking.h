@@ -19,6 +19,7 @@ struct crb_axis {
 
 struct crb_asking {
 	const struct crb_question *question;
+	bool bare; /* without patterns, for no rule of a policy */
 	struct crb_glob credential, task;
 	struct crb_glob user, delivery; /* .text NULL: not known */
 	struct crb_glob *group, *label;
@@ -26,9 +27,12 @@ struct crb_asking {
 	size_t combinations;
 };
 
-/* NULL, or why it cannot be decided. */
+/*
+ * NULL, or why it cannot be decided.  Where no policy is asked it is `bare`:
+ * its values are checked and counted, and not made ready.
+ */
 const char *crb_asking_make(struct crb_asking *out,
-    const struct crb_question *question, struct crb_arena *arena);
+    const struct crb_question *question, bool bare, struct crb_arena *arena);
 
 /* The value of an axis in a combination: an index of its values. */
 static inline size_t

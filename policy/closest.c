@@ -71,7 +71,7 @@ search_closest(const struct crb_policy *policy,
 	struct crb_outcome farthest = { .match = CRB_MATCH_NO };
 	struct crb_outcome outcome;
 
-	if (crb_asking_make(&asking, question, &arena) != NULL)
+	if (crb_asking_make(&asking, question, false, &arena) != NULL)
 		return;
 	for (size_t i = 0; i < policy->count; i++) {
 		const struct crb_policy_rule *rule = &policy->rule[i];

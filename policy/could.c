@@ -79,7 +79,7 @@ crb_policy_could_allow(
 	struct crb_asking asking;
 
 	/* What cannot be asked is somebody else's to tell. */
-	if (crb_asking_make(&asking, grant, &arena) != NULL)
+	if (crb_asking_make(&asking, grant, false, &arena) != NULL)
 		return true;
 	for (size_t i = 0; i < policy->count; i++) {
 		const struct crb_policy_rule *rule = &policy->rule[i];

@@ -159,7 +159,8 @@ set_values(const struct crb_asking *asking, size_t combination,
 	for (size_t i = 0; i < CRB_POLICY_ATTRIBUTES; i++) {
 		const struct crb_axis *axis = &asking->axis[i];
 
-		if (axis->asked != NULL && axis->glob != NULL)
+		if (axis->asked != NULL &&
+		    axis->asked->state == CRB_ASKED_VALUES)
 			value[axis->place] = axis->asked->value[crb_axis_value(
 			    axis, combination)];
 	}
@@ -333,6 +334,16 @@ decide_tiers(struct evaluation *ev, const struct crb_tiers *tiers)
 	}
 }
 
+static bool
+any_policy(const struct crb_tiers *tiers)
+{
+	for (size_t i = 0; i < tiers->count; i++) {
+		if (tiers->policy[i] != NULL)
+			return true;
+	}
+	return false;
+}
+
 static void
 evaluate(const struct crb_tiers *tiers, const struct crb_question *question,
     struct crb_verdict *out, tell_rule *each, void *ctx)
@@ -343,7 +354,8 @@ evaluate(const struct crb_tiers *tiers, const struct crb_question *question,
 	struct evaluation ev = { .out = out, .each = each, .ctx = ctx };
 
 	*out = (struct crb_verdict){ .effect = CRB_EFFECT_DENY };
-	out->problem = crb_asking_make(&ev.asking, question, &arena);
+	out->problem = crb_asking_make(
+	    &ev.asking, question, !any_policy(tiers), &arena);
 	if (out->problem != NULL)
 		return;
 	ev.cell = crb_arena_array(
