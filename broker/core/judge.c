@@ -256,6 +256,7 @@ static void
 clear(struct crb_judgement *judgement)
 {
 	memset(judgement, 0, offsetof(struct crb_judgement, asking));
+	judgement->rule = "";
 	judgement->asking.question = (struct crb_question){ 0 };
 }
 

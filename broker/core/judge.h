@@ -8,7 +8,6 @@
 #include "broker/core/tiers.h"
 #include "policy/glob.h"
 
-#define CRB_RULE_ID_MAX (CRB_NAME_MAX + 1)
 #define CRB_GRANT_ID_MAX 24
 
 /*
@@ -18,7 +17,7 @@
 struct crb_judge_asking {
 	struct crb_asking_room room;
 	struct crb_question question;
-	struct crb_tier grants; /* the session's, of the credential's kind */
+	struct crb_tier grants; /* the session's, of the credential */
 	struct crb_rule rule[CRB_SESSION_GRANTS_MAX];
 	char id[CRB_SESSION_GRANTS_MAX][CRB_GRANT_ID_MAX]; /* "grant 2" */
 	size_t from[CRB_SESSION_GRANTS_MAX]; /* rule i is of this grant */
@@ -49,7 +48,7 @@ struct crb_judgement {
 	 * Deny until they were asked.
 	 */
 	struct crb_verdict verdict;
-	char rule[CRB_RULE_ID_MAX];      /* the verdict's: "grant 2"; or "" */
+	const char *rule;                /* as long: "grant 2"; or "" */
 	const struct crb_secret *secret; /* for the loop's turn; or NULL */
 	struct crb_denial denial;        /* when refused */
 	struct crb_judge_asking asking;  /* set when the tiers were asked */

@@ -17,7 +17,8 @@ make_grants(
 		const struct crb_session_grant *at = &session->grants[i];
 
 		/* Made for another kind: the credential was replaced. */
-		if (at->pending || at->grant->backend != credential->backend)
+		if (at->pending || at->grant->backend != credential->backend ||
+		    strcmp(at->grant->credential, credential->name) != 0)
 			continue;
 		(void)snprintf(asking->id[count], sizeof(asking->id[count]),
 		    "grant %u", at->number);
@@ -75,8 +76,7 @@ set_rule(struct crb_judgement *judgement)
 {
 	const char *rule = judgement->verdict.rule;
 
-	(void)snprintf(judgement->rule, sizeof(judgement->rule), "%s",
-	    rule != NULL ? rule : "");
+	judgement->rule = rule != NULL ? rule : "";
 }
 
 /* The grant that a rule of the session's tier is of. */

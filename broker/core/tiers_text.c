@@ -181,9 +181,12 @@ question_text(const struct crb_question *question, struct crb_buf *out)
 	};
 	bool some = false;
 
-	crb_buf_printf(out, "{\"kind\":\"%s\"", kinds[question->kind]);
-	if (question->delivery != NULL)
-		crb_buf_printf(out, ",\"delivery\":\"%s\"", question->delivery);
+	crb_buf_str(out, "{\"kind\":");
+	json_text(out, kinds[question->kind]);
+	if (question->delivery != NULL) {
+		crb_buf_str(out, ",\"delivery\":");
+		json_text(out, question->delivery);
+	}
 	if (question->seconds != 0)
 		crb_buf_printf(out, ",\"seconds\":%" PRId64, question->seconds);
 	crb_buf_str(out, ",\"at\":{");
