@@ -9,6 +9,7 @@
 #include "broker/cli/output.h"
 #include "broker/cli/policy_installed.h"
 #include "broker/cli/policy_past.h"
+#include "broker/cli/policy_session.h"
 #include "broker/cli/policy_words.h"
 
 #define WORDS_MAX 8192
@@ -119,13 +120,17 @@ add_change(struct diffing *diffing, const char *of, const char *what,
 /* True when the two sides differ. */
 static bool
 hold(struct diffing *diffing, const struct crb_question *question,
-    const char *of, const char *name, json_int_t first)
+    const char *of, const char *name, json_int_t first, bool ask_always)
 {
 	CRB_AUTO_BUF struct crb_buf summary = CRB_BUF_INIT(WORDS_MAX);
 	struct crb_verdict before, after;
 
 	crb_policy_set_decide(&diffing->old, question, &before);
 	crb_policy_set_decide(&diffing->new, question, &after);
+	if (ask_always) {
+		crb_policy_ask_always(&before);
+		crb_policy_ask_always(&after);
+	}
 	if (before.effect == after.effect)
 		return false;
 	if (name == NULL)
@@ -146,7 +151,7 @@ diff_cases(struct diffing *diffing, const char *path, struct crb_err *err)
 		const struct crb_case *one = crb_cases_at(cases, i);
 
 		diffing->changed_cases += hold(diffing, &one->question, "case",
-		    one->name, (json_int_t)one->line);
+		    one->name, (json_int_t)one->line, false);
 	}
 	diffing->cases += crb_cases_count(cases);
 	return CRB_OK;
@@ -179,7 +184,7 @@ static enum crb_status
 read_facts(struct crb_cli *cli, json_t **out, struct crb_err *err)
 {
 	CRB_AUTO_JSON json_t *result = NULL;
-	json_t *facts = json_object(), *line;
+	json_t *facts = json_object(), *line, *one;
 	const char *id, *asked;
 	size_t i;
 
@@ -193,9 +198,14 @@ read_facts(struct crb_cli *cli, json_t **out, struct crb_err *err)
 	{
 		id = crb_member(line, "session");
 		asked = crb_member(line, "asked");
-		if (id != NULL && asked != NULL)
-			(void)json_object_set_new(facts, id,
-			    json_loads(asked, JSON_REJECT_DUPLICATES, NULL));
+		if (id == NULL || asked == NULL ||
+		    (one = json_loads(asked, JSON_REJECT_DUPLICATES, NULL)) ==
+			NULL)
+			continue;
+		if (crb_policy_asks_always(line))
+			(void)json_object_set_new(
+			    one, "ask_always", json_true());
+		(void)json_object_set_new(facts, id, one);
 	}
 	return CRB_OK;
 }
@@ -216,17 +226,18 @@ diff_event(struct diffing *diffing, json_t *line, json_t *facts)
 {
 	CRB_AUTO_PAST struct crb_policy_past past = { 0 };
 	const char *session = crb_member(line, "session");
+	json_t *of = session != NULL ? json_object_get(facts, session) : NULL;
+	bool always = json_is_true(json_object_get(of, "ask_always"));
 	struct crb_err ignored;
 	bool changed = false;
 
 	if (!is_of_tiers(line) ||
-	    crb_policy_past_make(line,
-		session != NULL ? json_object_get(facts, session) : NULL,
-		crb_policy_set_zones(&diffing->new), &past, &ignored) != CRB_OK)
+	    crb_policy_past_make(line, of, crb_policy_set_zones(&diffing->new),
+		&past, &ignored) != CRB_OK)
 		return;
 	for (size_t i = 0; i < past.count; i++)
 		changed |= hold(diffing, &past.at[i].question, "event", NULL,
-		    crb_member_number(line, "n"));
+		    crb_member_number(line, "n"), always);
 	diffing->events++;
 	diffing->changed_events += changed;
 }

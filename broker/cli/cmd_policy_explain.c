@@ -21,6 +21,7 @@ struct explain_options {
 	const char *task, *credential, *scope, *ask, *delivery, *user, *at;
 	const char *lasts, *session;
 	int64_t event;
+	bool ask_always;
 };
 
 #define AT(member) offsetof(struct explain_options, member)
@@ -101,6 +102,10 @@ static const struct crb_option explain_options[] = {
 	    .offset = AT(session),
 	    .value = "SESSION",
 	    .help = "ask for this session: its task, its user, its grants" },
+	{ .name = "ask-always",
+	    .type = CRB_OPTION_FLAG,
+	    .offset = AT(ask_always),
+	    .help = "as of a session that asks for everything" },
 	{ .name = "event",
 	    .letter = 'e',
 	    .type = CRB_OPTION_NUMBER,
@@ -312,17 +317,20 @@ show(struct explaining *explaining, const struct crb_question *question,
     json_t *told)
 {
 	struct crb_tiers tiers = crb_policy_set_tiers(&explaining->set);
+	bool always = explaining->options->ask_always ||
+	    json_is_true(
+		json_object_get(explaining->session.shown, "ask_always"));
 
 	if (explaining->session.shown != NULL &&
 	    question->kind == CRB_QUESTION_REQUEST)
 		tiers.session = &explaining->session.tier;
 	if (told == NULL)
 		crb_policy_explain_print(
-		    &tiers, question, explaining->set.problem);
+		    &tiers, question, explaining->set.problem, always);
 	else
 		(void)json_array_append_new(told,
 		    crb_policy_explain_json(
-			&tiers, question, explaining->set.problem));
+			&tiers, question, explaining->set.problem, always));
 	return CRB_OK;
 }
 
@@ -376,7 +384,6 @@ explain_event(struct explaining *explaining, json_t *told, struct crb_err *err)
 	CRB_AUTO_JSON json_t *facts = NULL;
 	struct crb_cli *cli = explaining->cli;
 	const char *session;
-	struct crb_err ignored;
 	json_t *line;
 
 	if (crb_policy_past_line(cli, explaining->options->event,
@@ -392,11 +399,10 @@ explain_event(struct explaining *explaining, json_t *told, struct crb_err *err)
 		return err->status;
 	/* Of a grant they are not asked. */
 	if (session != NULL &&
-	    crb_policy_session_read(cli, session, explaining->credentials,
-		&explaining->session, &ignored) != CRB_OK)
-		(void)json_array_append_new(explaining->notes,
-		    json_string("the session is not known any more: its "
-				"grants are not asked"));
+	    crb_policy_session_at(cli, session, explaining->options->event,
+		explaining->credentials, explaining->notes,
+		&explaining->session, err) != CRB_OK)
+		return err->status;
 	if (told == NULL)
 		print_then(line);
 	for (size_t i = 0; i < past.count; i++) {

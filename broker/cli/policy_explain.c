@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "broker/cli/output.h"
+#include "broker/cli/policy_load.h"
 #include "broker/cli/policy_words.h"
 #include "policy/document.h"
 
@@ -149,7 +150,7 @@ tell(void *ctx, const struct crb_explained *explained)
  */
 static void
 explain(const struct crb_tiers *tiers, struct telling *telling,
-    const char *problem, struct crb_verdict *out)
+    const char *problem, bool ask_always, struct crb_verdict *out)
 {
 	bool any = tiers->session != NULL;
 
@@ -164,6 +165,8 @@ explain(const struct crb_tiers *tiers, struct telling *telling,
 	if (problem != NULL)
 		*out = (struct crb_verdict){ .effect = CRB_EFFECT_DENY,
 			.problem = problem };
+	if (ask_always)
+		crb_policy_ask_always(out);
 }
 
 static const char *
@@ -213,7 +216,7 @@ print_verdict(const struct crb_question *question, const char *label,
 
 void
 crb_policy_explain_print(const struct crb_tiers *tiers,
-    const struct crb_question *question, const char *problem)
+    const struct crb_question *question, const char *problem, bool ask_always)
 {
 	static const char *const heads[] = { "TIER", "POLICY", "LINE", "RULE",
 		"EFFECT", "MATCHES", "WHY", NULL };
@@ -224,7 +227,7 @@ crb_policy_explain_print(const struct crb_tiers *tiers,
 	decide_each(tiers, question, &verdicts);
 	print_question(question);
 	telling.output = crb_output_new(stdout, heads);
-	explain(tiers, &telling, problem, &verdict);
+	explain(tiers, &telling, problem, ask_always, &verdict);
 	crb_output_end(telling.output);
 	putchar('\n');
 	for (size_t i = 0; verdicts.count > 1 && i < verdicts.count; i++)
@@ -251,7 +254,7 @@ question_json(const struct crb_question *question)
 
 json_t *
 crb_policy_explain_json(const struct crb_tiers *tiers,
-    const struct crb_question *question, const char *problem)
+    const struct crb_question *question, const char *problem, bool ask_always)
 {
 	struct tier_verdicts verdicts;
 	struct telling telling = { question, &verdicts, NULL, json_array() };
@@ -259,7 +262,7 @@ crb_policy_explain_json(const struct crb_tiers *tiers,
 	struct crb_verdict verdict;
 
 	decide_each(tiers, question, &verdicts);
-	explain(tiers, &telling, problem, &verdict);
+	explain(tiers, &telling, problem, ask_always, &verdict);
 	for (size_t i = 0; i < verdicts.count; i++)
 		(void)json_array_append_new(
 		    each, crb_verdict_json(&verdicts.at[i]));

@@ -89,6 +89,18 @@ crb_policy_set_decide(const struct crb_policy_set *set,
 	*out = (struct crb_verdict){ .effect = CRB_EFFECT_ALLOW };
 }
 
+/* In the broker's words. */
+void
+crb_policy_ask_always(struct crb_verdict *verdict)
+{
+	if (verdict->effect != CRB_EFFECT_ALLOW)
+		return;
+	*verdict = (struct crb_verdict){ .effect = CRB_EFFECT_ASK,
+		.tier = "session",
+		.rule = "ask-always",
+		.reason = "everything that this session does is asked for" };
+}
+
 enum crb_status
 crb_policy_set_cases(struct crb_policy_set *set, const char *path,
     struct crb_cases **out, struct crb_err *err)

@@ -37,6 +37,8 @@ struct crb_tiers crb_policy_set_tiers(const struct crb_policy_set *set);
  */
 void crb_policy_set_decide(const struct crb_policy_set *set,
     const struct crb_question *question, struct crb_verdict *out);
+/* Of a session that asks for everything: what is allowed is asked for. */
+void crb_policy_ask_always(struct crb_verdict *verdict);
 /* What time it is anywhere; NULL without memory. */
 const struct crb_zones *crb_policy_set_zones(struct crb_policy_set *set);
 

@@ -24,6 +24,17 @@ CRB_NODISCARD enum crb_status crb_policy_session_read(struct crb_cli *cli,
     const char *id, const json_t *credentials, struct crb_policy_session *out,
     struct crb_err *err);
 
+/*
+ * As it was at line `number` of the audit log: with the grants that it had
+ * then, by what the log says of its issue and of each change.  Where nothing
+ * has changed since, it is asked itself.  What cannot be known becomes a note.
+ */
+CRB_NODISCARD enum crb_status crb_policy_session_at(struct crb_cli *cli,
+    const char *id, json_int_t number, const json_t *credentials, json_t *notes,
+    struct crb_policy_session *out, struct crb_err *err);
+/* A line of session.issue: everything that the session does is asked for. */
+bool crb_policy_asks_always(const json_t *issue);
+
 #define CRB_AUTO_POLICY_SESSION \
 	__attribute__((cleanup(crb_policy_session_clear)))
 
