@@ -15,6 +15,7 @@
 #include "tests/unit/unit.h"
 
 #define PATIENCE_MS 20000
+#define LONG_MS 3000 /* more than a shell needs for its first words */
 #define NOBODY 65534
 
 /* A folder that the hook can write to, and a pipe in it where it is heard. */
@@ -199,7 +200,8 @@ one_that_takes_too_long_is_killed_with_what_it_has_started(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    start("sleep 1000 & echo $! > \"$1\"; wait", 200, &err), CRB_OK);
+	    start("sleep 1000 & echo $! > \"$1\"; wait", LONG_MS, &err),
+	    CRB_OK);
 	says = run();
 	(void)snprintf(pid, sizeof(pid), "%s", hear());
 	for (unsigned i = 0; !is_dead(pid); i++) {

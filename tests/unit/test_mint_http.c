@@ -231,10 +231,10 @@ test_one_that_takes_too_long(void **state)
 
 	for (size_t i = 0; i < 2; i++) {
 		since = crb_mint_clock();
-		world->http.deadline = since + 200;
+		world->http.deadline = since + 2000;
 		assert_fails(ask(world, targets[i], &err), CRB_ERR_TIMEOUT);
 		assert_says("did not answer in time");
-		assert_true(crb_mint_clock() - since < 5000);
+		assert_true(crb_mint_clock() - since < 15000);
 	}
 	/* Nothing is sent when there is no time for an answer. */
 	assert_fails(ask(world, "/ok", &err), CRB_ERR_TIMEOUT);
