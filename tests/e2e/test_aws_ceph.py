@@ -408,6 +408,7 @@ LOOP = {
 LIFE = 95
 
 
+@pytest.mark.limit(4 * LIFE)
 def test_clients_call_on_across_the_end_of_their_keys(brief):
     """Each outlives the keys that it got first, by a call in each third of a
     second; and so do requests that the broker signs."""
@@ -426,7 +427,8 @@ def test_clients_call_on_across_the_end_of_their_keys(brief):
         def run(mode, client):
             call = getattr(made[mode],
                            "python" if client == "boto3" else client)
-            done[mode, client] = call(LOOP[client], env={"UNTIL": until})
+            done[mode, client] = call(LOOP[client], env={"UNTIL": until},
+                                      timeout=3 * LIFE)
         for mode in made:
             for client in LOOP:
                 threads.append(threading.Thread(target=run,
