@@ -242,7 +242,10 @@
 	F(BYTES, judged_hash, 32) \
 	/* SHA-256 of what crb_headers_bound() makes of the head; or empty. */ \
 	F(BYTES, judged_headers, 32) \
-	F(U64, most, 0) /* bytes of bodies, both together; 0: any number */
+	/* Bytes of bodies, both together, of all requests of the session: how \
+	 * many there may be, and what is left of that. */ \
+	F(U64, bound, 0) \
+	F(U64, most, 0)
 #define CRB_FIELDS_JOB_CANCEL(F) \
 	F(U64, job, 0) \
 	F(TEXT, detail, 512) /* what the sandbox is told; may be empty */

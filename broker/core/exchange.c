@@ -213,12 +213,8 @@ put_stream(const struct crb_exchange *exchange)
 static void
 finish_when_done(struct crb_exchange *exchange)
 {
-	struct crb_session *session = exchange->session;
-
 	if (!exchange->gateway_done || !exchange->egress_done)
 		return;
-	session->up += exchange->up;
-	session->down += exchange->down;
 	record_end(exchange);
 	put_stream(exchange);
 	crb_exchange_discard(exchange);
@@ -288,6 +284,8 @@ crb_exchange_sent(struct crb_core *core, const struct crb_msg_job_done *msg)
 		exchange->status = msg->status;
 	exchange->up = msg->up;
 	exchange->down = msg->down;
+	exchange->session->up += msg->up;
+	exchange->session->down += msg->down;
 	if (msg->scrubbed > 0)
 		crb_log(CRB_LOG_WARN, "upstream sent the secret back",
 		    CRB_LOG_SESSION, exchange->session->id, CRB_LOG_CREDENTIAL,

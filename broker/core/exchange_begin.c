@@ -206,12 +206,12 @@ send_job(const struct crb_exchange *exchange,
 		.region = CRB_SLICE(judgement->aws.region),
 		.judged_hash = CRB_SLICE(""),
 		.judged_headers = CRB_SLICE(""),
-		.most = crb_limits_bytes(exchange->session),
 	};
 	uint8_t hash[crypto_hash_sha256_BYTES];
 	uint8_t headers[crypto_hash_sha256_BYTES];
 	enum crb_status status;
 
+	job.most = crb_limits_bytes(exchange->session, &job.bound);
 	bind_body(&job, shown, hash);
 	bind_headers(&job, shown, headers);
 

@@ -427,9 +427,9 @@ body_fits(
     const struct crb_session *session, uint64_t body, struct crb_denial *denial)
 {
 	const struct bound bound = bound_of(session->core, CRB_LIMIT_BYTES);
-	uint64_t left = crb_limits_bytes(session);
+	uint64_t most, left = crb_limits_bytes(session, &most);
 
-	if (left == 0 || body <= left)
+	if (body <= left)
 		return true;
 	return refuse(denial, &bound, false,
 	    "this request has a body of %" PRIu64 " bytes, and %" PRIu64
@@ -449,15 +449,12 @@ crb_limits_request(
 }
 
 uint64_t
-crb_limits_bytes(const struct crb_session *session)
+crb_limits_bytes(const struct crb_session *session, uint64_t *bound)
 {
-	const struct bound bound = bound_of(session->core, CRB_LIMIT_BYTES);
 	uint64_t used = session->up + session->down;
 
-	if (bound.most == CRB_UNLIMITED)
-		return 0;
-	/* One that is asked for nevertheless may have nothing to speak of. */
-	return used < (uint64_t)bound.most ? (uint64_t)bound.most - used : 1;
+	*bound = (uint64_t)bound_of(session->core, CRB_LIMIT_BYTES).most;
+	return used < *bound ? *bound - used : 0;
 }
 
 /* Those of sessions per user and task are not one session's. */

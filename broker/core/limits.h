@@ -64,8 +64,11 @@ void crb_limits_refs(struct crb_session *session, size_t count);
 /* Only what is bounded for the whole session: of one that had to wait. */
 bool crb_limits_total(
     const struct crb_session *session, struct crb_denial *denial);
-/* How many bytes of bodies are left, at least 1; 0: any number. */
-uint64_t crb_limits_bytes(const struct crb_session *session);
+/*
+ * How many bytes of bodies are left, with what is under way, and in *bound of
+ * how many: CRB_UNLIMITED is a number, too.
+ */
+uint64_t crb_limits_bytes(const struct crb_session *session, uint64_t *bound);
 
 /* {"requests_per_session": {"most", "used", "left", "tier"}, ...}; or NULL. */
 json_t *crb_limits_shown(const struct crb_session *session);

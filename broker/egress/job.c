@@ -75,21 +75,23 @@ withhold(const struct crb_job *job, struct crb_err *err)
 static void
 end(struct crb_job *job, bool clean, const char *outcome, const char *detail)
 {
-	const struct crb_transfer *transfer = &job->transfer;
-	const struct crb_msg_job_done done = {
+	struct crb_msg_job_done done = {
 		.job = job->id,
 		.clean = clean,
 		.outcome = CRB_SLICE(outcome),
 		.status = (uint16_t)job->transfer.download.head.status,
-		.up = transfer->upload.passed,
-		/* What came beyond was read, and is used up with the rest. */
-		.down = transfer->spent ? transfer->most
-					: transfer->download.passed,
 		.scrubbed = crb_download_scrubbed(&job->transfer.download),
 		.detail = CRB_SLICE(detail),
 	};
 
+	crb_transfer_used(&job->transfer, &done.up, &done.down);
 	job->options.ended(job->options.ctx, &done);
+}
+
+uint64_t
+crb_job_taken(const struct crb_job *job)
+{
+	return job->transfer.taken;
 }
 
 void
@@ -362,6 +364,7 @@ crb_job_new(const struct crb_msg_job *msg,
 		&(struct crb_transfer_options){ .loop = world->loop,
 		    .trust = world->trust,
 		    .limits.connect_ms = (long)world->limits.connect * 1000,
+		    .budget = options->budget,
 		    .spare = world->spare,
 		    .fd = options->fd },
 		err) != CRB_OK)

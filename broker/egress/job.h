@@ -16,6 +16,7 @@
  * crb_job_stop(), and is freed then.
  */
 struct crb_job;
+struct crb_budget;
 
 struct crb_job_limits {
 	int64_t connect; /* seconds until a connection stands */
@@ -34,7 +35,8 @@ struct crb_job_world {
 struct crb_job_options {
 	const struct crb_job_world *world;
 	struct crb_client *client;
-	int fd; /* of the stream, watched by the caller */
+	struct crb_budget *budget; /* its session's; outlives it */
+	int fd;                    /* of the stream, watched by the caller */
 	/* The job has ended: tell the core, and free it. */
 	void (*ended)(void *ctx, const struct crb_msg_job_done *done);
 	void *ctx;
@@ -48,6 +50,9 @@ CRB_NODISCARD enum crb_status crb_job_new(const struct crb_msg_job *msg,
     const struct crb_job_options *options, struct crb_job **out,
     struct crb_err *err);
 void crb_job_free(struct crb_job *job);
+
+/* What it has taken of the budget. */
+uint64_t crb_job_taken(const struct crb_job *job);
 
 /* Tell the other end of a stream why there will be no answer. */
 void crb_job_refuse(int fd, uint64_t job, const struct crb_err *why);

@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "broker/egress/client.h"
+#include "broker/egress/transfer.h"
 
 /* Connections are kept so long after the last job. */
 #define IDLE_MS 30000
@@ -31,6 +32,7 @@ struct crb_session {
 	struct stream *streams;
 	size_t stream_count;
 	size_t job_count;
+	struct crb_budget budget;
 	struct crb_timer tick;
 	bool ticking;
 	int64_t used; /* when a job last ended */
@@ -254,15 +256,36 @@ open_client(struct crb_session *session, struct crb_err *err)
 	return crb_client_new(&options, &session->client, err);
 }
 
+/*
+ * What the core says is left is without what runs, and it may not have heard
+ * of all that has ended: unless the bound is another one there is no more than
+ * before.
+ */
+static void
+set_budget(struct crb_session *session, const struct crb_msg_job *msg)
+{
+	struct crb_budget *budget = &session->budget;
+	uint64_t left = msg->most, runs = 0;
+
+	for (struct stream *at = session->streams; at != NULL; at = at->next)
+		runs += at->job != NULL ? crb_job_taken(at->job) : 0;
+	left = runs < left ? left - runs : 0;
+	if (msg->bound != budget->bound || left < budget->left)
+		budget->left = left;
+	budget->bound = msg->bound;
+}
+
 static enum crb_status
 start(struct crb_session *session, const struct crb_msg_job *msg,
     struct stream *stream, struct crb_err *err)
 {
 	if (open_client(session, err) != CRB_OK)
 		return err->status;
+	set_budget(session, msg);
 	return crb_job_new(msg,
 	    &(struct crb_job_options){ .world = session->options.world,
 		.client = session->client,
+		.budget = &session->budget,
 		.fd = stream->fd,
 		.ended = job_ended,
 		.ctx = stream },

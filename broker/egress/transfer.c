@@ -19,18 +19,43 @@ crb_transfer_moved(struct crb_transfer *transfer)
 	transfer->active = crb_loop_now(transfer->loop);
 }
 
-/* Bytes of a body, of which the core may have left so many. */
+/* Bytes of a body, of which there may be so many left. */
 static bool
 spend(struct crb_transfer *transfer, size_t len)
 {
-	if (transfer->most == 0 || len <= transfer->most - transfer->taken) {
+	struct crb_budget *budget = transfer->budget;
+
+	if (len <= budget->left) {
 		transfer->taken += len;
+		budget->left -= len;
 		return true;
 	}
 	(void)crb_err_set(&transfer->err, CRB_ERR_DENIED,
 	    "the session has sent and received as many bytes as a policy allows (bytes_per_session)");
+	/* What came beyond was read, and is used up with the rest. */
+	transfer->taken += budget->left;
+	budget->left = 0;
 	transfer->failed = transfer->spent = true;
 	return false;
+}
+
+void
+crb_transfer_used(struct crb_transfer *transfer, uint64_t *up, uint64_t *down)
+{
+	struct crb_budget *budget = transfer->budget;
+	uint64_t used;
+
+	*up = transfer->upload.passed;
+	*down = transfer->download.passed;
+	used = *up + *down;
+	if (used > transfer->taken)
+		budget->left -= used - transfer->taken < budget->left
+		    ? used - transfer->taken
+		    : budget->left;
+	else if (transfer->spent)
+		*down += transfer->taken - used;
+	else
+		budget->left += transfer->taken - used;
 }
 
 /* libcurl's callbacks. */
@@ -375,7 +400,7 @@ crb_transfer_init(struct crb_transfer *transfer, const struct crb_msg_job *msg,
 	bool signs = msg->route == CRB_ROUTE_HTTP && msg->service.len > 0;
 
 	*transfer = (struct crb_transfer){ .loop = options->loop,
-		.most = msg->most };
+		.budget = options->budget };
 	crb_transfer_moved(transfer);
 	if ((signs ? use_keys(transfer, msg, options, err)
 		   : use_secret(transfer, msg, options, err)) != CRB_OK ||

@@ -15,6 +15,15 @@
 #include "broker/egress/upload.h"
 
 /*
+ * How many bytes of bodies a session may still send and receive: all of its
+ * jobs draw on it, so that they do not use it twice.
+ */
+struct crb_budget {
+	uint64_t bound; /* of all of them, as the core says */
+	uint64_t left;
+};
+
+/*
  * What libcurl works on for a job: the request with the secret in it, its body
  * on the way up, the answer on the way down.
  */
@@ -27,8 +36,9 @@ struct crb_transfer {
 	struct crb_upload upload;
 	struct crb_download download;
 
-	uint64_t most, taken; /* bytes of bodies; 0: any number */
-	bool spent;           /* there were more: it is cut off */
+	struct crb_budget *budget; /* borrowed */
+	uint64_t taken;            /* of it; bytes of bodies */
+	bool spent;                /* there were more: it is cut off */
 
 	int64_t active;     /* when a byte last moved */
 	int64_t head_since; /* when the answer's head began; 0: not yet */
@@ -41,8 +51,9 @@ struct crb_transfer_options {
 	struct crb_loop *loop;
 	struct crb_trust *trust;
 	struct crb_request_limits limits;
-	uint8_t *spare; /* CRB_STREAM_PACKET_MAX, shared */
-	int fd;         /* of the stream */
+	struct crb_budget *budget; /* outlives the transfer */
+	uint8_t *spare;            /* CRB_STREAM_PACKET_MAX, shared */
+	int fd;                    /* of the stream */
 };
 
 /* The transfer stays where it is: libcurl points at it.  Clear it always. */
@@ -73,6 +84,14 @@ CRB_NODISCARD enum crb_status crb_transfer_readable(
  */
 CRB_NODISCARD enum crb_status crb_transfer_flush(
     struct crb_transfer *transfer, struct crb_err *err);
+
+/*
+ * It is over, and this is what it has used: what was passed on, or, when it
+ * was cut off, all that it took and the rest of the budget.  What it took
+ * otherwise and did not use is there for others.
+ */
+void crb_transfer_used(
+    struct crb_transfer *transfer, uint64_t *up, uint64_t *down);
 
 /* libcurl is done: CRB_OK when a whole answer came. */
 CRB_NODISCARD enum crb_status crb_transfer_result(

@@ -283,6 +283,35 @@ def test_bytes_of_a_session(limited, upstream):
     assert b"bytes_per_session, tier team" in body
 
 
+def test_requests_at_once_draw_on_the_same_bytes(limited, upstream):
+    enforce(limited, bytes_per_session="64KiB")
+    session = issue(limited)
+    go = threading.Event()
+
+    def wait(head, connection):
+        assert go.wait(60)
+        connection.sendall(big(40000))
+        return True
+
+    upstream.answer = wait
+    got = []
+    threads = [threading.Thread(
+        target=lambda: got.append(git(session, upstream)[2].count(b"x")))
+        for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(upstream.requests) == 3, "three are under way")
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert sum(got) <= 65536
+    wait_until(lambda: left(limited, session, "bytes_per_session") == 0,
+               "they are counted")
+    # More is allowed at once when a policy says so.
+    enforce(limited, bytes_per_session="128KiB")
+    assert git(session, upstream)[2].count(b"x") == 40000
+
+
 def test_a_body_that_is_too_long_is_refused_before_it_is_sent(limited,
                                                               upstream):
     enforce(limited, bytes_per_session="64KiB")

@@ -134,6 +134,41 @@ it_is_in_the_audit_log_from_its_beginning_to_its_end(void **state)
 	world_stop(&world);
 }
 
+/* The gateway may say so late, or be made to. */
+static void
+what_has_passed_is_counted_when_the_egress_says_so(void **state)
+{
+	const struct crb_msg *msg;
+	struct world world;
+
+	(void)state;
+	begin(&world, "gh:repository=acme/api");
+	world.policy[CRB_POLICY_LOCAL] =
+	    "{\"tier\": \"local\", \"name\": \"mine\", \"limits\": "
+	    "{\"bytes_per_session\": \"64KiB\"}, \"rules\": "
+	    "[{\"id\": \"all\", \"effect\": \"allow\"}]}";
+	json_decref(world_call(&world, "policy.reload", json_object()));
+	(void)world_git(
+	    &world, session, "GET", "git.test/acme/api.git/info/refs", FETCH);
+	msg = world_hear(&world, CRB_MSG_JOB);
+	assert_int_equal(msg->job.bound, 65536);
+	assert_int_equal(msg->job.most, 65536);
+	world_egress_says(&world, CRB_MSG_JOB_DONE,
+	    &(struct crb_msg_job_done){ .job = msg->job.job,
+		.clean = 1,
+		.outcome = CRB_SLICE("ok"),
+		.status = 200,
+		.up = 10,
+		.down = 2000,
+		.detail = CRB_SLICE("") });
+	(void)world_git(
+	    &world, session, "GET", "git.test/acme/api.git/info/refs", FETCH);
+	msg = world_hear(&world, CRB_MSG_JOB);
+	assert_int_equal(msg->job.bound, 65536);
+	assert_int_equal(msg->job.most, 65536 - 2010);
+	world_stop(&world);
+}
+
 static void
 refused_with(struct world *world, const char *target, const char *query,
     const char *code, const char *says)
@@ -642,6 +677,8 @@ main(void)
 		    a_granted_fetch_goes_upstream_as_it_was_judged),
 		cmocka_unit_test(
 		    it_is_in_the_audit_log_from_its_beginning_to_its_end),
+		cmocka_unit_test(
+		    what_has_passed_is_counted_when_the_egress_says_so),
 		cmocka_unit_test(
 		    what_is_not_granted_is_refused_and_says_what_is),
 		cmocka_unit_test(a_refusal_is_counted_and_in_the_audit_log),
