@@ -27,6 +27,7 @@
 #define CRB_TARGET_MAX 8192   /* a path, or a query */
 #define CRB_HEADERS_MAX 16384 /* "name: value\n", lower-case names */
 #define CRB_BODY_MAX 65536    /* of one BODY packet */
+#define CRB_WHOLE_MAX 16384   /* body of an answer in one packet */
 #define CRB_PACKET_MAX (160u << 10)
 
 /* clang-format off */
@@ -305,8 +306,12 @@
 	F(U64, job, 0) \
 	F(TEXT, headers, CRB_HEADERS_MAX)
 #define CRB_FIELDS_REQUEST_BODY(F) F(BYTES, data, CRB_BODY_MAX)
-/* Behind every request, one without a body too. */
+/* Behind every request, also one without a body. */
 #define CRB_FIELDS_REQUEST_END(F)
+/* Head and end in one, of a request without a body. */
+#define CRB_FIELDS_REQUEST_WHOLE(F) \
+	F(U64, job, 0) \
+	F(TEXT, headers, CRB_HEADERS_MAX)
 #define CRB_FIELDS_RESPONSE_HEAD(F) \
 	F(U64, job, 0) \
 	F(U16, status, 0) \
@@ -316,6 +321,14 @@
 #define CRB_FIELDS_RESPONSE_BODY(F) F(BYTES, data, CRB_BODY_MAX)
 /* clean: the stream is ready for the next job. */
 #define CRB_FIELDS_RESPONSE_END(F) F(U8, clean, 0)
+/* Head, body and end in one, of a short answer; the stream is ready. */
+#define CRB_FIELDS_RESPONSE_WHOLE(F) \
+	F(U64, job, 0) \
+	F(U16, status, 0) \
+	F(U8, has_length, 0) \
+	F(U64, length, 0) \
+	F(TEXT, headers, CRB_HEADERS_MAX) \
+	F(BYTES, data, CRB_WHOLE_MAX)
 /* Instead of a head, or after it; the stream is closed behind it. */
 #define CRB_FIELDS_RESPONSE_FAIL(F) \
 	F(U64, job, 0) \
@@ -389,7 +402,9 @@
 	M(HOOK, hook, CORE, SUPERVISOR, YES) \
 	M(NEED, need, CORE, GATEWAY, NO) \
 	M(SHOWN, shown, GATEWAY, CORE, NO) \
-	M(WITHDRAWN, withdrawn, GATEWAY, CORE, NO)
+	M(WITHDRAWN, withdrawn, GATEWAY, CORE, NO) \
+	M(REQUEST_WHOLE, request_whole, GATEWAY, EGRESS, NO) \
+	M(RESPONSE_WHOLE, response_whole, EGRESS, GATEWAY, NO)
 /* clang-format on */
 
 enum crb_role {

@@ -17,17 +17,24 @@
 #define BODY_HEAD 6u /* type and length */
 
 _Static_assert(BODY_HEAD + CRB_BODY_MAX <= CRB_STREAM_PACKET_MAX, "body");
-_Static_assert(CRB_HEADERS_MAX + 64 <= CRB_STREAM_PACKET_MAX, "headers");
+_Static_assert(CRB_HEADERS_MAX + CRB_WHOLE_MAX + 64 <= CRB_STREAM_PACKET_MAX,
+    "headers and a short body");
+
+/* Of a message that is none of a stream's, either way is wrong. */
+static bool
+is_request(enum crb_msg_type type)
+{
+	return type == CRB_MSG_REQUEST_HEAD || type == CRB_MSG_REQUEST_BODY ||
+	    type == CRB_MSG_REQUEST_END || type == CRB_MSG_REQUEST_WHOLE;
+}
 
 static enum crb_status
 check(enum crb_msg_type type, struct crb_err *err)
 {
-	enum crb_role from = type >= CRB_MSG_RESPONSE_HEAD ? CRB_ROLE_EGRESS
-							   : CRB_ROLE_GATEWAY;
-	enum crb_role to = from == CRB_ROLE_EGRESS ? CRB_ROLE_GATEWAY
-						   : CRB_ROLE_EGRESS;
+	bool request = is_request(type);
 
-	return crb_msg_check(type, from, to, false, err);
+	return crb_msg_check(type, request ? CRB_ROLE_GATEWAY : CRB_ROLE_EGRESS,
+	    request ? CRB_ROLE_EGRESS : CRB_ROLE_GATEWAY, false, err);
 }
 
 enum crb_status

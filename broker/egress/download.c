@@ -196,6 +196,49 @@ crb_download_flush(
 	return CRB_OK;
 }
 
+/* Of a short answer: nothing of it is left here. */
+static void
+all_sent(struct crb_download *download)
+{
+	download->head_sent = true;
+	download->passed = download->len;
+	download->sent = download->len;
+	close_ranks(download);
+}
+
+enum crb_status
+crb_download_whole(
+    struct crb_download *download, bool *sent, struct crb_err *err)
+{
+	const struct crb_head *head = &download->head;
+	struct crb_msg_response_whole whole = {
+		.job = download->job,
+		.status = (uint16_t)head->status,
+		.has_length = head->has_length,
+		.length = head->length,
+		.headers = { crb_buf_text(&download->headers),
+		    download->headers.len },
+	};
+	enum crb_status status;
+
+	*sent = download->blocked = false;
+	if (!download->head_read || download->head_sent ||
+	    download->len > CRB_WHOLE_MAX)
+		return CRB_OK;
+	if (download->body != NULL)
+		search_body(download, true);
+	whole.data = CRB_SLICE("");
+	if (download->body != NULL)
+		whole.data = (struct crb_slice){ download->body,
+			download->len };
+	status = crb_stream_send(
+	    download->fd, CRB_MSG_RESPONSE_WHOLE, &whole, err);
+	*sent = status == CRB_OK;
+	if (*sent)
+		all_sent(download);
+	return sent_or_blocked(download, status, err);
+}
+
 enum crb_status
 crb_download_body(struct crb_download *download, const char *bytes, size_t len,
     struct crb_err *err)

@@ -56,6 +56,13 @@ CRB_NODISCARD enum crb_status crb_download_body(struct crb_download *download,
 CRB_NODISCARD enum crb_status crb_download_flush(
     struct crb_download *download, bool last, struct crb_err *err);
 
+/*
+ * All of an answer that has come to its end, in one message: *sent.  Not of a
+ * long one, nor when something has been sent of it.
+ */
+CRB_NODISCARD enum crb_status crb_download_whole(
+    struct crb_download *download, bool *sent, struct crb_err *err);
+
 /* Places where the secret came back. */
 uint32_t crb_download_scrubbed(const struct crb_download *download);
 

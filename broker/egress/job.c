@@ -121,6 +121,28 @@ crb_job_stop(struct crb_job *job, const struct crb_err *why)
 	end(job, false, crb_status_info(err.status)->code, err.msg);
 }
 
+/* What is left of an answer, and then its end, unless something is due. */
+static enum crb_status
+send_rest(struct crb_job *job, bool whole, bool *ended, struct crb_err *err)
+{
+	const struct crb_msg_response_end msg = { .clean = whole };
+	enum crb_status status;
+
+	if (crb_download_flush(&job->transfer.download, true, err) != CRB_OK)
+		return err->status;
+	if (job->transfer.download.blocked)
+		return CRB_OK;
+	if (whole && !job->transfer.upload.ended)
+		return CRB_OK;
+	status = crb_stream_send(
+	    job->options.fd, CRB_MSG_RESPONSE_END, &msg, err);
+	job->transfer.download.blocked = status == CRB_ERR_LIMIT;
+	if (job->transfer.download.blocked)
+		return CRB_OK;
+	*ended = status == CRB_OK;
+	return status;
+}
+
 /*
  * Everything came from the upstream: pass on what is left, then say so.  An
  * answer may come before the request's body was read: then the stream holds
@@ -129,26 +151,18 @@ crb_job_stop(struct crb_job *job, const struct crb_err *why)
 static enum crb_status
 finish(struct crb_job *job, bool *ended, struct crb_err *err)
 {
-	bool whole = crb_upload_passed(&job->transfer.upload);
-	struct crb_msg_response_end msg;
-	enum crb_status status;
+	struct crb_upload *upload = &job->transfer.upload;
+	bool whole = crb_upload_passed(upload);
 
-	if (crb_download_flush(&job->transfer.download, true, err) != CRB_OK)
+	if (whole && crb_upload_finish(upload, err) != CRB_OK)
 		return err->status;
-	if (job->transfer.download.blocked)
-		return CRB_OK;
-	if (whole && crb_upload_finish(&job->transfer.upload, err) != CRB_OK)
+	if (!whole || !upload->ended)
+		return send_rest(job, whole, ended, err);
+	if (crb_download_whole(&job->transfer.download, ended, err) != CRB_OK)
 		return err->status;
-	if (whole && !job->transfer.upload.ended)
+	if (*ended || job->transfer.download.blocked)
 		return CRB_OK;
-	msg = (struct crb_msg_response_end){ .clean = whole };
-	status = crb_stream_send(
-	    job->options.fd, CRB_MSG_RESPONSE_END, &msg, err);
-	job->transfer.download.blocked = status == CRB_ERR_LIMIT;
-	if (job->transfer.download.blocked)
-		return CRB_OK;
-	*ended = status == CRB_OK;
-	return status;
+	return send_rest(job, whole, ended, err);
 }
 
 static unsigned
@@ -256,9 +270,26 @@ collect(struct crb_job *job, struct crb_err *err)
 	return ready ? start(job, err) : CRB_OK;
 }
 
+/* It has to be this job's; and where it is all of a request, its end. */
+static enum crb_status
+check_head(struct crb_job *job, const struct crb_msg *msg,
+    struct crb_slice *headers, struct crb_err *err)
+{
+	bool whole = msg->type == CRB_MSG_REQUEST_WHOLE;
+	uint64_t id = whole ? msg->request_whole.job : msg->request_head.job;
+
+	if ((!whole && msg->type != CRB_MSG_REQUEST_HEAD) || id != job->id)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "the stream is not at the head of this job's request");
+	*headers = whole ? msg->request_whole.headers
+			 : msg->request_head.headers;
+	return whole ? crb_upload_end(&job->transfer.upload, err) : CRB_OK;
+}
+
 static enum crb_status
 take_head(struct crb_job *job, struct crb_err *err)
 {
+	struct crb_slice headers;
 	struct crb_msg msg;
 	bool closed, ready;
 
@@ -271,11 +302,8 @@ take_head(struct crb_job *job, struct crb_err *err)
 		    "the client went away before its request");
 	if (msg.type == CRB_MSG_NONE_)
 		return CRB_OK;
-	if (msg.type != CRB_MSG_REQUEST_HEAD || msg.request_head.job != job->id)
-		return crb_err_set(err, CRB_ERR_INVALID,
-		    "the stream is not at the head of this job's request");
-	if (crb_transfer_head(&job->transfer, msg.request_head.headers, &ready,
-		err) != CRB_OK)
+	if (check_head(job, &msg, &headers, err) != CRB_OK ||
+	    crb_transfer_head(&job->transfer, headers, &ready, err) != CRB_OK)
 		return err->status;
 	if (ready)
 		return start(job, err);

@@ -263,6 +263,16 @@ crb_upload_collect(
 	return CRB_OK;
 }
 
+enum crb_status
+crb_upload_end(struct crb_upload *upload, struct crb_err *err)
+{
+	if (upload->kind != CRB_BODY_NONE)
+		return crb_err_set(err, CRB_ERR_INVALID,
+		    "a request without the body that was said came");
+	upload->ended = true;
+	return CRB_OK;
+}
+
 bool
 crb_upload_passed(const struct crb_upload *upload)
 {

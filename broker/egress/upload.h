@@ -14,7 +14,8 @@
  * The request's body on its way from a stream to libcurl.  Nothing is read
  * from the stream before libcurl asks, which is the back-pressure, and nothing
  * is kept: a body is never sent twice, since nobody knows what the first time
- * did.  Every request ends with REQUEST_END, one without a body too.
+ * did.  Every request ends with REQUEST_END, one without a body too, unless
+ * its head says that it is all there is.
  *
  * A body of which the core has judged something is held back until that has
  * come.  One that must be known before it is sent is collected first; one in
@@ -31,7 +32,7 @@ struct crb_upload {
 	size_t in_hand;
 	struct crb_slice behind; /* of the packet, behind what was judged */
 	bool paused;             /* libcurl waits for more */
-	bool ended;              /* REQUEST_END came */
+	bool ended;              /* the end came */
 	struct crb_aws_chunked *decoder; /* owned; or NULL */
 	struct crb_buf body;             /* collected */
 	struct crb_judged_body judged;
@@ -64,9 +65,13 @@ CRB_NODISCARD enum crb_status crb_upload_hold(
 CRB_NODISCARD enum crb_status crb_upload_collect(
     struct crb_upload *upload, size_t most, bool *whole, struct crb_err *err);
 
+/* The head was all of the request: of one without a body, it must be. */
+CRB_NODISCARD enum crb_status crb_upload_end(
+    struct crb_upload *upload, struct crb_err *err);
+
 /* The whole body was passed on, so that only REQUEST_END may come. */
 bool crb_upload_passed(const struct crb_upload *upload);
-/* Look for that REQUEST_END. */
+/* Look for that REQUEST_END, unless the end has come. */
 CRB_NODISCARD enum crb_status crb_upload_finish(
     struct crb_upload *upload, struct crb_err *err);
 

@@ -81,6 +81,47 @@ take_head(
 	return true;
 }
 
+/* Of a HEAD, and of some statuses, a length stands there without a body. */
+static bool
+has_right_length(const struct crb_msg_response_whole *whole)
+{
+	return whole->data.len == 0 || whole->has_length == 0 ||
+	    whole->data.len == whole->length;
+}
+
+/* The packet is every exchange's, so the body is taken out of it. */
+static bool
+take_whole(
+    struct crb_exchange *exchange, const struct crb_msg_response_whole *whole)
+{
+	const struct crb_msg_response_head head = {
+		.job = whole->job,
+		.status = whole->status,
+		.has_length = whole->has_length,
+		.length = whole->length,
+		.headers = whole->headers,
+	};
+	struct crb_reply *reply = &exchange->reply;
+
+	if (!has_right_length(whole) ||
+	    (reply->whole = malloc(whole->data.len + 1)) == NULL ||
+	    !take_head(exchange, &head))
+		return false;
+	memcpy(reply->whole, whole->data.p, whole->data.len);
+	reply->pending = (struct crb_slice){ reply->whole, whole->data.len };
+	reply->ended = reply->clean = true;
+	return true;
+}
+
+static bool
+take_first(struct crb_exchange *exchange, const struct crb_msg *msg)
+{
+	if (msg->type == CRB_MSG_RESPONSE_WHOLE)
+		return take_whole(exchange, &msg->response_whole);
+	return msg->type == CRB_MSG_RESPONSE_HEAD &&
+	    take_head(exchange, &msg->response_head);
+}
+
 void
 crb_download_head(struct crb_exchange *exchange)
 {
@@ -91,8 +132,7 @@ crb_download_head(struct crb_exchange *exchange)
 	if (exchange->reply.has_head ||
 	    !receive(exchange, exchange->gateway->packet, &msg, &closed))
 		return;
-	if (!closed && msg.type == CRB_MSG_RESPONSE_HEAD &&
-	    take_head(exchange, &msg.response_head))
+	if (!closed && take_first(exchange, &msg))
 		return;
 	if (!closed && msg.type == CRB_MSG_RESPONSE_FAIL)
 		failed(&refusal, &msg.response_fail);
@@ -382,17 +422,42 @@ judge_framing(struct crb_exchange *exchange)
 			crb_slice_is(header.name, "content-type") &&
 			is_framed(header.value));
 	if (reply->framed ||
-	    (reply->length == 0 && exchange->route == CRB_ROUTE_GIT))
+	    (reply->length == 0 && !reply->ended &&
+		exchange->route == CRB_ROUTE_GIT))
 		reply->has_length = false;
+}
+
+/*
+ * All of the body is there: then it goes out with its head, in one call, and
+ * libmicrohttpd does not ask for it.
+ */
+static bool
+is_in_hand(const struct crb_reply *reply)
+{
+	return reply->whole != NULL && reply->pending.len > 0 &&
+	    reply->status != 204 && reply->status != 304;
+}
+
+static struct MHD_Response *
+body_in_hand(struct crb_exchange *exchange)
+{
+	struct crb_reply *reply = &exchange->reply;
+	size_t len = reply->pending.len;
+
+	exchange->down = len;
+	reply->pending.len = 0;
+	return crb_response_taken(CRB_STEAL(reply->whole), len);
 }
 
 static struct MHD_Response *
 new_response(struct crb_exchange *exchange)
 {
 	struct crb_reply *reply = &exchange->reply;
-	struct MHD_Response *response = crb_response_stream(
-	    reply->has_length ? reply->length : MHD_SIZE_UNKNOWN, read_body,
-	    exchange);
+	struct MHD_Response *response = is_in_hand(reply)
+	    ? body_in_hand(exchange)
+	    : crb_response_stream(
+		  reply->has_length ? reply->length : MHD_SIZE_UNKNOWN,
+		  read_body, exchange);
 
 	if (response == NULL || add_headers(exchange, response))
 		return response;
@@ -444,14 +509,15 @@ queue(struct crb_exchange *exchange, const char *data, size_t *size)
 		return await_end(exchange, data, size);
 	judge_framing(exchange);
 	/* Without memory for it, a cut pads the line that is under way. */
-	if (reply->framed)
+	if (reply->framed && !reply->ended)
 		(void)crb_gather_open(&reply->gather);
-	if (reply->packet == NULL)
+	if (reply->packet == NULL && !reply->ended)
 		reply->packet = malloc(CRB_STREAM_PACKET_MAX);
-	if (reply->packet != NULL)
+	if (reply->packet != NULL || reply->ended)
 		response = new_response(exchange);
 	if (response != NULL)
 		return crb_exchange_queue(exchange, reply->status, response);
+	exchange->down = 0;
 	crb_refusal_make(&refusal, CRB_PROBLEM_UPSTREAM,
 	    "the upstream service's response cannot be passed on");
 	crb_exchange_end_flow(exchange, false);

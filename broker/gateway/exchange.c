@@ -71,6 +71,7 @@ crb_exchange_free(struct crb_exchange *exchange)
 	crb_buf_clear(&exchange->body);
 	crb_buf_clear(&exchange->reply.tail);
 	free(exchange->reply.packet);
+	free(exchange->reply.whole);
 	crb_gather_close(&exchange->reply.gather);
 	free(exchange->reply.headers);
 	free(exchange->origin);

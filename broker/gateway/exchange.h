@@ -49,6 +49,7 @@ struct crb_reply {
 	struct crb_pktline line;  /* as the client has it */
 	struct crb_gather gather; /* open: for its whole lines */
 	uint8_t *packet;          /* the last one of the stream */
+	char *whole;              /* body of one that came in one message */
 	struct crb_slice pending; /* of these, or of the two below */
 	struct crb_buf tail;      /* what is said when it is cut short */
 	char last;                /* byte of a known length */

@@ -1,6 +1,7 @@
 #include "broker/gateway/response.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -66,6 +67,17 @@ crb_response_secret(const void *body, size_t len, const char *type, char **copy)
 	if (copy != NULL)
 		*copy = bytes;
 	return response;
+}
+
+struct MHD_Response *
+crb_response_taken(char *body, size_t len)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(
+	    len, body, MHD_RESPMEM_MUST_FREE);
+
+	if (response == NULL)
+		free(body);
+	return with_headers(response);
 }
 
 static size_t

@@ -17,6 +17,8 @@ struct MHD_Response *crb_response_bytes(
  */
 struct MHD_Response *crb_response_secret(
     const void *body, size_t len, const char *type, char **copy);
+/* Takes the bytes, from malloc(), whether or not it succeeds. */
+struct MHD_Response *crb_response_taken(char *body, size_t len);
 /* `length` may be MHD_SIZE_UNKNOWN. */
 struct MHD_Response *crb_response_stream(uint64_t length,
     MHD_ContentReaderCallback reader, struct crb_exchange *exchange);

@@ -113,28 +113,6 @@ take_refused(
 	crb_exchange_refuse(exchange, &refusal);
 }
 
-void
-crb_upload_verdict(struct crb_gateway *gateway, struct crb_msg *msg)
-{
-	struct crb_exchange *exchange = crb_exchanges_find(
-	    &gateway->exchanges, msg->verdict.exchange);
-
-	if (exchange == NULL || !exchange->verdict_due) {
-		crb_log(CRB_LOG_WARN, "verdict for nobody", CRB_LOG_END);
-		return;
-	}
-	exchange->verdict_due = false;
-	crb_exchange_asked(exchange);
-	if (msg->verdict.allowed)
-		take_allowed(exchange, msg);
-	else
-		take_refused(exchange, &msg->verdict);
-	if (exchange->mhd == NULL)
-		crb_exchange_free(exchange);
-	else
-		crb_exchange_unpark(exchange);
-}
-
 struct block {
 	enum crb_route_kind route;
 	struct crb_buf text;
@@ -156,24 +134,82 @@ add_header(void *ctx, enum MHD_ValueKind kind, const char *name,
 	return MHD_YES;
 }
 
+/* Without a body its head is all of it. */
+static enum crb_status
+send_block(struct crb_exchange *exchange, struct crb_slice headers,
+    struct crb_err *err)
+{
+	const struct crb_msg_request_head head = { .job = exchange->job,
+		.headers = headers };
+	const struct crb_msg_request_whole whole = { .job = exchange->job,
+		.headers = headers };
+
+	if (exchange->facts.body == CRB_BODY_NONE)
+		return crb_stream_send(
+		    exchange->flow->fd, CRB_MSG_REQUEST_WHOLE, &whole, err);
+	return crb_stream_send(
+	    exchange->flow->fd, CRB_MSG_REQUEST_HEAD, &head, err);
+}
+
 static enum crb_status
 send_head(struct crb_exchange *exchange, struct crb_err *err)
 {
 	struct block block = { .route = exchange->route,
 		.text = CRB_BUF_INIT(CRB_HEADERS_MAX) };
-	struct crb_msg_request_head head = { .job = exchange->job };
 	enum crb_status status;
 
 	(void)MHD_get_connection_values_n(
 	    exchange->mhd, MHD_HEADER_KIND, add_header, &block);
-	head.headers = CRB_SLICE(crb_buf_text(&block.text));
 	status = block.text.failed
 	    ? crb_err_set(err, CRB_ERR_NOMEM, "out of memory")
-	    : crb_stream_send(
-		  exchange->flow->fd, CRB_MSG_REQUEST_HEAD, &head, err);
+	    : send_block(exchange, CRB_SLICE(crb_buf_text(&block.text)), err);
 	crb_buf_clear(&block.text);
 	exchange->head_sent = status == CRB_OK;
+	exchange->end_sent = exchange->head_sent &&
+	    exchange->facts.body == CRB_BODY_NONE;
 	return status;
+}
+
+/*
+ * Of a request without a body nothing more comes from its client, who is
+ * suspended: so it goes out at once, and the client stays so until there is an
+ * answer.  Where that fails it is tried again in the ordinary way, which finds
+ * out what to do about it.
+ */
+static bool
+send_at_once(struct crb_exchange *exchange)
+{
+	struct crb_err err;
+
+	if (exchange->phase != CRB_PHASE_UPLOAD || !exchange->parked ||
+	    exchange->facts.body != CRB_BODY_NONE ||
+	    send_head(exchange, &err) != CRB_OK)
+		return false;
+	exchange->phase = CRB_PHASE_AWAIT;
+	crb_flow_want(exchange->flow, CRB_READABLE);
+	return true;
+}
+
+void
+crb_upload_verdict(struct crb_gateway *gateway, struct crb_msg *msg)
+{
+	struct crb_exchange *exchange = crb_exchanges_find(
+	    &gateway->exchanges, msg->verdict.exchange);
+
+	if (exchange == NULL || !exchange->verdict_due) {
+		crb_log(CRB_LOG_WARN, "verdict for nobody", CRB_LOG_END);
+		return;
+	}
+	exchange->verdict_due = false;
+	crb_exchange_asked(exchange);
+	if (msg->verdict.allowed)
+		take_allowed(exchange, msg);
+	else
+		take_refused(exchange, &msg->verdict);
+	if (exchange->mhd == NULL)
+		crb_exchange_free(exchange);
+	else if (!send_at_once(exchange))
+		crb_exchange_unpark(exchange);
 }
 
 static enum crb_status
@@ -214,6 +250,8 @@ send_more(struct crb_exchange *exchange, const char *data, size_t *size,
 
 	if (!exchange->head_sent && send_head(exchange, err) != CRB_OK)
 		return err->status;
+	if (exchange->end_sent)
+		return CRB_OK;
 	if (crb_show_send(exchange, err) != CRB_OK)
 		return err->status;
 	if (!at_end)

@@ -61,12 +61,25 @@ def decode(packet):
     return name, values
 
 
+def spell_out(name, fields):
+    """What one message says that stands for several, as those would say it."""
+    if name == "REQUEST_WHOLE":
+        return [("REQUEST_HEAD", fields), ("REQUEST_END", {})]
+    if name == "RESPONSE_WHOLE":
+        body = fields.pop("data")
+        return ([("RESPONSE_HEAD", fields)] +
+                ([("RESPONSE_BODY", {"data": body})] if body else []) +
+                [("RESPONSE_END", {"clean": 1})])
+    return [(name, fields)]
+
+
 class End:
     """One end of a bus or a stream."""
 
     def __init__(self, sock, timeout=60):
         self.sock = sock
         self.confined = None
+        self.waiting = []
         sock.settimeout(timeout)
 
     def send(self, name, /, fd=None, **values):
@@ -78,6 +91,12 @@ class End:
 
     def receive(self):
         """(name, fields), or (None, None) when the other end is gone."""
+        if not self.waiting:
+            self.waiting = spell_out(*self.receive_packet())
+        return self.waiting.pop(0)
+
+    def receive_packet(self):
+        """The same, of one packet as it is."""
         while True:
             try:
                 packet = self.sock.recv(PACKET_MAX)

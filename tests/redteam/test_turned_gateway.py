@@ -54,6 +54,7 @@ class Turned:
         self.client.connect(str(endpoint.folder / "endpoint.sock"))
         self.heard = []     # every byte that reached the gateway
         self.open = []      # verdicts of exchanges that go on
+        self.waiting = {}   # of a stream, what its last packet still says
 
     def tell(self, op, fd=-1, payload=b""):
         """(result, descriptor, payload), or None when it died of it."""
@@ -83,12 +84,15 @@ class Turned:
     def receive(self, fd=BUS):
         """(name, fields, descriptor); name None when nothing comes, or ever
         will."""
+        if self.waiting.get(fd):
+            return (*self.waiting[fd].pop(0), -1)
         told = self.tell("r", fd)
         if told is None or told[0] != 0 or not told[2]:
             return None, None, -1
         self.heard.append(told[2])
-        name, fields = bus.decode(told[2])
-        return name, fields, told[1]
+        self.waiting.pop(told[1], None)
+        first, *self.waiting[fd] = bus.spell_out(*bus.decode(told[2]))
+        return (*first, told[1])
 
     def expect(self, kind, fd=BUS):
         """The next message of that kind; what comes before is heard only."""

@@ -181,6 +181,19 @@ def test_a_probe_is_good_for_a_probe(pushers):
         is_refused(pushers, *send(turned, verdict, stream, sent))
 
 
+@pytest.mark.parametrize("body", [LENGTH, CHUNKED])
+def test_a_push_is_not_whole_without_its_body(pushers, body):
+    turned = pushers.attacker()
+    verdict, stream = pushers.push(turned, GRANTED, GRANTED + PACK, body=body)
+    assert verdict["allowed"] == 1, verdict
+    turned.send("REQUEST_WHOLE", stream, job=verdict["job"], headers="")
+    turned.send("REQUEST_BODY", stream, data=OTHER + PACK)
+    turned.send("REQUEST_END", stream)
+    name, fields, _ = turned.receive(stream)
+    assert name in (None, "RESPONSE_FAIL"), name
+    assert pushers.upstreams["one"].taken() == []
+
+
 def test_shown_for_what_was_not_asked(pushers):
     """Out of order, of another kind, of another's, again: one verdict each."""
     turned = pushers.attacker()

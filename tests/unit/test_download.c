@@ -221,6 +221,93 @@ what_is_all_sent_is_not_blocked(void **state)
 }
 
 static void
+give(struct world *world, const char *body, size_t len)
+{
+	struct crb_err err;
+
+	assert_ok(read_lines(world, HEAD, &err));
+	assert_ok(crb_download_body(&world->download, body, len, &err));
+}
+
+static bool
+send_whole(struct world *world)
+{
+	struct crb_err err;
+	bool sent;
+
+	assert_ok(crb_download_whole(&world->download, &sent, &err));
+	return sent;
+}
+
+static void
+a_short_answer_is_one_message(void **state)
+{
+	struct world *world = *state;
+	struct crb_err err;
+	struct crb_msg msg;
+
+	give(world, "it is s3cret-token s3", 21);
+	assert_true(send_whole(world));
+	msg = receive(world);
+	assert_int_equal(msg.type, CRB_MSG_RESPONSE_WHOLE);
+	assert_int_equal(msg.response_whole.job, 7);
+	assert_int_equal(msg.response_whole.status, 200);
+	assert_true(crb_slice_is(msg.response_whole.headers, "etag: 1\n"));
+	assert_true(
+	    crb_slice_is(msg.response_whole.data, "it is ************ s3"));
+	assert_int_equal(world->download.passed, 21);
+	assert_int_equal(crb_download_scrubbed(&world->download), 1);
+	/* Nothing is said twice. */
+	assert_false(send_whole(world));
+	assert_ok(crb_download_flush(&world->download, true, &err));
+	assert_int_equal(receive(world).type, CRB_MSG_NONE_);
+}
+
+static void
+an_answer_that_is_long_or_under_way_is_not(void **state)
+{
+	static char body[CRB_WHOLE_MAX + 1];
+	struct world *world = *state;
+	struct crb_err err;
+
+	assert_false(send_whole(world));
+	memset(body, 'b', sizeof(body));
+	give(world, body, sizeof(body));
+	assert_false(send_whole(world));
+	assert_int_equal(receive(world).type, CRB_MSG_NONE_);
+	assert_ok(crb_download_flush(&world->download, true, &err));
+	assert_int_equal(receive(world).type, CRB_MSG_RESPONSE_HEAD);
+	assert_int_equal(receive(world).type, CRB_MSG_RESPONSE_BODY);
+	assert_false(send_whole(world));
+	assert_int_equal(receive(world).type, CRB_MSG_NONE_);
+}
+
+static void
+a_whole_answer_that_the_stream_does_not_take_waits(void **state)
+{
+	static const char piece[CRB_BODY_MAX];
+	struct world *world = *state;
+	struct crb_err err;
+
+	while (crb_stream_send_body(world->pair[0], CRB_MSG_RESPONSE_BODY,
+		   piece, sizeof(piece), &err) == CRB_OK)
+		continue;
+	while (crb_stream_send_body(world->pair[0], CRB_MSG_RESPONSE_BODY,
+		   piece, 1, &err) == CRB_OK)
+		continue;
+	give(world, "s3cret-token", 12);
+	assert_false(send_whole(world));
+	assert_true(world->download.blocked && !world->download.head_sent);
+	assert_int_equal(world->download.passed, 0);
+	(void)drain(world);
+	assert_true(send_whole(world));
+	assert_false(world->download.blocked);
+	assert_true(
+	    crb_slice_is(receive(world).response_whole.data, "************"));
+	assert_int_equal(crb_download_scrubbed(&world->download), 1);
+}
+
+static void
 a_client_that_is_gone_is_an_error(void **state)
 {
 	struct world *world = *state;
@@ -284,6 +371,9 @@ main(void)
 		TEST(a_full_stream_pauses_and_loses_nothing),
 		TEST(a_head_that_the_stream_does_not_take_waits),
 		TEST(what_is_all_sent_is_not_blocked),
+		TEST(a_short_answer_is_one_message),
+		TEST(an_answer_that_is_long_or_under_way_is_not),
+		TEST(a_whole_answer_that_the_stream_does_not_take_waits),
 		TEST(a_client_that_is_gone_is_an_error),
 		TEST(heads_that_are_refused),
 	};

@@ -374,6 +374,25 @@ a_length_that_cannot_be_is_refused_at_once(void **state)
 	}
 }
 
+static void
+only_without_a_body_is_the_head_the_end(void **state)
+{
+	struct world world = { .pair = { -1, -1 } };
+
+	(void)state;
+	begin(&world, CRB_BODY_NONE, 0, -1);
+	assert_ok(crb_upload_end(&world.upload, &err));
+	assert_true(world.upload.ended && crb_upload_passed(&world.upload));
+	end(&world);
+	for (int kind = CRB_BODY_LENGTH; kind <= CRB_BODY_CHUNKED; kind++) {
+		begin(&world, (enum crb_body)kind, 0, -1);
+		assert_fails(
+		    crb_upload_end(&world.upload, &err), CRB_ERR_INVALID);
+		assert_false(world.upload.ended);
+		end(&world);
+	}
+}
+
 int
 main(void)
 {
@@ -388,6 +407,7 @@ main(void)
 		cmocka_unit_test(what_was_not_judged_is_not_read),
 		cmocka_unit_test(a_judged_whole_is_held_until_its_end),
 		cmocka_unit_test(a_length_that_cannot_be_is_refused_at_once),
+		cmocka_unit_test(only_without_a_body_is_the_head_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
