@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CRB_BUILD_DIR", ROOT / "build" / "dev"))
 CREDBROKER = BUILD / "bin" / "credbroker"
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-LIMIT_SECONDS = 180
+LIMIT_SECONDS = 300
 
 # What is beside this file is found from the red team's folder, too.
 sys.path.append(str(pathlib.Path(__file__).parent))

@@ -230,7 +230,7 @@ def test_nobody_there(world, neighbour):
     assert "refused the connection" in done.stderr
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(500)
 def test_a_slow_service_holds_up_nobody_else(world, neighbour):
     """Some hang before the head, some in the body; each for 30 s at most."""
     results = []

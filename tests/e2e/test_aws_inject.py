@@ -343,7 +343,7 @@ def put_stream(session, key, size, payload, *headers, piece=b"0123456789abcdef"
         return raw.answer()
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(500)
 @pytest.mark.parametrize("signed", [True, False],
                          ids=["signed", "unsigned"])
 def test_a_hundred_megabytes_stream_with_flat_memory(session, cloud, signed):

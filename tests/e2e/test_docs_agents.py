@@ -94,7 +94,7 @@ def desk(broker, git_server):
     return Desk(broker, git_server)
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(500)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_does_what_it_says(desk, page):
     ran = 0

@@ -51,7 +51,7 @@ def desk(broker, ceph):
     return run
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(500)
 def test_the_page_does_what_it_says(desk, broker, ceph):
     said = []
     for match in BLOCK.finditer(PAGE):

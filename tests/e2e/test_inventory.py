@@ -607,7 +607,7 @@ def everything(box):
     return expected
 
 
-@pytest.mark.limit(300)
+@pytest.mark.limit(500)
 def test_everything_at_once_and_no_piece_of_a_value(any_box):
     expected = everything(any_box)
     # Each form of output is swept by run().
