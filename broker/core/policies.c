@@ -3,19 +3,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "broker/bus/tier_files.h"
+#include "broker/core/clock.h"
 #include "broker/core/limits.h"
 #include "broker/core/policies_impl.h"
 
-/* The wall clock may be set: a timer looks again. */
+/* The wall clock may be set, and nobody say so: a timer looks again. */
 #define LOOK_S 60
 
 static void expire(void *ctx);
+static void watch_clock(struct crb_policies *policies);
+static void unwatch_clock(struct crb_policies *policies);
 static void retry(void *ctx);
 
 static enum crb_status
@@ -44,6 +48,7 @@ crb_policies_new(
 	if (policies == NULL)
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	policies->core = core;
+	watch_clock(policies);
 	STAILQ_INIT(&policies->waits);
 	crb_limits_init(&policies->limits);
 	crb_timer_init(&policies->expiry, expire, policies);
@@ -67,6 +72,7 @@ crb_policies_free(struct crb_policies *policies)
 	if (policies == NULL)
 		return;
 	crb_policies_lock(policies);
+	unwatch_clock(policies);
 	crb_zone_folder_close(policies->zones);
 	free(policies);
 }
@@ -217,6 +223,48 @@ expire(void *ctx)
 	if (any)
 		crb_policies_purge(policies, NULL);
 	arm(policies);
+}
+
+void
+crb_policies_clock_set(struct crb_policies *policies)
+{
+	crb_log(CRB_LOG_INFO, "the clock was set", CRB_LOG_END);
+	expire(policies);
+	crb_limits_apply(policies->core);
+}
+
+static void
+clock_changed(void *ctx, int fd, unsigned events)
+{
+	(void)events;
+	if (crb_clock_was_set(fd))
+		crb_policies_clock_set(ctx);
+}
+
+static void
+watch_clock(struct crb_policies *policies)
+{
+	CRB_AUTO_FD int fd = crb_clock_open();
+	struct crb_err err;
+
+	policies->clock = -1;
+	if (fd == -1)
+		return;
+	if (crb_loop_watch(policies->core->loop, fd, CRB_READABLE,
+		clock_changed, policies, &err) == CRB_OK)
+		policies->clock = CRB_STEAL_FD(fd);
+	else
+		crb_log(CRB_LOG_ERROR, "the clock is not watched",
+		    CRB_LOG_REASON, err.msg, CRB_LOG_END);
+}
+
+static void
+unwatch_clock(struct crb_policies *policies)
+{
+	if (policies->clock == -1)
+		return;
+	crb_loop_unwatch(policies->core->loop, policies->clock);
+	(void)close(policies->clock);
 }
 
 static void

@@ -51,6 +51,9 @@ CRB_NODISCARD enum crb_status crb_policies_trust(struct crb_policies *policies,
 /* The sealed key's line; "": there is none. */
 const char *crb_policies_sealed(const struct crb_policies *policies);
 
+/* The wall clock was set: policies and sessions that have ended by it end. */
+void crb_policies_clock_set(struct crb_policies *policies);
+
 /* Wait for what is being read already, however that ends. */
 void crb_policies_await(
     struct crb_policies *policies, struct crb_ending *ending);

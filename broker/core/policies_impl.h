@@ -90,6 +90,7 @@ struct crb_policies_wait {
 STAILQ_HEAD(crb_policies_waits, crb_policies_wait);
 
 struct crb_policies {
+	int clock; /* crb_clock_open() */
 	struct crb_core *core;
 	char path[CRB_POLICY_FILES][CRB_PATH_MAX];
 	struct crb_zone_folder *zones;
