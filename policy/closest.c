@@ -78,6 +78,7 @@ search_closest(const struct crb_policy *policy,
 
 		if (rule->effect == CRB_EFFECT_DENY)
 			continue;
+		verdict->work += rule->work;
 		crb_asking_match(&asking, rule, CRB_WAY_PERMIT, &outcome);
 		if (!is_closer(rule, &outcome, best, &farthest))
 			continue;

@@ -114,6 +114,8 @@ struct crb_verdict {
 	size_t approver_count;
 	const char *approvers[CRB_ASKS_MAX];
 	bool four_eyes;
+	/* What it took to find out, in patterns of the rules looked at. */
+	size_t work;
 };
 
 struct crb_tiers {

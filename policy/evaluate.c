@@ -128,6 +128,7 @@ consider(void *ctx, size_t index)
 	struct crb_outcome permits = { .match = CRB_MATCH_NO };
 	struct crb_outcome restricts = { .match = CRB_MATCH_NO };
 
+	ev->out->work += rule->work;
 	if (rule->effect != CRB_EFFECT_DENY) {
 		crb_asking_match(&ev->asking, rule, CRB_WAY_PERMIT, &permits);
 		if (matched(&permits))
@@ -261,6 +262,20 @@ session_request(const struct crb_question *question)
 	return request;
 }
 
+static size_t
+session_work(const struct crb_tier *session)
+{
+	size_t work = session->count;
+
+	for (size_t i = 0; i < session->count; i++) {
+		const struct crb_scope *scope = session->rule[i].scope;
+
+		for (size_t k = 0; k < scope->count; k++)
+			work += scope->at[k].count;
+	}
+	return work;
+}
+
 static void
 tell_session(const struct evaluation *ev, const struct crb_tier *session,
     const struct crb_request *request)
@@ -291,6 +306,7 @@ decide_session(
 	struct crb_decision decision = crb_decide(&request, session, 1);
 	struct crb_verdict *out = ev->out;
 
+	out->work += session_work(session);
 	if (ev->each != NULL)
 		tell_session(ev, session, &request);
 	if (!first && decision.effect >= out->effect)

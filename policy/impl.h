@@ -30,6 +30,7 @@ struct crb_policy_rule {
 	bool four_eyes;
 	unsigned line;
 	size_t rank; /* among all ids of the policy, sorted */
+	size_t work; /* patterns in it, and one: to hold it against something */
 	struct crb_globs credentials, users, groups, tasks, delivery;
 	bool labels_given;
 	size_t label_count;

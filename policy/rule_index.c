@@ -208,14 +208,19 @@ count_keys(struct crb_rule_index *index, const struct crb_policy_rule *rule)
 	}
 }
 
+/* Of all rules, and as the work that each of them is. */
 static size_t
-count_values(const struct crb_policy *policy)
+count_values(struct crb_policy *policy)
 {
 	size_t values = 0;
 
 	for (size_t i = 0; i < policy->count; i++) {
+		struct crb_policy_rule *rule = &policy->rule[i];
+
+		rule->work = 1;
 		for (size_t kind = 0; kind < KINDS; kind++)
-			values += kind_globs(&policy->rule[i], kind)->count;
+			rule->work += kind_globs(rule, kind)->count;
+		values += rule->work - 1;
 	}
 	return values;
 }

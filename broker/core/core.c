@@ -325,6 +325,7 @@ crb_core_new(const struct crb_core_options *options, struct crb_core **out,
 	TAILQ_INIT(&core->list);
 	TAILQ_INIT(&core->works);
 	TAILQ_INIT(&core->holds);
+	crb_turns_init(&core->turns, core->loop);
 	TAILQ_INIT(&core->lease_records);
 	TAILQ_INIT(&core->mints.list);
 	crb_timer_init(&core->mints.timer, crb_mints_start, core);

@@ -10,6 +10,7 @@
 #include "broker/core/confined.h"
 #include "broker/core/link.h"
 #include "broker/core/map.h"
+#include "broker/core/turns.h"
 #include "broker/vault/vault.h"
 
 /*
@@ -79,6 +80,9 @@ struct crb_core {
 	struct crb_approvals *approvals; /* that are asked for */
 	struct crb_hold_list holds;      /* exchanges that wait */
 	size_t held_bytes;               /* that were shown of them */
+	struct crb_turns turns;          /* of pushes that take long */
+	/* Other policies or credentials than before: so often. */
+	uint64_t terms;
 
 	struct crb_map credentials;             /* by name */
 	struct crb_map profiles;                /* by name */

@@ -15,8 +15,6 @@
 /* Refusals of a session in the log: so many at once, and one each so often. */
 #define REFUSALS_MOST 100
 #define REFUSAL_US 200000
-/* Of a push, what is said ref by ref. */
-#define REFS_MAX 65536
 
 static struct crb_slice
 refused_refs(const struct crb_judgement *judgement)
@@ -418,19 +416,40 @@ is_refused(bool allowed, const struct crb_judgement *judgement)
 	return !allowed && judgement->verdict.effect != CRB_EFFECT_ASK;
 }
 
+/* With its commands, unless nobody wants to know any more. */
+static bool
+judge_held(struct crb_core *core, struct crb_hold *hold,
+    const struct crb_msg_exchange *msg, struct crb_judgement *out)
+{
+	const struct crb_shown *shown = crb_hold_shown(hold);
+	const struct crb_push_commands *commands = shown->has_commands
+	    ? &shown->commands
+	    : NULL;
+	bool allowed = crb_judge_commands(core, msg,
+	    crb_hold_is_left(hold) ? NULL : commands, crb_hold_progress(hold),
+	    out);
+
+	out->commands = commands;
+	return allowed;
+}
+
 /* What it waited for is there, or will not be: much may have changed. */
 static void
 held(struct crb_core *core, struct crb_hold *hold,
     const struct crb_msg_exchange *msg, const struct crb_err *why)
 {
-	const struct crb_shown *shown = crb_hold_shown(hold);
-	CRB_AUTO_BUF struct crb_buf refs = CRB_BUF_INIT(REFS_MAX);
 	struct crb_judgement judgement;
 	struct crb_err err;
-	bool allowed = crb_judge_commands(core, msg,
-	    shown->has_commands ? &shown->commands : NULL, &refs, &judgement);
+	bool allowed;
 
-	if (is_refused(allowed, &judgement))
+	/* A session has its pushes judged one after the other. */
+	if (crb_hold_queues(hold) && crb_hold_turn(hold, why, &err) == CRB_OK)
+		return;
+	allowed = judge_held(core, hold, msg, &judgement);
+	if (judgement.unfinished) {
+		if (crb_hold_turn(hold, why, &err) != CRB_OK)
+			refuse_error(core, msg, &judgement, &err);
+	} else if (is_refused(allowed, &judgement))
 		refuse(core, msg, &judgement);
 	else if (why != NULL)
 		refuse_error(core, msg, &judgement, why);

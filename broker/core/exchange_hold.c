@@ -16,6 +16,7 @@ enum awaits {
 	AWAITS_BODY,
 	AWAITS_APPROVAL,
 	AWAITS_LEASE,
+	AWAITS_TURN,
 };
 _Static_assert(AWAITS_COMMANDS == (int)CRB_NEED_COMMANDS &&
 	AWAITS_BODY == (int)CRB_NEED_BODY,
@@ -30,6 +31,11 @@ struct crb_hold {
 	enum awaits awaits;
 	crb_hold_fn *fn;
 	struct crb_shown shown;
+	struct crb_judge_progress progress;
+	struct crb_turn turn;
+	bool left;
+	bool has_why;
+	struct crb_err why; /* that it is told at its turn */
 	size_t len;
 	uint8_t packet[]; /* the message */
 };
@@ -54,6 +60,7 @@ crb_hold_new(struct crb_session *session, const struct crb_msg_exchange *msg,
 	*hold = (struct crb_hold){ .core = core,
 		.exchange = msg->exchange,
 		.fn = fn,
+		.progress = CRB_JUDGE_PROGRESS_INIT,
 		.shown.text = CRB_BUF_INIT(CRB_COMMANDS_MAX) };
 	memcpy(hold->session, session->id, sizeof(hold->session));
 	if (crb_msg_encode(CRB_MSG_EXCHANGE, msg, hold->packet, size,
@@ -78,6 +85,8 @@ crb_hold_free(struct crb_hold *hold)
 	if (session != NULL && session->waiting > 0)
 		session->waiting--;
 	TAILQ_REMOVE(&core->holds, hold, link);
+	crb_turns_leave(&core->turns, &hold->turn);
+	crb_judge_progress_clear(&hold->progress);
 	core->held_bytes -= hold->shown.text.len;
 	crb_push_commands_clear(&hold->shown.commands);
 	crb_buf_clear(&hold->shown.text);
@@ -104,6 +113,9 @@ go_on(struct crb_hold *hold, const struct crb_err *why)
 	struct crb_msg msg;
 	struct crb_err err;
 
+	/* Anything else took its time, and all of it is judged again. */
+	if (hold->awaits != AWAITS_TURN || hold->left)
+		crb_judge_progress_clear(&hold->progress);
 	hold->awaits = AWAITS_NOTHING;
 	if (!hold->lost) {
 		if (crb_msg_decode(hold->packet, hold->len, -1,
@@ -115,6 +127,54 @@ go_on(struct crb_hold *hold, const struct crb_err *why)
 	}
 	if (hold->awaits == AWAITS_NOTHING)
 		crb_hold_free(hold);
+	else if (hold->awaits != AWAITS_TURN)
+		crb_turns_leave(&hold->core->turns, &hold->turn);
+}
+
+struct crb_judge_progress *
+crb_hold_progress(struct crb_hold *hold)
+{
+	return &hold->progress;
+}
+
+bool
+crb_hold_queues(const struct crb_hold *hold)
+{
+	return !hold->turn.in &&
+	    crb_turns_has(&hold->core->turns, hold->session);
+}
+
+bool
+crb_hold_is_left(const struct crb_hold *hold)
+{
+	return hold->left;
+}
+
+static void
+take_turn(void *ctx)
+{
+	struct crb_hold *hold = ctx;
+	struct crb_err why = hold->why;
+
+	go_on(hold, hold->has_why ? &why : NULL);
+}
+
+enum crb_status
+crb_hold_turn(
+    struct crb_hold *hold, const struct crb_err *why, struct crb_err *err)
+{
+	enum crb_status status;
+
+	hold->turn.owner = hold->session;
+	hold->turn.fn = take_turn;
+	hold->turn.ctx = hold;
+	status = crb_turns_join(&hold->core->turns, &hold->turn, err);
+	if (status != CRB_OK)
+		return status;
+	hold->awaits = AWAITS_TURN;
+	if ((hold->has_why = why != NULL))
+		hold->why = *why;
+	return CRB_OK;
 }
 
 enum crb_status
@@ -291,6 +351,7 @@ crb_holds_withdrawn(struct crb_core *core, const struct crb_msg_withdrawn *msg)
 	if (hold == NULL)
 		return;
 	withdrawn(msg, &why);
+	hold->left = hold->awaits == AWAITS_TURN;
 	if (hold->awaits == AWAITS_APPROVAL)
 		crb_approval_leave(core, hold);
 	/* A lease is minted all the same. */

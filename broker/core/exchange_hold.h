@@ -4,12 +4,14 @@
 #include "base/buf.h"
 #include "broker/bus/push_commands.h"
 #include "broker/core/approval.h"
+#include "broker/core/judge.h"
 #include "broker/core/session.h"
 
 /*
  * An exchange that waits: for more of it to be seen, the commands of a push or
- * what its body is; for somebody to approve it; for a lease.  A copy of its
- * message is kept meanwhile, and what was shown.  It is judged again each time.
+ * what its body is; for somebody to approve it; for a lease; for its turn.  A
+ * copy of its message is kept meanwhile, and what was shown.  It is judged
+ * again each time.
  */
 #define CRB_HOLDS_BYTES_MAX ((size_t)64 << 20) /* of all that was shown */
 
@@ -46,6 +48,12 @@ void crb_hold_free(struct crb_hold *hold);
 bool crb_hold_waits(const struct crb_hold *hold);
 /* What was shown so far; valid as long as the hold is. */
 const struct crb_shown *crb_hold_shown(const struct crb_hold *hold);
+/* How far its commands were judged; likewise. */
+struct crb_judge_progress *crb_hold_progress(struct crb_hold *hold);
+/* Another one of its session has turns before it. */
+bool crb_hold_queues(const struct crb_hold *hold);
+/* It was withdrawn while it had turns: nobody wants to know how it ends. */
+bool crb_hold_is_left(const struct crb_hold *hold);
 
 /* Ask the gateway to show it. */
 CRB_NODISCARD enum crb_status crb_hold_need(
@@ -56,6 +64,13 @@ CRB_NODISCARD enum crb_status crb_hold_ask(struct crb_hold *hold,
 /* crb_lease_want() */
 CRB_NODISCARD enum crb_status crb_hold_lease(struct crb_hold *hold,
     struct crb_session *session, const char *credential, struct crb_err *err);
+
+/*
+ * Serve others first: `why`, copied, is what its function is called with when
+ * it is its turn.  What it does then is as much as keeps others waiting.
+ */
+CRB_NODISCARD enum crb_status crb_hold_turn(
+    struct crb_hold *hold, const struct crb_err *why, struct crb_err *err);
 
 /* SHOWN, WITHDRAWN; the gateway is gone. */
 void crb_holds_shown(struct crb_core *core, const struct crb_msg_shown *msg);

@@ -1,9 +1,11 @@
 #include "broker/core/judge.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "broker/core/lease.h"
 #include "broker/core/limits.h"
 #include "broker/core/policies.h"
@@ -153,9 +155,12 @@ try_credential(struct crb_judgement *judgement,
 	const struct crb_push_commands *commands = judgement->commands;
 	char what[CRB_REPOSITORY_MAX + 32];
 
+	judgement->grant = NULL;
 	judgement->credential = credential;
 	judgement->origin = origin;
 	crb_judge_question(judgement, credential, "inject");
+	if (judgement->progress != NULL)
+		judgement->asking.question.now = judgement->progress->now;
 	crb_judge_add(judgement, "repository", request->repository);
 	judgement->asking.question.at[0].fold = crb_tiers_folds(origin->host);
 	crb_judge_add(judgement, "git", choice);
@@ -197,46 +202,60 @@ candidate(const struct crb_judgement *judgement, size_t index,
 	return *origin != NULL ? credential : NULL;
 }
 
-/* Of several that do not allow it, the one that is told was not the last. */
+/* With one of the session's grants. */
 static bool
-told_again(struct crb_judgement *judgement, size_t index)
+try_grant(struct crb_judgement *judgement, struct crb_judge_search *search)
 {
 	const struct crb_origin *origin;
 	struct crb_credential *credential = candidate(
-	    judgement, index, &origin);
+	    judgement, search->at, &origin);
+	bool allowed;
 
-	judgement->grant = NULL;
-	return try_credential(judgement, credential, origin);
+	if (credential == NULL ||
+	    !crb_lease_first_grant(judgement->session, search->at))
+		return false;
+	allowed = try_credential(judgement, credential, origin);
+	if (allowed || judgement->unfinished)
+		return allowed;
+	if (judgement->progress != NULL)
+		judgement->progress->next = 0;
+	search->last = search->at;
+	if (search->asks == SIZE_MAX &&
+	    judgement->verdict.effect == CRB_EFFECT_ASK)
+		search->asks = search->at;
+	if (search->first == SIZE_MAX)
+		search->first = search->at;
+	return false;
+}
+
+/* Up to one that allows it; where there is none, the one that is told. */
+static bool
+search_grants(struct crb_judgement *judgement, struct crb_judge_search *search)
+{
+	size_t count = judgement->session->grant_count;
+
+	for (; !search->again && search->at < count; search->at++)
+		if (try_grant(judgement, search) || judgement->unfinished)
+			return !judgement->unfinished;
+	if (search->first == SIZE_MAX) {
+		crb_denial_host(&judgement->denial, judgement->session,
+		    judgement->request.authority);
+		return false;
+	}
+	search->again = true;
+	search->at = search->asks != SIZE_MAX ? search->asks : search->first;
+	/* As it nearly always is. */
+	return search->at != search->last && try_grant(judgement, search);
 }
 
 static bool
 granted_git(struct crb_judgement *judgement)
 {
-	size_t count = judgement->session->grant_count;
-	size_t first = count, asks = count;
+	struct crb_judge_search whole = CRB_JUDGE_SEARCH_INIT;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct crb_origin *origin;
-		struct crb_credential *credential = candidate(
-		    judgement, i, &origin);
-
-		if (credential == NULL ||
-		    !crb_lease_first_grant(judgement->session, i))
-			continue;
-		if (try_credential(judgement, credential, origin))
-			return true;
-		if (asks == count &&
-		    judgement->verdict.effect == CRB_EFFECT_ASK)
-			asks = i;
-		if (first == count)
-			first = i;
-	}
-	if (first == count) {
-		crb_denial_host(&judgement->denial, judgement->session,
-		    judgement->request.authority);
-		return false;
-	}
-	return told_again(judgement, asks < count ? asks : first);
+	return search_grants(judgement,
+	    judgement->progress != NULL ? &judgement->progress->search
+					: &whole);
 }
 
 static bool
@@ -274,15 +293,43 @@ crb_judge(struct crb_core *core, const struct crb_msg_exchange *msg,
 	return true;
 }
 
+void
+crb_judge_progress_clear(struct crb_judge_progress *progress)
+{
+	crb_buf_clear(&progress->refs);
+	*progress = CRB_JUDGE_PROGRESS_INIT;
+}
+
+/* The same policies, credentials and grants decide of all of it. */
+static bool
+same_terms(struct crb_core *core, const struct crb_msg_exchange *msg,
+    struct crb_judgement *judgement)
+{
+	struct crb_judge_progress *progress = judgement->progress;
+	const struct crb_session *session = judgement->session;
+
+	(void)msg;
+	if (progress->begun && progress->core_terms == core->terms &&
+	    progress->session_terms == session->terms)
+		return true;
+	crb_judge_progress_clear(progress);
+	progress->begun = true;
+	progress->core_terms = core->terms;
+	progress->session_terms = session->terms;
+	progress->now = crb_wall_seconds();
+	return true;
+}
+
 bool
 crb_judge_commands(struct crb_core *core, const struct crb_msg_exchange *msg,
-    const struct crb_push_commands *commands, struct crb_buf *refs,
-    struct crb_judgement *out)
+    const struct crb_push_commands *commands,
+    struct crb_judge_progress *progress, struct crb_judgement *out)
 {
 	clear(out);
 	out->commands = commands;
-	out->refs = refs;
-	return live(core, msg, out) && recordable(core, msg, out) &&
-	    in_order(core, msg, out) && within_total(core, msg, out) &&
-	    understood(core, msg, out) && granted(core, msg, out);
+	out->progress = progress;
+	return live(core, msg, out) && same_terms(core, msg, out) &&
+	    recordable(core, msg, out) && in_order(core, msg, out) &&
+	    within_total(core, msg, out) && understood(core, msg, out) &&
+	    granted(core, msg, out);
 }

@@ -30,6 +30,48 @@ struct crb_judge_asking {
 };
 
 /*
+ * A push may have thousands of refs, and policies thousands of rules, so it is
+ * judged in slices: about so much work each, in patterns that are compared.
+ */
+#define CRB_JUDGE_SLICE 32768u
+#define CRB_JUDGE_REFS_MAX 65536u /* of what is said ref by ref */
+
+/* Which of the session's grants of a host's credentials goes with it. */
+struct crb_judge_search {
+	size_t at;          /* that is tried now */
+	size_t last;        /* that was */
+	size_t first, asks; /* the first of those, and that asks */
+	bool again;         /* the one that is told was not the last */
+};
+#define CRB_JUDGE_SEARCH_INIT                       \
+	{                                           \
+		.first = SIZE_MAX, .asks = SIZE_MAX \
+	}
+
+/*
+ * How far a push has come, kept from one slice to the next.  It begins anew
+ * when what it is judged by is not the same any more.  Its texts are borrowed
+ * from policies, and not looked at then.
+ */
+struct crb_judge_progress {
+	bool begun;
+	uint64_t core_terms, session_terms;
+	int64_t now; /* the time that decides of all of it */
+	struct crb_judge_search search;
+	size_t next;            /* command, with the credential that is tried */
+	struct crb_verdict all; /* joined */
+	size_t refused;         /* commands */
+	enum crb_effect strictest;
+	size_t command; /* that the strictest is about */
+	unsigned part;  /* and which question of it */
+	struct crb_buf refs;
+};
+#define CRB_JUDGE_PROGRESS_INIT                                        \
+	((struct crb_judge_progress){ .search = CRB_JUDGE_SEARCH_INIT, \
+	    .refs = CRB_BUF_INIT(CRB_JUDGE_REFS_MAX) })
+void crb_judge_progress_clear(struct crb_judge_progress *progress);
+
+/*
  * What is made of a request of a sandbox: the grant and the credential that it
  * goes with, or why not.
  */
@@ -42,7 +84,11 @@ struct crb_judgement {
 	const struct crb_origin *origin;
 	const struct crb_session_grant *grant;
 	const struct crb_push_commands *commands; /* NULL: not known yet */
-	struct crb_buf *refs; /* that were refused; or NULL */
+	/* Of a push whose commands are known; NULL otherwise. */
+	struct crb_judge_progress *progress;
+	size_t work;                /* of this slice */
+	bool unfinished;            /* another one has to follow */
+	const struct crb_buf *refs; /* that were refused; or NULL */
 	/*
 	 * Of all tiers; its texts are borrowed until the loop's next turn.
 	 * Deny until they were asked.
@@ -65,12 +111,15 @@ bool crb_judge(struct crb_core *core, const struct crb_msg_exchange *msg,
 /*
  * The same of a push whose commands are known: each of them is asked about, and
  * all must be allowed.  One that asks makes the whole push ask, of whoever has
- * to approve any part of it.  `refs` is what was refused, as VERDICT has it.
+ * to approve any part of it.
+ *
+ * False and `unfinished`: this was a slice of it.  Call it again with the same
+ * progress, and serve others before; nothing else in *out is to be used.
  */
 bool crb_judge_commands(struct crb_core *core,
     const struct crb_msg_exchange *msg,
-    const struct crb_push_commands *commands, struct crb_buf *refs,
-    struct crb_judgement *out);
+    const struct crb_push_commands *commands,
+    struct crb_judge_progress *progress, struct crb_judgement *out);
 
 /*
  * What was asked, for the audit log: crb_tiers_text() of it.  Nothing where the
@@ -97,7 +146,10 @@ enum crb_effect crb_judge_tiers(struct crb_judgement *judgement);
 /* What they said of "push to acme/api" as a denial; false. */
 bool crb_judge_refuse(struct crb_judgement *judgement, const char *what);
 
-/* judge_push.c: the commands, with a credential that may push at all. */
+/*
+ * judge_push.c: the commands, with a credential that may push at all, from
+ * where its progress is.
+ */
 bool crb_judge_push(struct crb_judgement *judgement);
 
 /* The last step for CRB_ROUTE_HTTP: is it granted, and where does it go? */

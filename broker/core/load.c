@@ -137,6 +137,7 @@ crb_load_wipe(struct crb_core *core)
 {
 	struct crb_session *session;
 
+	core->terms++;
 	while ((session = TAILQ_FIRST(&core->list)) != NULL)
 		crb_session_free(session);
 	crb_lease_records_clear(&core->lease_records);

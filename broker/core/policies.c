@@ -128,6 +128,7 @@ crb_policies_path(const struct crb_policies *policies, unsigned tier)
 static void
 sum_up(struct crb_policies *policies)
 {
+	policies->core->terms++;
 	crb_limits_init(&policies->limits);
 	for (unsigned i = 0; i < CRB_TIERS; i++) {
 		const struct crb_policy *policy = policies->tier[i].policy;

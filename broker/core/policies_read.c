@@ -428,6 +428,7 @@ crb_policies_lock(struct crb_policies *policies)
 	/* Its last callback frees it. */
 	policies->reading = NULL;
 	policies->again = policies->read = policies->tried = false;
+	policies->core->terms++;
 	for (unsigned i = 0; i < CRB_TIERS; i++) {
 		crb_tier_policy_clear(&policies->tier[i]);
 		policies->now[i] = NULL;

@@ -19,6 +19,7 @@ static enum crb_status
 put(struct crb_core *core, struct crb_credential *credential,
     struct crb_err *err)
 {
+	core->terms++;
 	return crb_map_put(&core->credentials, credential->name,
 	    strlen(credential->name), credential, err);
 }
@@ -26,6 +27,7 @@ put(struct crb_core *core, struct crb_credential *credential,
 static void
 take(struct crb_core *core, const struct crb_credential *credential)
 {
+	core->terms++;
 	(void)crb_map_take(
 	    &core->credentials, credential->name, strlen(credential->name));
 }

@@ -108,6 +108,7 @@ drop_grant(struct crb_session *session, size_t index)
 	crb_grant_release(at->grant);
 	memmove(at, at + 1, (session->grant_count - index - 1) * sizeof(*at));
 	session->grant_count--;
+	session->terms++;
 }
 
 static void
@@ -164,6 +165,7 @@ settle(void *ctx, bool durable)
 	session->busy = false;
 	for (size_t i = 0; durable && i < session->grant_count; i++)
 		session->grants[i].pending = false;
+	session->terms++;
 	if (!durable)
 		take_back(session, edit);
 	else if (edit->added != 0)

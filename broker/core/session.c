@@ -252,6 +252,7 @@ crb_session_add_grant(struct crb_session *session, unsigned number,
 	};
 	if (number > session->last_grant)
 		session->last_grant = number;
+	session->terms++;
 	return CRB_OK;
 }
 

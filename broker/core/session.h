@@ -73,6 +73,7 @@ struct crb_session {
 	unsigned last_grant; /* the highest number ever given */
 	size_t grant_count;
 	struct crb_session_grant *grants;
+	uint64_t terms; /* other grants than before: so often */
 	int64_t created, expires, ended; /* wall seconds */
 	uid_t owner;                     /* of the folder */
 	uid_t issuer;    /* whose session it is: who asked for it */

@@ -2,15 +2,9 @@
 #include <sodium.h>
 
 #include "base/cleanup.h"
-#include "broker/core/exchange_hold.h"
-#include "tests/fakes/world.h"
+#include "push.h"
 
-#define OID "0123456789012345678901234567890123456789"
-#define ZERO "0000000000000000000000000000000000000000"
-#define CAPS " report-status side-band-64k"
 #define AGENT "gh:repository=acme/api,git=push,ref=refs/heads/agent/*"
-#define PUSHES "gh:repository=acme/api,git=push"
-#define TARGET "git.test/acme/api.git/git-receive-pack"
 
 static struct world world;
 static char session[CRB_SESSION_ID_MAX + 1];
@@ -51,52 +45,16 @@ slice_says(struct crb_slice slice, const char *text)
 		    slice.p, text);
 }
 
-/* Commands "CHANGE REF" parted by "|", as git sends them. */
-static void
-write_push(struct crb_buf *out, const char *script)
-{
-	struct crb_slice rest = CRB_SLICE(script), ref, change;
-
-	while (crb_slice_cut(&rest, '|', &ref)) {
-		CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(2048);
-
-		assert_true(crb_slice_cut(&ref, ' ', &change));
-		crb_buf_printf(&line, "%s %s %.*s",
-		    crb_slice_is(change, "create") ? ZERO : OID,
-		    crb_slice_is(change, "delete") ? ZERO : OID, (int)ref.len,
-		    ref.p);
-		if (out->len == 0) {
-			crb_buf_char(&line, '\0');
-			crb_buf_str(&line, CAPS);
-		}
-		crb_buf_printf(out, "%04zx", line.len + 4);
-		crb_buf_add(out, line.data, line.len);
-	}
-	crb_buf_str(out, "0000");
-}
-
 static void
 shown(uint64_t exchange, const void *data, size_t len, bool last)
 {
-	world_gateway_says(&world, CRB_MSG_SHOWN,
-	    &(struct crb_msg_shown){ .exchange = exchange,
-		.what = CRB_NEED_COMMANDS,
-		.last = last,
-		.data = { data, len },
-		.hash = CRB_SLICE(""),
-		.type = CRB_SLICE("") });
+	push_shown(&world, exchange, data, len, last);
 }
 
 static uint64_t
 ask(void)
 {
-	uint64_t exchange = world_git(&world, session, "POST", TARGET, NULL);
-	const struct crb_msg *msg = world_hear(&world, CRB_MSG_NEED);
-
-	assert_true(msg->need.exchange == exchange);
-	assert_int_equal(msg->need.what, CRB_NEED_COMMANDS);
-	assert_int_equal(msg->need.most, CRB_COMMANDS_MAX);
-	return exchange;
+	return push_ask(&world, session);
 }
 
 static uint64_t
@@ -105,7 +63,7 @@ push(const char *script)
 	CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(65536);
 	uint64_t exchange = ask();
 
-	write_push(&text, script);
+	push_write(&text, script);
 	shown(exchange, text.data, text.len, true);
 	return exchange;
 }
@@ -164,7 +122,7 @@ what_is_sent_begins_with_what_was_judged(void **state)
 	(void)state;
 	world_issue(&world, AGENT, session);
 	exchange = ask();
-	write_push(
+	push_write(
 	    &text, "create refs/heads/agent/a|update refs/heads/agent/b");
 	shown(exchange, text.data, 50, false);
 	shown(exchange, text.data + 50, text.len - 50, true);
@@ -327,7 +285,7 @@ a_policy_that_comes_meanwhile_decides(void **state)
 	exchange = ask();
 	policy(", {\"id\": \"no\", \"effect\": \"deny\", \"scope\": {\"ref\":"
 	       " [\"refs/heads/main\"]}}");
-	write_push(&text, "update refs/heads/main");
+	push_write(&text, "update refs/heads/main");
 	shown(exchange, text.data, text.len, true);
 	is_refused("policy_denied", "denied by rule no of the local policy");
 }
