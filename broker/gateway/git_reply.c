@@ -114,16 +114,17 @@ add_refs(const struct crb_git_commands *commands, struct reasons *reasons,
 	}
 }
 
-/* What is said ref by ref needs no word for all of them. */
+/*
+ * "unpack ok" although nothing came to be unpacked: a reason there would be
+ * shown besides those of the refs, with the same words.
+ */
 static void
 add_report(const struct crb_git_commands *commands, struct reasons *reasons,
     struct crb_buf *report)
 {
-	CRB_AUTO_BUF struct crb_buf line = CRB_BUF_INIT(CRB_PKTLINE_MAX);
+	static const char ok[] = "unpack ok\n";
 
-	crb_buf_printf(
-	    &line, "unpack %s\n", reasons->refs != NULL ? "ok" : reasons->all);
-	crb_pktline_add(report, CRB_BAND_NONE, crb_buf_text(&line), line.len);
+	crb_pktline_add(report, CRB_BAND_NONE, ok, sizeof(ok) - 1);
 	add_refs(commands, reasons, report);
 	crb_pktline_flush(report);
 }
@@ -160,7 +161,11 @@ add_push(const struct crb_refusal *refusal,
 	CRB_AUTO_BUF struct crb_buf reason = CRB_BUF_INIT(4096);
 	CRB_AUTO_BUF struct crb_buf report = CRB_BUF_INIT(REPORT_MAX);
 
-	crb_problem_line(refusal, &reason);
+	if (commands->side_band)
+		crb_buf_printf(&reason, "credbroker: %s, as said above",
+		    refusal->title[0] != '\0' ? refusal->title : "refused");
+	else
+		crb_problem_line(refusal, &reason);
 	reasons.all = crb_buf_text(&reason);
 	add_report(commands, &reasons, &report);
 	if (!commands->side_band) {

@@ -824,9 +824,8 @@ def test_refused_push_is_a_report_in_the_side_band(gateway):
     assert progress[:1] == b"\2" and flush is None
     assert progress[1:].startswith(b"credbroker: push to acme/api is not")
     assert data[:1] == b"\1"
-    reason = (b"credbroker: push to acme/api is not granted "
-              b"(rule grants, tier session)\n")
-    assert pkts(data[1:]) == [b"unpack " + reason,
+    reason = b"credbroker: Denied by policy, as said above\n"
+    assert pkts(data[1:]) == [b"unpack ok\n",
                               b"ng refs/heads/main " + reason,
                               b"ng refs/heads/old " + reason, None]
     # The rest of the body was read: the connection goes on.
@@ -846,7 +845,7 @@ def test_refused_push_without_side_band(gateway):
     gateway.core.send("VERDICT", exchange=1 << 32 | 63, allowed=0, status=403,
                       code="policy_denied", detail="no")
     lines = pkts(Response(client).body())
-    assert lines == [b"unpack credbroker: no\n",
+    assert lines == [b"unpack ok\n",
                      b"ng refs/heads/m credbroker: no\n", None]
 
 

@@ -102,11 +102,12 @@ push_is_refused_with_a_report(void **state)
 	assert_string_equal(
 	    reply.type, "application/x-git-receive-pack-result");
 	assert_string_equal(out.data,
-	    "0023unpack credbroker: not granted\n"
+	    "000eunpack ok\n"
 	    "0033ng refs/heads/branch-0 credbroker: not granted\n"
 	    "0000");
 }
 
+/* What is to be read is said once, and not again with each ref. */
 static void
 report_goes_into_the_side_band_that_was_asked_for(void **state)
 {
@@ -118,9 +119,10 @@ report_goes_into_the_side_band_that_was_asked_for(void **state)
 	(void)crb_git_reply(&denied, CRB_GIT_PUSH, &commands, NULL, &out);
 	assert_string_equal(out.data,
 	    "0021\2credbroker: not granted\nask\n"
-	    "005f\1"
-	    "0023unpack credbroker: not granted\n"
-	    "0033ng refs/heads/branch-0 credbroker: not granted\n"
+	    "005e\1"
+	    "000eunpack ok\n"
+	    "0047ng refs/heads/branch-0 credbroker: Denied by policy, as "
+	    "said above\n"
 	    "0000"
 	    "0000");
 }
