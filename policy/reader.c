@@ -141,6 +141,27 @@ crb_reader_enter(
 	return take(reader, open) ? CRB_OK : wanted(reader, what, err);
 }
 
+/* Between two of a list or an object, with what goes wrong there by hand. */
+static enum crb_status
+separator(struct crb_reader *reader, char close, struct crb_err *err)
+{
+	const char *why = NULL;
+
+	if (!take(reader, ',')) {
+		if (reader->p >= reader->end ||
+		    strchr("\"{[", *reader->p) == NULL)
+			return syntax(reader, err);
+		why = "a comma is missing before this";
+	} else {
+		skip_space(reader);
+		if (reader->p >= reader->end || *reader->p != close)
+			return CRB_OK;
+		why = "there is a comma behind the last one";
+	}
+	return crb_reader_fail(reader, reader->line, err, CRB_ERR_INVALID,
+	    "not valid JSON: %s", why);
+}
+
 enum crb_status
 crb_reader_element(
     struct crb_reader *reader, size_t index, bool *more, struct crb_err *err)
@@ -148,8 +169,8 @@ crb_reader_element(
 	*more = false;
 	if (take(reader, ']'))
 		return CRB_OK;
-	if (index > 0 && !take(reader, ','))
-		return syntax(reader, err);
+	if (index > 0 && separator(reader, ']', err) != CRB_OK)
+		return err->status;
 	*more = true;
 	return CRB_OK;
 }
@@ -163,8 +184,8 @@ crb_reader_key(struct crb_reader *reader, size_t index, const char **key,
 	*more = false;
 	if (take(reader, '}'))
 		return CRB_OK;
-	if (index > 0 && !take(reader, ','))
-		return syntax(reader, err);
+	if (index > 0 && separator(reader, '}', err) != CRB_OK)
+		return err->status;
 	if (crb_reader_kind(reader) != CRB_READER_TEXT)
 		return syntax(reader, err);
 	if ((status = crb_reader_text(reader, KEY_MAX, key, err)) != CRB_OK)

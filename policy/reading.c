@@ -100,8 +100,10 @@ crb_read_word(struct crb_reading *reading,
 	if (status != CRB_OK)
 		return status;
 	if (**word == '\0' || strpbrk(*word, " *:/") != NULL)
-		return crb_reading_invalid(
-		    reading, *word, "is no name of a group", err);
+		return crb_reading_invalid(reading, *word,
+		    "is no name: it is empty, or has a "
+		    "space or one of * : / in it",
+		    err);
 	return CRB_OK;
 }
 

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -149,8 +150,12 @@ read_known_limit(struct crb_reading *reading, const char *key,
 		    reading, &crb_limit_infos[i], &limits->most[i], err);
 		if (status == CRB_OK &&
 		    limits->most[i] < crb_limit_infos[i].least)
-			return crb_reading_invalid(
-			    reading, key, "is too small", err);
+			return crb_reader_fail(&reading->reader,
+			    reading->reader.value_line, err, CRB_ERR_INVALID,
+			    "must be at least %" PRId64 "%s",
+			    crb_limit_infos[i].least,
+			    crb_limit_infos[i].unit == CRB_LIMIT_SECONDS ? "s"
+									 : "");
 		return status;
 	}
 	return crb_reading_unknown(
