@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import socket
 import subprocess
@@ -134,6 +135,23 @@ def test_a_push_to_another_branch_says_why_not(governed, repository, agent):
     assert '"ref" does not match' in output
     assert any("update refs/heads/main " in request
                for request in requests(governed, "exchange.refused"))
+
+
+def test_what_is_proposed_to_look_into_it_says_the_same(
+        governed, repository, agent):
+    """Also of a ref that a shell would read otherwise."""
+    sandbox = agent(AGENT)
+    output = refused(sandbox, repository, "origin",
+                     "'HEAD:refs/heads/a$(id),b+c'")
+    see = output.split("see: credbroker ")[1].split(" (on the host)")[0]
+    explained, = governed.json(*shlex.split(see))["explained"]
+    assert explained["verdict"]["effect"] == "deny"
+    assert explained["verdict"]["tier"] == "session"
+    assert explained["asked"]["ref"] == "refs/heads/a$(id),b+c"
+    # One that cannot be quoted is not in it.
+    output = refused(sandbox, repository, "origin",
+                     '"HEAD:refs/heads/it\'s"')
+    assert "see: credbroker" in output and "--scope" not in output
 
 
 def test_of_several_with_one_that_is_refused_nothing_is_updated(
@@ -270,25 +288,42 @@ def test_push_options_pass_where_they_are_granted(repository, agent):
     assert (repository.path / "options").read_text() == "ci.skip\n"
 
 
-def test_a_signed_push_passes_where_it_is_granted(repository, agent):
+SSH_KEY = ("ssh-keygen -q -t ed25519 -N '' -f ../key && "
+           "git config gpg.format ssh && git config user.signingKey ../key")
+# In a folder of its own; the agent that it starts ends with the sandbox.
+GPG_KEY = """
+mkdir -m 700 ../gpg && cat >../gpg/sign <<END && chmod +x ../gpg/sign &&
+#!/bin/sh
+exec gpg --homedir $PWD/../gpg --batch "\\$@"
+END
+../gpg/sign --quiet --passphrase '' --quick-gen-key a@localhost ed25519 sign &&
+git config gpg.program $PWD/../gpg/sign &&
+git config user.signingKey a@localhost
+"""
+
+
+@pytest.mark.parametrize("key, kind", [(SSH_KEY, "SSH"), (GPG_KEY, "PGP")],
+                         ids=["ssh", "gpg"])
+def test_a_signed_push_passes_where_it_is_granted(
+        repository, agent, key, kind):
     repository.git("config", "receive.certNonceSeed", "seed")
     repository.hook("post-receive", "echo $GIT_PUSH_CERT >cert")
-    key = ("ssh-keygen -q -t ed25519 -N '' -f ../key && "
-           "git config gpg.format ssh && git config user.signingKey ../key")
     sandbox = agent("git=push")
-    assert sandbox(f"cd work && {key}")[0] == 0
+    status, output = sandbox(f"cd work && {key}")
+    assert status == 0, output
     output = refused(sandbox, repository, "--signed", "origin",
                      "HEAD:refs/heads/a")
     assert "a (a signed push is not allowed" in output
     sandbox = agent("git=push+push-signed,ref=refs/heads/a")
-    assert sandbox(f"cd work && {key}")[0] == 0
+    status, output = sandbox(f"cd work && {key}")
+    assert status == 0, output
     assert "(update is not allowed" in refused(
         sandbox, repository, "--signed", "origin", "HEAD:refs/heads/main")
     status, output = push(sandbox, "--signed", "origin", "HEAD:refs/heads/a")
     assert status == 0, output
     cert = repository.git("cat-file", "blob",
                           (repository.path / "cert").read_text().strip())
-    assert "refs/heads/a" in cert and "BEGIN SSH SIGNATURE" in cert
+    assert "refs/heads/a" in cert and f"BEGIN {kind} SIGNATURE" in cert
 
 
 def test_a_mirror_of_many_refs(governed, repository, agent):
