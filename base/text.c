@@ -336,12 +336,28 @@ edits(const char *a, const char *b)
 	return before[b_len];
 }
 
+/* The only one that begins with the word. */
+static const char *
+begun(const char *word, size_t len, const char *const *candidates, size_t count)
+{
+	const char *found = NULL;
+
+	for (size_t i = 0; len > 2 && i < count; i++) {
+		if (strncmp(candidates[i], word, len) != 0)
+			continue;
+		if (found != NULL)
+			return NULL;
+		found = candidates[i];
+	}
+	return found;
+}
+
 const char *
 crb_text_nearest(const char *word, const char *const *candidates, size_t count)
 {
 	size_t len = strnlen(word, WORD_MAX + 1);
 	unsigned best = EDITS_MAX + 1, distance;
-	const char *nearest = NULL;
+	const char *nearest = NULL, *whole;
 
 	if (len > WORD_MAX)
 		return NULL;
@@ -355,7 +371,8 @@ crb_text_nearest(const char *word, const char *const *candidates, size_t count)
 			nearest = candidates[i];
 		}
 	}
-	return nearest;
+	whole = best > 1 ? begun(word, len, candidates, count) : NULL;
+	return whole != NULL ? whole : nearest;
 }
 
 static void

@@ -69,7 +69,10 @@ void crb_text_percent_encode(
 /* `count` characters of base62, chosen at random without bias; NUL follows. */
 void crb_text_random(char *out, size_t count);
 
-/* The candidate nearest to `word`, within two edits, or NULL. */
+/*
+ * The candidate nearest to `word`, within two edits, or NULL.  What is more
+ * than one edit away is not as near as the only one that begins with it.
+ */
 const char *crb_text_nearest(
     const char *word, const char *const *candidates, size_t count);
 

@@ -30,18 +30,6 @@ list_choices(struct crb_buf *buf, const char *const *choices)
 	}
 }
 
-/* "repo" means "repository" sooner than another word of four letters. */
-static const char *
-nearest_name(const char *typed, const char *const *names, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (typed[0] != '\0' &&
-		    strncmp(names[i], typed, strlen(typed)) == 0)
-			return names[i];
-	}
-	return crb_text_nearest(typed, names, count);
-}
-
 static enum crb_status
 unknown_attribute(struct crb_slice name, const struct crb_attribute *table,
     struct crb_err *err)
@@ -55,7 +43,7 @@ unknown_attribute(struct crb_slice name, const struct crb_attribute *table,
 	for (; count < CRB_SCOPE_MAX && table[count].name != NULL; count++)
 		names[count] = table[count].name;
 	list_choices(&known, names);
-	nearest = nearest_name(shown(&typed, name), names, count);
+	nearest = crb_text_nearest(shown(&typed, name), names, count);
 	if (count == 0)
 		return crb_err_set(err, CRB_ERR_INVALID,
 		    "no scope \"%s\": this backend has none",
@@ -339,8 +327,8 @@ crb_scope_clear(struct crb_scope *scope)
 	memset(scope, 0, sizeof(*scope));
 }
 
-static void
-encode_value(struct crb_buf *out, const char *value)
+void
+crb_scope_encode(struct crb_buf *out, const char *value)
 {
 	for (; *value != '\0'; value++) {
 		switch (*value) {
@@ -373,7 +361,7 @@ crb_scope_text(const struct crb_scope *scope)
 		crb_buf_str(&out, at->attribute->name);
 		for (size_t k = 0; k < at->count; k++) {
 			crb_buf_char(&out, k == 0 ? '=' : '+');
-			encode_value(&out, at->value[k]);
+			crb_scope_encode(&out, at->value[k]);
 		}
 	}
 	if (out.failed)

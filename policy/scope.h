@@ -71,6 +71,8 @@ void crb_scope_clear(struct crb_scope *scope);
 /* The same in canonical form, presets included; malloc()ed, NULL without
  * memory. */
 char *crb_scope_text(const struct crb_scope *scope);
+/* One value as it stands in such a text. */
+void crb_scope_encode(struct crb_buf *out, const char *value);
 
 /* "NAME[:SCOPE]" cut in two; *scope is "" when there is no ":".  malloc()ed. */
 CRB_NODISCARD enum crb_status crb_grant_split(

@@ -265,9 +265,11 @@ crb_denial_git(struct crb_denial *out, const struct crb_session *session,
 
 void
 crb_denial_verdict(struct crb_denial *out, const struct crb_session *session,
-    const char *credential, const char *what, const struct crb_verdict *verdict)
+    const struct crb_question *question, const char *what,
+    const struct crb_verdict *verdict)
 {
 	CRB_AUTO_BUF struct crb_buf words = CRB_BUF_INIT(GRANTED_MAX);
+	CRB_AUTO_BUF struct crb_buf see = CRB_BUF_INIT(sizeof(out->next));
 
 	if (verdict->effect == CRB_EFFECT_ASK)
 		set(out, 403, "approval_needed", "Needs an approval");
@@ -277,9 +279,8 @@ crb_denial_verdict(struct crb_denial *out, const struct crb_session *session,
 	detail(out, "%.600s by task %s is %s", what, session->task,
 	    words.failed ? "denied" : crb_buf_text(&words));
 	crb_denial_rule(out, verdict);
-	next_step(out,
-	    "see: credbroker policy explain --task %s --credential %s (on the host)",
-	    session->task, credential);
+	crb_tiers_see(session, verdict, question, NULL, &see);
+	next_step(out, "%s (on the host)", crb_buf_text(&see));
 }
 
 static json_t *

@@ -4,6 +4,7 @@
 #include "broker/core/credential.h"
 #include "broker/core/session.h"
 #include "policy/decide.h"
+#include "policy/question.h"
 
 /*
  * A refusal as the sandbox is told it: what was refused, by which rule of
@@ -41,8 +42,8 @@ void crb_denial_git(struct crb_denial *out, const struct crb_session *session,
  * asks is refused, too: whoever can hold it does not tell this.
  */
 void crb_denial_verdict(struct crb_denial *out,
-    const struct crb_session *session, const char *credential, const char *what,
-    const struct crb_verdict *verdict);
+    const struct crb_session *session, const struct crb_question *question,
+    const char *what, const struct crb_verdict *verdict);
 
 /* "fetch, push on acme/api" */
 void crb_scope_words(const struct crb_scope *scope, struct crb_buf *out);

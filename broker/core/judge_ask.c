@@ -119,7 +119,7 @@ bool
 crb_judge_refuse(struct crb_judgement *judgement, const char *what)
 {
 	crb_denial_verdict(&judgement->denial, judgement->session,
-	    judgement->asking.question.credential, what, &judgement->verdict);
+	    &judgement->asking.question, what, &judgement->verdict);
 	return false;
 }
 

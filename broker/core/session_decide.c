@@ -60,6 +60,7 @@ crb_session_decide(const struct crb_call *call,
 {
 	for (size_t i = first; i < session->grant_count; i++) {
 		const struct crb_grant *grant = session->grants[i].grant;
+		CRB_AUTO_BUF struct crb_buf see = CRB_BUF_INIT(CRB_DECIDE_NEXT);
 		struct crb_verdict verdict;
 
 		if (crb_tiers_grant(session, grant, &verdict, err) == CRB_OK) {
@@ -67,9 +68,8 @@ crb_session_decide(const struct crb_call *call,
 			continue;
 		}
 		record(call, session, grant, &verdict, err);
-		(void)snprintf(next, CRB_DECIDE_NEXT,
-		    "see: credbroker policy explain --task %s --credential %s",
-		    session->task, grant->credential);
+		crb_tiers_see(session, &verdict, NULL, grant, &see);
+		(void)snprintf(next, CRB_DECIDE_NEXT, "%s", crb_buf_text(&see));
 		return err->status;
 	}
 	return CRB_OK;

@@ -78,6 +78,17 @@ CRB_NODISCARD enum crb_status crb_tiers_refuse(const struct crb_core *core,
     const struct crb_verdict *verdict, struct crb_err *err);
 
 /*
+ * What somebody on the host types to look into it: "see: credbroker policy
+ * explain --task fix-1 --credential github --scope
+ * repository=acme/api,git=push". `question` is the request; of a grant it is
+ * NULL, and `grant` is it.  Where the policies are not in order, what shows
+ * that.
+ */
+void crb_tiers_see(const struct crb_session *session,
+    const struct crb_verdict *verdict, const struct crb_question *question,
+    const struct crb_grant *grant, struct crb_buf *out);
+
+/*
  * What was asked, for the audit log's field "asked": an array of questions in
  * JSON, of what is not in the line of the session's issue.
  *

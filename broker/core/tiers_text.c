@@ -14,6 +14,8 @@
 /* What a matcher takes, and one value of it. */
 #define TAKES_MAX 240
 #define VALUE_MAX 60
+/* Of a command line that is proposed. */
+#define SEE_MAX 256
 
 /* "the organization's policy acme", "the grants of the session" */
 static void
@@ -125,6 +127,98 @@ crb_tiers_refuse(const struct crb_core *core, const struct crb_verdict *verdict,
 	crb_tiers_words(verdict, &words);
 	return crb_err_set(err, CRB_ERR_DENIED, "%s",
 	    words.failed ? "denied by policy" : crb_buf_text(&words));
+}
+
+/* Values of a request; what nothing narrows has an option of its own. */
+static void
+request_options(const struct crb_question *question, struct crb_buf *scope,
+    struct crb_buf *more)
+{
+	for (size_t i = 0; i < question->count; i++) {
+		const struct crb_asked *at = &question->at[i];
+
+		if (at->state == CRB_ASKED_ANY)
+			crb_buf_printf(more, " --open %s", at->name);
+		if (at->state != CRB_ASKED_VALUES || at->count != 1)
+			continue;
+		if (scope->len > 0)
+			crb_buf_char(scope, ',');
+		crb_buf_printf(scope, "%s=", at->name);
+		crb_scope_encode(scope, at->value[0]);
+	}
+}
+
+/* It is typed in a shell, and the sandbox has chosen some of it. */
+static bool
+quotable(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (*text < 0x20 || *text > 0x7e || *text == '\'' ||
+		    *text == '\\')
+			return false;
+	return true;
+}
+
+static void
+add_option(struct crb_buf *out, const char *name, const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				    "_.,:/@%+=-";
+	const char *quote = text[strspn(text, plain)] != '\0' ? "'" : "";
+
+	if (!quotable(text))
+		out->failed = true;
+	crb_buf_printf(out, " --%s %s%s%s", name, quote, text, quote);
+}
+
+static void
+add_labels(struct crb_buf *out, json_t *labels)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(labels, key, value)
+	{
+		CRB_AUTO_BUF struct crb_buf text = CRB_BUF_INIT(SEE_MAX);
+
+		crb_buf_printf(&text, "%s=%s", key, json_string_value(value));
+		add_option(out, "label", crb_buf_text(&text));
+	}
+}
+
+/* What is too long, or cannot be quoted, is left to who looks into it. */
+void
+crb_tiers_see(const struct crb_session *session,
+    const struct crb_verdict *verdict, const struct crb_question *question,
+    const struct crb_grant *grant, struct crb_buf *out)
+{
+	CRB_AUTO_BUF struct crb_buf scope = CRB_BUF_INIT(SEE_MAX);
+	CRB_AUTO_BUF struct crb_buf more = CRB_BUF_INIT(SEE_MAX);
+
+	if (verdict->problem == session->core->policies_why.msg) {
+		crb_buf_str(out, "see: credbroker policy show");
+		return;
+	}
+	crb_buf_printf(out,
+	    "see: credbroker policy explain --task %s --credential %s",
+	    session->task,
+	    grant != NULL ? grant->credential : question->credential);
+	/* Its own grants say so: nobody else has them. */
+	if (verdict->tier != NULL && strcmp(verdict->tier, "session") == 0 &&
+	    grant == NULL)
+		crb_buf_printf(out, " --session %s", session->id);
+	add_labels(&more, session->labels);
+	if (grant != NULL) {
+		add_option(&more, "ask", crb_grant_delivery(grant));
+		crb_buf_str(&scope, grant->scope_text);
+	} else {
+		request_options(question, &scope, &more);
+	}
+	if (scope.len > 0)
+		add_option(&more, "scope", crb_buf_text(&scope));
+	if (!scope.failed && !more.failed && more.len > 0)
+		crb_buf_str(out, crb_buf_text(&more));
 }
 
 static void

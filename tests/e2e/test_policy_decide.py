@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pwd
+import shlex
 import sys
 
 import pytest
@@ -95,8 +96,11 @@ def test_an_issue_that_a_tier_denies_is_refused(governed, tier):
     assert done.returncode == 1
     assert (f"git=push: denied by rule no-way of {TIERS[tier]} our-{tier}: "
             "we said so") in done.stderr
-    assert ("credbroker policy explain --task fix-1 --credential forge"
-            in done.stderr)
+    # What is proposed says the same of the same.
+    see = done.stderr.split("see: credbroker ")[1].splitlines()[0]
+    assert "--ask inject --scope repository=acme/api" in see
+    explained, = governed.json(*shlex.split(see))["explained"]
+    assert explained["verdict"]["rule"] == "no-way"
     assert governed.call("session.list", all=True)["sessions"] == []
     event = last(governed, "session.issue")
     names_the_rule(event, tier)

@@ -262,6 +262,7 @@ the_nearest_word_is_within_two_edits(void **state)
 	static const char *const words[] = { "task", "ttl", "profile",
 		"bind-pid" };
 	static const char *const two[] = { "cd" };
+	static const char *const named[] = { "ref", "repository", "resources" };
 	char word[200];
 
 	(void)state;
@@ -269,6 +270,9 @@ the_nearest_word_is_within_two_edits(void **state)
 	assert_string_equal(crb_text_nearest("profil", words, 4), "profile");
 	assert_string_equal(crb_text_nearest("bindpid", words, 4), "bind-pid");
 	assert_string_equal(crb_text_nearest("ttl", words, 4), "ttl");
+	assert_string_equal(crb_text_nearest("repo", named, 3), "repository");
+	assert_string_equal(crb_text_nearest("rest", named, 3), "ref");
+	assert_string_equal(crb_text_nearest("res", named, 3), "ref");
 	assert_null(crb_text_nearest("password", words, 4));
 	assert_null(crb_text_nearest("x", words, 4));
 	assert_null(crb_text_nearest("", words, 4));
