@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fakes"))
 import bus  # noqa: E402
 
 EGRESS = BUILD / "libexec" / "credbroker" / "credbroker-egress"
+UNLIMITED = (1 << 63) - 1     # bytes of bodies
 SECRET = b"tok_4f8c/Zb+19=Qx"
 TELLTALE = "tok-that-fits-a-subject"
 MIB = 1 << 20
@@ -77,7 +78,8 @@ class Egress:
                    method="GET", route=1, tls=int(upstream.tls), host="localhost",
                    port=upstream.port, target="/", backend="static",
                    params=json.dumps(params), secret=SECRET,
-                   network=LOOPBACK, ca=upstream.ca, body=NONE)
+                   network=LOOPBACK, ca=upstream.ca, body=NONE,
+                   bound=UNLIMITED, most=UNLIMITED)
         job.update(changes)
         self.core.send("JOB", fd=None if ours is None else theirs.fileno(),
                        **job)
