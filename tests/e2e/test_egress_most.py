@@ -3,8 +3,8 @@ where it would be more, and says that it has used them up."""
 
 import pytest
 
-from test_egress import (EGRESS, MIB, Request, egress, reply,  # noqa: F401
-                         upstream)
+from test_egress import (EGRESS, MIB, UNLIMITED, Request,  # noqa: F401
+                         egress, reply, upstream)
 from test_egress_judged import Echo, cut, send
 
 pytestmark = pytest.mark.skipif(not EGRESS.exists(),
@@ -24,7 +24,7 @@ def echo(upstream):
     return Echo(upstream)
 
 
-@pytest.mark.parametrize("most", [0, 300000, MIB])
+@pytest.mark.parametrize("most", [UNLIMITED, 300000, MIB])
 def test_as_many_as_there_may_be(egress, upstream, most):
     answer = egress.exchange(upstream(serve(300000)), most=most)
     assert answer.status == 200 and len(answer.body) == 300000
@@ -54,3 +54,15 @@ def test_both_ways_count_together(egress, echo):
     assert send(egress, echo, whole, most=1004).status == 200
     answer = send(egress, echo, whole, most=1003)   # b"done" comes back
     assert answer.done["outcome"] == b"policy_denied"
+
+
+def test_what_the_core_has_not_heard_of_is_not_used_twice(egress, upstream):
+    """It says what is left without what has just ended, as when both cross."""
+    answer = egress.exchange(upstream(serve(3000)), most=5000, bound=5000)
+    assert answer.done["down"] == 3000
+    answer = egress.exchange(upstream(serve(3000)), most=5000, bound=5000)
+    assert answer.done["outcome"] == b"policy_denied"
+    assert answer.done["down"] == 2000
+    # Another bound is another policy: the core's word counts.
+    answer = egress.exchange(upstream(serve(3000)), most=4000, bound=9000)
+    assert answer.done["down"] == 3000
