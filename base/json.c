@@ -1,12 +1,10 @@
 #include "base/json.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/slab.h"
-#include "base/text.h"
 #include "base/units.h"
 
 #define DEPTH_MAX 32u
@@ -403,6 +401,14 @@ crb_json_only(const json_t *object, const char *const *keys, const char *where,
 			return unknown_key(key, keys, i, where, err);
 	}
 	return CRB_OK;
+}
+
+bool
+crb_json_is_string(struct crb_slice text)
+{
+	CRB_AUTO_JSON json_t *string = json_stringn(text.p, text.len);
+
+	return string != NULL;
 }
 
 void

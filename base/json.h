@@ -1,12 +1,14 @@
 #ifndef CRB_JSON_H
 #define CRB_JSON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <jansson.h>
 
 #include "base/err.h"
+#include "base/text.h"
 
 /* Make jansson draw its memory from the slab.  Before its first use. */
 void crb_json_use_slab(void);
@@ -24,6 +26,9 @@ CRB_NODISCARD enum crb_status crb_json_parse(const char *text, size_t len,
  * "rules[3].scope") starts in a text that parses; 0 when it is not there.
  */
 unsigned crb_json_line(const char *text, size_t len, const char *path);
+
+/* It can be a string: valid UTF-8. */
+bool crb_json_is_string(struct crb_slice text);
 
 /* One line, sorted keys are not promised; malloc()ed from jansson's memory. */
 char *crb_json_text(const json_t *json);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "base/json.h"
 
 /* LARGE_PACKET_MAX of git's pkt-line.h; the length counts its own digits. */
 #define LINE_MAX_LEN 65520
@@ -169,48 +169,6 @@ is_zero(struct crb_slice id)
 	return crb_slice_consists(id, "0");
 }
 
-static bool
-is_utf8(struct crb_slice text)
-{
-	CRB_AUTO_JSON json_t *string = json_stringn(text.p, text.len);
-
-	return string != NULL;
-}
-
-/* One piece of a ref, between slashes: git-check-ref-format(1). */
-static bool
-is_component(struct crb_slice piece)
-{
-	if (piece.len == 0 || piece.p[0] == '.' ||
-	    crb_slice_ends(piece, ".lock"))
-		return false;
-	for (size_t i = 0; i < piece.len; i++) {
-		unsigned char c = (unsigned char)piece.p[i];
-		char next = i + 1 < piece.len ? piece.p[i + 1] : '\0';
-
-		if (c <= 0x20 || c == 0x7f ||
-		    memchr("~^:?*[\\", c, 7) != NULL ||
-		    (c == '.' && next == '.') || (c == '@' && next == '{'))
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_ref(struct crb_slice ref)
-{
-	struct crb_slice rest = ref, piece;
-
-	if (ref.len > CRB_REF_MAX || !crb_slice_starts(ref, "refs/") ||
-	    crb_slice_ends(ref, ".") || !is_utf8(ref))
-		return false;
-	while (crb_slice_cut(&rest, '/', &piece)) {
-		if (!is_component(piece))
-			return false;
-	}
-	return true;
-}
-
 static enum crb_status
 add_command(struct reading *reading, const struct crb_push_command *command)
 {
@@ -244,7 +202,7 @@ take_command(struct reading *reading, struct crb_slice line)
 	    !crb_slice_cut(&line, ' ', &command.new_id) ||
 	    !is_id(reading, command.new_id) || line.p == NULL)
 		return bad(reading, "a line is no command");
-	if (!is_ref(line))
+	if (!crb_git_ref_ok(line))
 		return bad(reading, "a ref's name is not one that git has");
 	command.ref = line;
 	/* git looks at the new id first. */
@@ -484,7 +442,8 @@ read_options(struct reading *reading, size_t *count)
 			return status;
 		line = chomp(line);
 		if (memchr(line.p, '\0', line.len) != NULL ||
-		    memchr(line.p, '\n', line.len) != NULL || !is_utf8(line))
+		    memchr(line.p, '\n', line.len) != NULL ||
+		    !crb_json_is_string(line))
 			return bad(reading, "a push option that is not text");
 		status = take_option(reading, line, *count);
 		if (status != CRB_OK)

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "broker/bus/git_ref.h"
 
 /*
  * The commands at the head of a push's body (gitprotocol-pack(5), "Reference
@@ -20,7 +21,6 @@
  */
 #define CRB_PUSH_REFS_MAX 10000
 #define CRB_PUSH_OPTIONS_MAX 1000
-#define CRB_REF_MAX 1024
 
 enum crb_change { CRB_CHANGE_CREATE, CRB_CHANGE_UPDATE, CRB_CHANGE_DELETE };
 /* "create", "update", "delete"; NULL-terminated. */
