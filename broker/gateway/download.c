@@ -303,6 +303,13 @@ read_body(void *ctx, uint64_t position, char *buffer, size_t room)
 	return 0;
 }
 
+/* Of these not even the end of a body may stand there (RFC 9112, 6.3). */
+static bool
+is_without_body(unsigned status)
+{
+	return status == 204 || status == 304;
+}
+
 /* A response in pkt-lines has no length, so that it can be ended anywhere. */
 static void
 judge_framing(struct crb_exchange *exchange)
@@ -314,6 +321,10 @@ judge_framing(struct crb_exchange *exchange)
 	    (reply->length == 0 && !reply->ended &&
 		exchange->route == CRB_ROUTE_GIT))
 		reply->has_length = false;
+	if (is_without_body(reply->status)) {
+		reply->has_length = true;
+		reply->length = 0;
+	}
 }
 
 /*
@@ -324,7 +335,7 @@ static bool
 is_in_hand(const struct crb_reply *reply)
 {
 	return reply->whole != NULL && reply->pending.len > 0 &&
-	    reply->status != 204 && reply->status != 304;
+	    !is_without_body(reply->status);
 }
 
 static struct MHD_Response *
@@ -358,9 +369,12 @@ new_response(struct crb_exchange *exchange)
 static bool
 is_bodiless(const struct crb_exchange *exchange)
 {
-	return exchange->route == CRB_ROUTE_HTTP &&
-	    (strcmp(exchange->method, "HEAD") == 0 ||
-		(exchange->reply.has_length && exchange->reply.length == 0));
+	const struct crb_reply *reply = &exchange->reply;
+
+	return is_without_body(reply->status) ||
+	    (exchange->route == CRB_ROUTE_HTTP &&
+		(strcmp(exchange->method, "HEAD") == 0 ||
+		    (reply->has_length && reply->length == 0)));
 }
 
 /* So its end, behind which the stream can be used again, is seen first. */

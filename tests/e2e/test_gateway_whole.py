@@ -5,6 +5,7 @@ import pytest
 
 from test_gateway import (GATEWAY, HOST, REFS, Response, ask,  # noqa: F401
                           begin_fetch, gateway, problem_code, take_request)
+from test_gateway_held import API, SIGNED
 
 pytestmark = pytest.mark.skipif(not GATEWAY.exists(),
                                 reason=f"{GATEWAY} is not built")
@@ -85,3 +86,32 @@ def test_an_answer_does_not_come_whole_behind_its_head(gateway):
     stream.send("RESPONSE_WHOLE", job=stream.job, status=200, data=b"0000")
     assert b"lost" in Response(client).body()
     assert gateway.expect("EXCHANGE_DONE")["clean"] == 0
+
+
+@pytest.mark.parametrize("path", [REFS, API])
+@pytest.mark.parametrize("length", [{}, {"has_length": 1}])
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("whole", [True, False])
+def test_behind_a_status_without_a_body_stands_the_next_answer(
+        gateway, whole, status, length, path):
+    """Not the end of a body, however its length was said."""
+    gateway.session()
+    client = gateway.connect()
+    stream = None
+    for _ in range(2):
+        ask(client, "GET " + path, HOST + SIGNED * (path == API))
+        stream = gateway.allow(gateway.expect("EXCHANGE"), stream)
+        take_request(stream)
+        if whole:
+            stream.send("RESPONSE_WHOLE", job=stream.job, status=status,
+                        data=b"" if length else b"evil")
+        else:
+            stream.send("RESPONSE_HEAD", job=stream.job, status=status,
+                        **length)
+            stream.send("RESPONSE_END", clean=1)
+        # The second one's line is read where the first one has ended.
+        assert Response(client).status == status
+        assert gateway.expect("EXCHANGE_DONE")["clean"] == 1
+    client.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
