@@ -116,6 +116,11 @@ struct crb_verdict {
 	bool four_eyes;
 	/* What it took to find out, in patterns of the rules looked at. */
 	size_t work;
+	/*
+	 * A request that is not denied: some rule of some tier wants its record
+	 * on the disk before it goes upstream.
+	 */
+	bool durable;
 };
 
 struct crb_tiers {
@@ -162,6 +167,7 @@ struct crb_explained {
 	unsigned line; /* of the policy; 0: of the session */
 	enum crb_match match;
 	const char *matcher; /* where it failed; NULL when it matched */
+	bool durable;        /* a request that it wants on the disk first */
 };
 /*
  * The same decision, with every rule of every tier told to `each` in the order

@@ -42,6 +42,10 @@ static enum crb_status
 check_rule(struct crb_reading *reading, const struct crb_policy_rule *rule,
     struct crb_err *err)
 {
+	if (rule->durable && rule->effect == CRB_EFFECT_DENY)
+		return crb_reader_fail(&reading->reader, rule->line, err,
+		    CRB_ERR_INVALID,
+		    "durable is only for effects allow and ask");
 	if (rule->effect == CRB_EFFECT_ASK ||
 	    (rule->approvers == NULL && !rule->four_eyes))
 		return CRB_OK;
@@ -306,5 +310,6 @@ crb_policy_rule_about(const struct crb_policy *policy, size_t index)
 		.line = rule->line,
 		.approvers = rule->approvers,
 		.four_eyes = rule->four_eyes,
+		.durable = rule->durable,
 	};
 }

@@ -68,6 +68,7 @@ struct crb_policy_rule_about {
 	unsigned line;
 	const char *approvers; /* the group; NULL: anyone who may approve */
 	bool four_eyes;
+	bool durable;
 };
 struct crb_policy_rule_about crb_policy_rule_about(
     const struct crb_policy *policy, size_t index);

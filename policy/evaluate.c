@@ -69,7 +69,7 @@ add_approvers(struct evaluation *ev, const struct crb_policy_rule *rule)
 
 static void
 tell(const struct evaluation *ev, const struct crb_policy_rule *rule,
-    const struct crb_outcome *outcome)
+    const struct crb_outcome *outcome, bool durable)
 {
 	const struct crb_explained explained = {
 		.tier = ev->policy->about.tier_name,
@@ -80,6 +80,7 @@ tell(const struct evaluation *ev, const struct crb_policy_rule *rule,
 		.line = rule->line,
 		.match = outcome->match,
 		.matcher = outcome->matcher,
+		.durable = durable,
 	};
 
 	ev->each(ev->ctx, &explained);
@@ -119,6 +120,26 @@ matched(const struct crb_outcome *outcome)
 	return outcome->match >= CRB_MATCH_SOME;
 }
 
+/*
+ * In either way: what a rule may be about is not sent sooner because it cannot
+ * be shown that it is, as in another letter case.
+ */
+static bool
+wants_durable(const struct evaluation *ev, const struct crb_policy_rule *rule,
+    const struct crb_outcome *permits, const struct crb_outcome *restricts)
+{
+	struct crb_outcome outcome;
+
+	if (!rule->durable || ev->asking.question->kind != CRB_QUESTION_REQUEST)
+		return false;
+	if (matched(permits) || matched(restricts))
+		return true;
+	if (rule->effect != CRB_EFFECT_ALLOW)
+		return false;
+	crb_asking_match(&ev->asking, rule, CRB_WAY_RESTRICT, &outcome);
+	return matched(&outcome);
+}
+
 /* Everything that is done with a rule, whoever asks. */
 static void
 consider(void *ctx, size_t index)
@@ -127,6 +148,7 @@ consider(void *ctx, size_t index)
 	const struct crb_policy_rule *rule = &ev->policy->rule[index];
 	struct crb_outcome permits = { .match = CRB_MATCH_NO };
 	struct crb_outcome restricts = { .match = CRB_MATCH_NO };
+	bool durable;
 
 	ev->out->work += rule->work;
 	if (rule->effect != CRB_EFFECT_DENY) {
@@ -140,9 +162,12 @@ consider(void *ctx, size_t index)
 		if (matched(&restricts))
 			restrict_to(ev, rule, &restricts);
 	}
+	durable = wants_durable(ev, rule, &permits, &restricts);
+	ev->out->durable = ev->out->durable || durable;
 	if (ev->each != NULL)
 		tell(ev, rule,
-		    rule->effect == CRB_EFFECT_ALLOW ? &permits : &restricts);
+		    rule->effect == CRB_EFFECT_ALLOW ? &permits : &restricts,
+		    durable);
 }
 
 /* The values of a combination, as they stand in the question. */
@@ -344,6 +369,8 @@ decide_tiers(struct evaluation *ev, const struct crb_tiers *tiers)
 		out->effect = CRB_EFFECT_DENY;
 		out->problem = "more groups would have to approve than can";
 	}
+	if (out->effect == CRB_EFFECT_DENY)
+		out->durable = false;
 	if (out->effect != CRB_EFFECT_ASK) {
 		out->approver_count = 0;
 		out->four_eyes = false;

@@ -28,6 +28,7 @@ struct crb_policy_rule {
 	const char *reason;
 	const char *approvers;
 	bool four_eyes;
+	bool durable; /* its requests, before they go upstream */
 	unsigned line;
 	size_t rank; /* among all ids of the policy, sorted */
 	size_t work; /* patterns in it, and one: to hold it against something */

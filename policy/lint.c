@@ -221,11 +221,16 @@ rule_covers(
 		crb_during_contains(outer->during, inner->during));
 }
 
-/* An ask that asks for more adds something to one that is wider. */
+/*
+ * A rule that wants its requests on the disk first, or an ask that asks for
+ * more, adds something to one that is wider.
+ */
 static bool
-asks_for_more(
+wants_more(
     const struct crb_policy_rule *rule, const struct crb_policy_rule *than)
 {
+	if (rule->durable && !than->durable)
+		return true;
 	if (rule->effect != CRB_EFFECT_ASK)
 		return false;
 	return (rule->four_eyes && !than->four_eyes) ||
@@ -249,9 +254,29 @@ is_in_the_way(struct linting *lint, size_t other, size_t index)
 	if (!rule_covers(by, rule))
 		return false;
 	if (by->effect < rule->effect)
-		return true;
-	return !asks_for_more(rule, by) &&
-	    (other < index || has != needs || !rule_covers(rule, by));
+		return by->effect == CRB_EFFECT_DENY || !rule->durable ||
+		    by->durable;
+	return !wants_more(rule, by) &&
+	    (other < index || has != needs || !rule_covers(rule, by) ||
+		wants_more(by, rule));
+}
+
+/* Keys are on record before anybody has them. */
+static void
+find_idle_durable(const struct linting *lint, size_t index)
+{
+	const struct crb_policy_rule *rule = &lint->policy->rule[index];
+
+	if (!rule->durable || !rule->delivery.given)
+		return;
+	for (size_t i = 0; i < rule->delivery.count; i++) {
+		if (strcmp(rule->delivery.at[i].text, "mint") != 0)
+			return;
+	}
+	tell(lint, rule,
+	    "rule %s is durable for nothing: it is about no request, and what "
+	    "is minted is on record before anyhow",
+	    rule->id);
 }
 
 static void
@@ -314,10 +339,12 @@ crb_policy_lint(const struct crb_policy *policy,
 			matchers[i] = matchers_of(rule);
 	}
 	for (size_t i = 0; i < policy->count; i++) {
-		if (matchers[i] != 0)
-			find_shadow(&lint, i);
-		else
+		if (matchers[i] == 0) {
 			(void)matches_nothing(&lint, &policy->rule[i]);
+			continue;
+		}
+		find_shadow(&lint, i);
+		find_idle_durable(&lint, i);
 	}
 	lint_whole(&lint);
 	if (lint.pairs == PAIRS_MAX)

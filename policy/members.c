@@ -86,6 +86,11 @@ const struct crb_policy_member crb_rule_members[] = {
 	    .type = CRB_MEMBER_FLAG,
 	    .offset = AT(crb_policy_rule, four_eyes),
 	    .help = "of an ask: not the user who has issued the session" },
+	{ .name = "durable",
+	    .type = CRB_MEMBER_FLAG,
+	    .offset = AT(crb_policy_rule, durable),
+	    .help = "of an allow or ask: a request goes upstream only when "
+		    "the audit log's line about it is on the disk" },
 	{ .name = NULL },
 };
 

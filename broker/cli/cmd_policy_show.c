@@ -107,8 +107,8 @@ print_pin(const json_t *result)
 static enum crb_status
 show_rules(struct crb_cli *cli, enum crb_policy_tier tier, struct crb_err *err)
 {
-	static const char *const heads[] = { "LINE", "RULE", "EFFECT", "REASON",
-		NULL };
+	static const char *const heads[] = { "LINE", "RULE", "EFFECT",
+		"DURABLE", "REASON", NULL };
 	CRB_AUTO_POLICY_SET struct crb_policy_set set = { 0 };
 	CRB_AUTO_JSON json_t *notes = json_array();
 	struct crb_output *output;
@@ -125,7 +125,8 @@ show_rules(struct crb_cli *cli, enum crb_policy_tier tier, struct crb_err *err)
 		    set.policy[tier], i);
 		char line[16];
 		const char *const cells[] = { line, rule.id,
-			crb_effect_word(rule.effect), rule.reason };
+			crb_effect_word(rule.effect), rule.reason,
+			rule.durable ? "yes" : NULL };
 
 		(void)snprintf(line, sizeof(line), "%u", rule.line);
 		crb_output_row(output, cells);

@@ -109,6 +109,8 @@ print_rule(const struct telling *telling, const struct crb_explained *explained)
 	if (explained->line > 0)
 		(void)snprintf(line, sizeof(line), "%u", explained->line);
 	add_why(telling->question, explained, &why);
+	if (explained->durable)
+		crb_buf_printf(&why, "%sdurable", why.len > 0 ? "; " : "");
 	cells[5] = decides(telling, explained) ? "decides"
 					       : match_word(explained->match);
 	if (why.len > 0)
@@ -126,6 +128,8 @@ rule_json(const struct telling *telling, const struct crb_explained *explained)
 	    match_word(explained->match), "matcher", explained->matcher,
 	    "decides", (int)decides(telling, explained));
 
+	if (json != NULL && explained->durable)
+		(void)json_object_set_new(json, "durable", json_true());
 	if (json != NULL && explained->line > 0)
 		(void)json_object_set_new(
 		    json, "line", json_integer((json_int_t)explained->line));

@@ -180,6 +180,8 @@ crb_verdict_words(const struct crb_verdict *verdict,
 		crb_buf_printf(out, ": %s", verdict->reason);
 	}
 	add_approvers(verdict, out);
+	if (verdict->durable)
+		crb_buf_str(out, "; on the disk before it goes upstream");
 }
 
 static void
@@ -204,6 +206,8 @@ crb_verdict_json(const struct crb_verdict *verdict)
 	set_text(json, "problem", verdict->problem);
 	if (verdict->unproved)
 		(void)json_object_set_new(json, "unproved", json_true());
+	if (verdict->durable)
+		(void)json_object_set_new(json, "durable", json_true());
 	if (verdict->effect != CRB_EFFECT_ASK)
 		return json;
 	groups = json_array();

@@ -22,7 +22,8 @@ void crb_verdict_words(const struct crb_verdict *verdict,
 
 /*
  * {"effect", "tier", "policy", "rule", "reason", "closest", "matcher",
- * "unproved", "problem", "approvers", "four_eyes"}: what there is of them.
+ * "unproved", "problem", "durable", "approvers", "four_eyes"}: what there is
+ * of them.
  */
 json_t *crb_verdict_json(const struct crb_verdict *verdict);
 

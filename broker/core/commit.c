@@ -258,6 +258,13 @@ hand_over(struct crb_commit *commit, struct batch *batch)
 	return true;
 }
 
+bool
+crb_commit_crowded(const struct crb_commit *commit)
+{
+	return commit->open != NULL &&
+	    commit->open->lines.len > CRB_OUTBOX_BYTES_MAX / 2;
+}
+
 void
 crb_commit_expect(struct crb_commit *commit, size_t callers)
 {

@@ -48,6 +48,12 @@ CRB_NODISCARD enum crb_status crb_commit_then(struct crb_commit *commit,
     crb_commit_fn *fn, void *ctx, struct crb_err *err);
 
 /*
+ * So much is collected already that events of those who may wait had better:
+ * one event too many spoils the whole.
+ */
+bool crb_commit_crowded(const struct crb_commit *commit);
+
+/*
  * So many callers of crb_commit_then() are under way: a transaction waits a
  * moment for those that have not come yet, so that they share its fsync.
  */

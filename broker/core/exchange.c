@@ -66,7 +66,7 @@ enter(struct crb_exchange *exchange, struct crb_err *err)
 }
 
 enum crb_status
-crb_exchange_new(struct crb_session *session, uint64_t number,
+crb_exchange_new(struct crb_session *session, uint64_t number, uint64_t job,
     const struct crb_credential *credential, unsigned grant,
     struct crb_exchange **out, struct crb_err *err)
 {
@@ -78,7 +78,7 @@ crb_exchange_new(struct crb_session *session, uint64_t number,
 		return crb_err_set(err, CRB_ERR_NOMEM, "out of memory");
 	exchange->session = session;
 	exchange->number = number;
-	exchange->job = ++session->core->last_job;
+	exchange->job = job;
 	exchange->grant = grant;
 	exchange->clean = true;
 	if ((status = enter(exchange, err)) != CRB_OK)

@@ -32,10 +32,13 @@ struct crb_exchange {
 void crb_exchange_judge(
     struct crb_core *core, const struct crb_msg_exchange *msg);
 
-/* Under way from now on: known by both numbers, and counted. */
+/*
+ * Under way from now on: known by both numbers, and counted.  `job` is one that
+ * no other has: the next of core->last_job.
+ */
 CRB_NODISCARD enum crb_status crb_exchange_new(struct crb_session *session,
-    uint64_t number, const struct crb_credential *credential, unsigned grant,
-    struct crb_exchange **out, struct crb_err *err);
+    uint64_t number, uint64_t job, const struct crb_credential *credential,
+    unsigned grant, struct crb_exchange **out, struct crb_err *err);
 /* Nothing of it was recorded: forget it. */
 void crb_exchange_discard(struct crb_exchange *exchange);
 /* Its beginning was recorded, and nothing sent: record its end. */

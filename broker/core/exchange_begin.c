@@ -254,32 +254,43 @@ send_verdict(const struct crb_exchange *exchange,
 		    err.msg, CRB_LOG_END);
 }
 
+static enum crb_status
+record_begin(struct crb_core *core, const struct crb_msg_exchange *msg,
+    const struct crb_judgement *judgement, uint64_t job, const char *approval,
+    struct crb_err *err)
+{
+	char detail[CRB_BEGIN_DETAIL];
+	const struct crb_exchange_line what = crb_begin_line(
+	    job, approval, detail);
+
+	return crb_exchange_record(core, msg, judgement, &what, err);
+}
+
 /*
- * Recorded first, then given to the egress, then to the gateway: so a stream's
- * reader is there before its writer.
+ * Recorded first (unless a `recording` of it is durable), then given to the
+ * egress, then to the gateway: so a stream's reader is there before its writer.
  */
 static enum crb_status
 begin(struct crb_core *core, const struct crb_msg_exchange *msg,
     const struct crb_judgement *judgement, const struct crb_shown *shown,
-    const char *approval, struct crb_err *err)
+    const char *approval, struct crb_recording *recording, struct crb_err *err)
 {
-	struct crb_exchange_line what = { .event = "exchange.begin",
-		.decision = "allow" };
-	char detail[32];
+	uint64_t job = recording != NULL ? crb_recording_job(recording)
+					 : ++core->last_job;
 	CRB_AUTO_FD int gateway = -1;
 	CRB_AUTO_FD int egress = -1;
 	struct crb_exchange *exchange;
 	int pair[2] = { -1, -1 };
 	enum crb_status status;
 
-	status = crb_exchange_new(judgement->session, msg->exchange,
+	status = crb_exchange_new(judgement->session, msg->exchange, job,
 	    judgement->credential, judgement->grant->number, &exchange, err);
 	if (status != CRB_OK)
 		return status;
-	what.job = (int64_t)exchange->job;
-	(void)snprintf(detail, sizeof(detail), "approval %s", approval);
-	what.detail = approval[0] != '\0' ? detail : NULL;
-	status = crb_exchange_record(core, msg, judgement, &what, err);
+	if (recording != NULL)
+		crb_recording_take(recording);
+	else
+		status = record_begin(core, msg, judgement, job, approval, err);
 	if (status != CRB_OK) {
 		crb_exchange_discard(exchange);
 		return status;
@@ -365,6 +376,27 @@ needs(const struct crb_msg_exchange *msg, const struct crb_judgement *judgement,
 	    : 0;
 }
 
+/* Its line is durable, and what it says has to be so still. */
+static enum crb_status
+begin_recorded(struct crb_hold *hold, const struct crb_msg_exchange *msg,
+    const struct crb_judgement *judgement,
+    const struct crb_exchange_asking *asking, struct crb_err *err)
+{
+	struct crb_core *core = judgement->session->core;
+	struct crb_recording *recording = crb_hold_recording(hold);
+	const char *approval = crb_recording_approval(recording);
+	enum crb_status status;
+
+	status = crb_recording_check(recording, msg, judgement,
+	    asking != NULL ? &asking->asked : NULL, err);
+	if (status == CRB_OK)
+		status = begin(core, msg, judgement, crb_hold_shown(hold),
+		    approval, recording, err);
+	if (status == CRB_OK)
+		crb_approval_settle(core, approval, NULL);
+	return status;
+}
+
 /* One that was approved, or needs not be: with its secret it can begin. */
 static enum crb_status
 begin_held(struct crb_hold *hold, const struct crb_msg_exchange *msg,
@@ -378,11 +410,19 @@ begin_held(struct crb_hold *hold, const struct crb_msg_exchange *msg,
 	if (!has_secret(msg, judgement))
 		return crb_hold_lease(
 		    hold, judgement->session, judgement->credential->name, err);
+	if (crb_hold_recording(hold) != NULL)
+		return begin_recorded(hold, msg, judgement, asking, err);
 	/* Taken last, and given back when nothing goes out after all. */
 	if (asking != NULL && !crb_approval_take(&asking->asked, id))
 		return crb_err_set(err, CRB_ERR_UNRECORDED,
 		    "that it was approved cannot be recorded");
-	status = begin(core, msg, judgement, crb_hold_shown(hold), id, err);
+	if (!judgement->durable)
+		status = begin(
+		    core, msg, judgement, crb_hold_shown(hold), id, NULL, err);
+	else if ((status = crb_hold_record(hold, msg, judgement,
+		      asking != NULL ? &asking->asked : NULL, id, err)) ==
+	    CRB_OK)
+		return CRB_OK;
 	crb_approval_settle(core, id, status != CRB_OK ? err : NULL);
 	return status;
 }
@@ -404,7 +444,8 @@ step(struct crb_hold *hold, const struct crb_msg_exchange *msg,
 	status = crb_exchange_asking(msg, judgement, shown, &asking, err);
 	if (status != CRB_OK)
 		return status;
-	if (!crb_approval_given(&asking.asked))
+	if (crb_hold_recording(hold) == NULL &&
+	    !crb_approval_given(&asking.asked))
 		return crb_hold_ask(hold, &asking.asked, err);
 	return begin_held(hold, msg, judgement, &asking, err);
 }
@@ -485,9 +526,9 @@ crb_exchange_judge(struct crb_core *core, const struct crb_msg_exchange *msg)
 		refuse(core, msg, &judgement);
 		return;
 	}
-	status = allowed && !is_push(msg, &judgement) &&
+	status = allowed && !judgement.durable && !is_push(msg, &judgement) &&
 		has_secret(msg, &judgement)
-	    ? begin(core, msg, &judgement, NULL, "", &err)
+	    ? begin(core, msg, &judgement, NULL, "", NULL, &err)
 	    : hold_it(msg, &judgement, &err);
 	if (status != CRB_OK)
 		refuse_error(core, msg, &judgement, &err);

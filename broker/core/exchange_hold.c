@@ -17,6 +17,7 @@ enum awaits {
 	AWAITS_APPROVAL,
 	AWAITS_LEASE,
 	AWAITS_TURN,
+	AWAITS_RECORD,
 };
 _Static_assert(AWAITS_COMMANDS == (int)CRB_NEED_COMMANDS &&
 	AWAITS_BODY == (int)CRB_NEED_BODY,
@@ -35,7 +36,8 @@ struct crb_hold {
 	struct crb_turn turn;
 	bool left;
 	bool has_why;
-	struct crb_err why; /* that it is told at its turn */
+	struct crb_err why;              /* that it is told at its turn */
+	struct crb_recording *recording; /* or NULL */
 	size_t len;
 	uint8_t packet[]; /* the message */
 };
@@ -87,6 +89,7 @@ crb_hold_free(struct crb_hold *hold)
 	TAILQ_REMOVE(&core->holds, hold, link);
 	crb_turns_leave(&core->turns, &hold->turn);
 	crb_judge_progress_clear(&hold->progress);
+	crb_recording_free(hold->recording);
 	core->held_bytes -= hold->shown.text.len;
 	crb_push_commands_clear(&hold->shown.commands);
 	crb_buf_clear(&hold->shown.text);
@@ -224,6 +227,26 @@ crb_hold_lease(struct crb_hold *hold, struct crb_session *session,
 	return status;
 }
 
+enum crb_status
+crb_hold_record(struct crb_hold *hold, const struct crb_msg_exchange *msg,
+    const struct crb_judgement *judgement,
+    const struct crb_approval_asked *asked, const char *approval,
+    struct crb_err *err)
+{
+	enum crb_status status = crb_recording_new(
+	    msg, judgement, asked, approval, have, hold, &hold->recording, err);
+
+	if (status == CRB_OK)
+		hold->awaits = AWAITS_RECORD;
+	return status;
+}
+
+struct crb_recording *
+crb_hold_recording(const struct crb_hold *hold)
+{
+	return hold->recording;
+}
+
 static struct crb_hold *
 find(struct crb_core *core, uint64_t exchange)
 {
@@ -352,6 +375,11 @@ crb_holds_withdrawn(struct crb_core *core, const struct crb_msg_withdrawn *msg)
 		return;
 	withdrawn(msg, &why);
 	hold->left = hold->awaits == AWAITS_TURN;
+	/* The disk has it, and finds nobody. */
+	if (hold->awaits == AWAITS_RECORD) {
+		crb_recording_free(hold->recording);
+		hold->recording = NULL;
+	}
 	if (hold->awaits == AWAITS_APPROVAL)
 		crb_approval_leave(core, hold);
 	/* A lease is minted all the same. */

@@ -4,14 +4,15 @@
 #include "base/buf.h"
 #include "broker/bus/push_commands.h"
 #include "broker/core/approval.h"
+#include "broker/core/exchange_durable.h"
 #include "broker/core/judge.h"
 #include "broker/core/session.h"
 
 /*
  * An exchange that waits: for more of it to be seen, the commands of a push or
- * what its body is; for somebody to approve it; for a lease; for its turn.  A
- * copy of its message is kept meanwhile, and what was shown.  It is judged
- * again each time.
+ * what its body is; for somebody to approve it; for a lease; for the disk; for
+ * its turn.  A copy of its message is kept meanwhile, and what was shown.  It
+ * is judged again each time.
  */
 #define CRB_HOLDS_BYTES_MAX ((size_t)64 << 20) /* of all that was shown */
 
@@ -64,6 +65,13 @@ CRB_NODISCARD enum crb_status crb_hold_ask(struct crb_hold *hold,
 /* crb_lease_want() */
 CRB_NODISCARD enum crb_status crb_hold_lease(struct crb_hold *hold,
     struct crb_session *session, const char *credential, struct crb_err *err);
+/* crb_recording_new() */
+CRB_NODISCARD enum crb_status crb_hold_record(struct crb_hold *hold,
+    const struct crb_msg_exchange *msg, const struct crb_judgement *judgement,
+    const struct crb_approval_asked *asked, const char *approval,
+    struct crb_err *err);
+/* What became of that; NULL: nothing was recorded.  Gone with the hold. */
+struct crb_recording *crb_hold_recording(const struct crb_hold *hold);
 
 /*
  * Serve others first: `why`, copied, is what its function is called with when

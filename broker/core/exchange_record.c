@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "backends/sigv4.h"
+#include "broker/core/audit_line.h"
 
 #define REQUEST_TEXT_MAX 2048
 /* A key of an object is all that tells it from others. */
@@ -145,6 +148,28 @@ denial_text(const struct crb_judgement *judgement, uint64_t more, char *out,
 		(void)snprintf(out, size, "%s", detail);
 }
 
+static void
+hash_event(const struct crb_audit_event *event, uint8_t hash[CRB_LINE_HASH])
+{
+	CRB_AUTO_BUF struct crb_buf fields = CRB_BUF_INIT(CRB_AUDIT_FIELDS_MAX);
+
+	crb_audit_line_fields(&fields, 0, event);
+	(void)crypto_generichash(hash, CRB_LINE_HASH,
+	    (const uint8_t *)crb_buf_text(&fields), fields.len, NULL, 0);
+}
+
+static enum crb_status
+put(const struct crb_core *core, const struct crb_exchange_line *what,
+    const struct crb_audit_event *event, struct crb_err *err)
+{
+	if (what->hash != NULL)
+		hash_event(event, what->hash);
+	if (what->only_hash)
+		return CRB_OK;
+	return what->durable ? crb_commit_event(core->commit, event, err)
+			     : crb_audit_record(core->audit, event, err);
+}
+
 /* A line about a judgement, allowed or not. */
 enum crb_status
 crb_exchange_record(struct crb_core *core, const struct crb_msg_exchange *msg,
@@ -187,5 +212,5 @@ crb_exchange_record(struct crb_core *core, const struct crb_msg_exchange *msg,
 		event.credential = judgement->credential->name;
 	if (grant != NULL)
 		event.scope = grant->grant->scope_text;
-	return crb_audit_record(core->audit, &event, err);
+	return put(core, what, &event, err);
 }

@@ -94,6 +94,7 @@ struct crb_judgement {
 	 * Deny until they were asked.
 	 */
 	struct crb_verdict verdict;
+	bool durable; /* some of what was asked wants its record on the disk */
 	const char *rule;                /* as long: "grant 2"; or "" */
 	const struct crb_secret *secret; /* for the loop's turn; or NULL */
 	struct crb_denial denial;        /* when refused */

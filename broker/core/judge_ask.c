@@ -43,6 +43,7 @@ crb_judge_question(struct crb_judgement *judgement,
 	crb_tiers_question(judgement->session, credential->name,
 	    CRB_QUESTION_REQUEST, &asking->room, &asking->question);
 	asking->question.delivery = delivery;
+	judgement->durable = false;
 	make_grants(judgement, credential);
 }
 
@@ -111,6 +112,7 @@ crb_judge_tiers(struct crb_judgement *judgement)
 
 	crb_tiers_decide(judgement->session, &asking->question, &asking->grants,
 	    &judgement->verdict);
+	judgement->durable = judgement->durable || judgement->verdict.durable;
 	set_rule(judgement);
 	return judgement->verdict.effect;
 }

@@ -151,6 +151,8 @@ conclude(struct crb_judgement *judgement)
 	const struct crb_judge_progress *progress = judgement->progress;
 	char what[CRB_REPOSITORY_MAX + 256];
 
+	/* Of all slices, and not of what any other push might be. */
+	judgement->durable = progress->all.durable;
 	if (progress->strictest == CRB_EFFECT_ALLOW)
 		return true;
 	(void)ask(judgement, progress->command, progress->part);

@@ -309,11 +309,14 @@ add_approvers(struct crb_verdict *out, const struct crb_verdict *more)
 void
 crb_tiers_join(struct crb_verdict *into, const struct crb_verdict *one)
 {
+	bool durable = into->durable || one->durable;
+
 	if (one->effect < into->effect)
 		*into = *one;
 	else if (one->effect == CRB_EFFECT_ASK &&
 	    into->effect == CRB_EFFECT_ASK)
 		add_approvers(into, one);
+	into->durable = durable && into->effect != CRB_EFFECT_DENY;
 }
 
 void

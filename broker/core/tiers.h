@@ -57,8 +57,8 @@ void crb_tiers_mint(const struct crb_session *session, const char *credential,
 
 /*
  * Of two things that are done as one: the stricter verdict, the first of two
- * alike.  Where both ask, whoever has to approve one of them has to approve
- * both.
+ * alike; durable if either of them is.  Where both ask, whoever has to approve
+ * one of them has to approve both.
  */
 void crb_tiers_join(struct crb_verdict *into, const struct crb_verdict *one);
 

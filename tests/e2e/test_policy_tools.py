@@ -489,8 +489,8 @@ def test_a_policy_is_installed_and_shown(place):
         "organization", "in force", "acme", "4", "-", "2", "-", str(path)]
     assert "session_lifetime at most 4h, tier organization" in shown
     assert place.broker.run("policy", "show", "organization").stdout == (
-        "2\tread\tallow\t-\n"
-        "3\tno-prod\tdeny\tproduction is off limits for agents\n")
+        "2\tread\tallow\t-\t-\n"
+        "3\tno-prod\tdeny\tproduction is off limits for agents\t-\n")
     assert place.broker.run("policy", "show", "team",
                             check=False).returncode == 5
     assert path.stat().st_mode & 0o777 == 0o644

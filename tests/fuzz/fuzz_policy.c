@@ -55,6 +55,7 @@ check(const struct crb_policy *policy, const struct crb_question *q)
 	crb_policy_explain(&tiers, q, &explained, ignore, NULL);
 	if (decided.effect != explained.effect ||
 	    decided.rule != explained.rule ||
+	    decided.durable != explained.durable ||
 	    decided.problem != explained.problem)
 		abort();
 }

@@ -635,6 +635,86 @@ problem_says(
 	assert_non_null(strstr(decide(&none, q).problem, text));
 }
 
+#define DURABLE(id, effect, members)                                \
+	"{\"id\": \"" id "\", \"effect\": \"" effect "\", " members \
+	"\"durable\": true},"
+#define LAST(effect) "{\"id\": \"last\", \"effect\": \"" effect "\"}"
+
+/* Not only the rule that decides: each that matches, of each tier. */
+static void
+any_rule_that_matches_makes_a_request_durable(void **state)
+{
+	AUTO_WORLD struct world world = { .count = 0 };
+	struct crb_question q = QUESTION;
+
+	(void)state;
+	add_tier(&world, LAST("allow"));
+	add_tier(&world,
+	    DURABLE("main", "allow",
+		"\"scope\": {\"git\": [\"push\"],"
+		" \"ref\": [\"refs/heads/main\"]},") LAST("ask"));
+	add_tier(&world, LAST("allow"));
+	ASK(&q, "git", "push");
+	ASK(&q, "ref", "refs/heads/x");
+	verdict_is(&world, &q, ASKS, "last");
+	assert_false(decide(&world, &q).durable);
+	ASK(&q, "ref", "refs/heads/main");
+	verdict_is(&world, &q, ASKS, "last");
+	assert_true(decide(&world, &q).durable);
+	/* What refs there are, for a push that may be one to it. */
+	ask_state(&q, "ref", CRB_ASKED_LATER);
+	assert_true(decide(&world, &q).durable);
+	ASK(&q, "git", "fetch");
+	assert_false(decide(&world, &q).durable);
+}
+
+static void
+what_is_denied_or_no_request_is_not_durable(void **state)
+{
+	AUTO_WORLD struct world world = { .count = 0 };
+	struct crb_question q = QUESTION;
+
+	(void)state;
+	add_tier(&world,
+	    DURABLE("all", "ask", "") "{\"id\": \"prod\", \"effect\": \"deny\","
+				      " \"users\": [\"bob\"]}");
+	assert_true(decide(&world, &q).durable);
+	q.user = "bob";
+	verdict_is(&world, &q, DENY, "prod");
+	assert_false(decide(&world, &q).durable);
+	q.user = "ann";
+	q.kind = CRB_QUESTION_MINT;
+	verdict_is(&world, &q, ASKS, "all");
+	assert_false(decide(&world, &q).durable);
+	q.kind = CRB_QUESTION_INJECT;
+	assert_false(decide(&world, &q).durable);
+}
+
+/* Another letter case, or a user without a name, is no way around it. */
+static void
+what_may_be_durable_is(void **state)
+{
+	AUTO_WORLD struct world world = { .count = 0 };
+	struct crb_question q = QUESTION;
+
+	(void)state;
+	add_tier(&world,
+	    DURABLE("prod", "allow",
+		"\"users\": [\"ann\"],"
+		" \"scope\": {\"repository\": [\"acme/prod\"]},")
+		LAST("allow"));
+	ASK(&q, "repository", "Acme/Prod");
+	verdict_is(&world, &q, ALLOW, "last");
+	assert_true(decide(&world, &q).durable);
+	q.user = NULL;
+	assert_true(decide(&world, &q).durable);
+	q.user = "bob";
+	assert_false(decide(&world, &q).durable);
+	q.user = "ann";
+	ASK(&q, "repository", "acme/api");
+	assert_false(decide(&world, &q).durable);
+}
+
 static void
 what_cannot_be_decided_is_denied(void **state)
 {
@@ -757,6 +837,9 @@ main(void)
 		cmocka_unit_test(an_ask_permits_only_what_lies_in_it),
 		cmocka_unit_test(
 		    who_approves_is_in_every_group_that_is_asked_for),
+		cmocka_unit_test(any_rule_that_matches_makes_a_request_durable),
+		cmocka_unit_test(what_is_denied_or_no_request_is_not_durable),
+		cmocka_unit_test(what_may_be_durable_is),
 		cmocka_unit_test(what_cannot_be_decided_is_denied),
 		cmocka_unit_test(a_grant_waits_for_what_is_known_later),
 	};

@@ -23,7 +23,8 @@ static const char whole[] =
     "     \"delivery\": [\"inject\"],\n"
     "     \"during\": {\"days\": [\"mon-fri\"], \"hours\": [\"09:00-17:30\"],\n"
     "                \"zone\": \"UTC\"},\n"
-    "     \"approvers\": \"sec\", \"four_eyes\": true},\n"
+    "     \"approvers\": \"sec\", \"four_eyes\": true,"
+    " \"durable\": true},\n"
     "    {\"id\": \"all\", \"effect\": \"allow\"}\n"
     "  ]\n"
     "}\n";
@@ -64,7 +65,9 @@ a_whole_document_is_read(void **state)
 	assert_int_equal(rule.line, 8);
 	assert_string_equal(rule.approvers, "sec");
 	assert_true(rule.four_eyes);
+	assert_true(rule.durable);
 	rule = crb_policy_rule_about(policy, 1);
+	assert_false(rule.durable);
 	assert_int_equal(rule.effect, CRB_EFFECT_ALLOW);
 	assert_null(rule.reason);
 	assert_int_equal(rule.line, 18);
@@ -210,6 +213,11 @@ static const struct refusal {
 	    "no time at all" },
 	{ RULE("\"approvers\": \"sec\""), "only for effect ask" },
 	{ RULE("\"four_eyes\": true"), "four_eyes is only for effect ask" },
+	{ RULES("\n{\"id\": \"a\", \"effect\": \"deny\", \"durable\": true}"),
+	    "test.json:2: rules[0]: durable is only for effects allow and "
+	    "ask" },
+	{ RULE("\"durable\": 1"),
+	    "test.json:3: rules[0].durable: must be true or false" },
 	{ RULES("{\"id\": \"a\", \"effect\": \"ask\", \"four_eyes\": tru}"),
 	    "not valid JSON" },
 };
@@ -340,7 +348,7 @@ the_schema_is_json_and_says_every_key(void **state)
 	rule = json_object_get(json_object_get(schema, "properties"), "rules");
 	rule = json_object_get(json_object_get(rule, "items"), "properties");
 	assert_non_null(json_object_get(rule, "four_eyes"));
-	assert_int_equal(json_object_size(rule), 13);
+	assert_int_equal(json_object_size(rule), 14);
 	rule = json_object_get(json_object_get(rule, "scope"), "properties");
 	assert_non_null(json_object_get(rule, "resources"));
 }

@@ -107,6 +107,43 @@ what_adds_something_is_not_found(void **state)
 	    "2: rule d can never match: users is an empty list\n");
 }
 
+static void
+a_rule_that_is_durable_adds_that(void **state)
+{
+	(void)state;
+	finds(ALL RULE(
+		  "a", "allow", "\"credentials\": [\"gh\"], \"durable\": true"),
+	    "");
+	finds(ALL RULE("q", "ask", "\"credentials\": [\"gh*\"]") RULE(
+		  "a", "allow", "\"credentials\": [\"gh\"], \"durable\": true"),
+	    "");
+	finds(ALL RULE("q", "ask",
+		  "\"credentials\": [\"gh*\"], \"durable\": true") RULE("a",
+		  "allow", "\"credentials\": [\"gh\"], \"durable\": true"),
+	    "3: rule a can never decide: q asks first\n");
+	finds(ALL RULE("d", "deny", "\"credentials\": [\"gh*\"]") RULE(
+		  "a", "allow", "\"credentials\": [\"gh\"], \"durable\": true"),
+	    "3: rule a can never decide: d denies first\n");
+	/* Of two that match the same it is the one that adds nothing. */
+	finds("{\"id\": \"a\", \"effect\": \"allow\"},\n"
+	      "{\"id\": \"b\", \"effect\": \"allow\", \"durable\": true}",
+	    "1: rule a adds nothing: b allows all of that already\n");
+}
+
+static void
+what_is_minted_is_durable_anyhow(void **state)
+{
+	(void)state;
+	finds(
+	    ALL RULE("m", "ask", "\"delivery\": [\"mint\"], \"durable\": true"),
+	    "2: rule m is durable for nothing: it is about no request, and "
+	    "what is minted is on record before anyhow\n");
+	finds(ALL RULE("m", "ask",
+		  "\"delivery\": [\"mint\", \"inject\"], \"durable\": true"),
+	    "");
+	finds(ALL RULE("m", "ask", "\"delivery\": [\"mint\"]"), "");
+}
+
 /* Rules that all have the same matchers, so that each pair is looked at. */
 static void
 ten_thousand_rules_take_a_bounded_time(void **state)
@@ -208,6 +245,8 @@ main(void)
 		cmocka_unit_test(rules_that_match_nothing_are_found),
 		cmocka_unit_test(rules_that_never_decide_are_found),
 		cmocka_unit_test(what_adds_something_is_not_found),
+		cmocka_unit_test(a_rule_that_is_durable_adds_that),
+		cmocka_unit_test(what_is_minted_is_durable_anyhow),
 		cmocka_unit_test(ten_thousand_rules_take_a_bounded_time),
 		cmocka_unit_test(a_grant_that_nobody_can_be_given_is_known),
 		cmocka_unit_test(credentials_that_are_named_are_known),

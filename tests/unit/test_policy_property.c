@@ -166,6 +166,8 @@ make_rule(struct rng *rng, const char *effect, uint32_t number)
 	if (strcmp(effect, "ask") == 0 && one_in(rng, 2))
 		crb_buf_printf(&out, ", \"approvers\": \"%s\"",
 		    one_in(rng, 2) ? "sec" : "lead");
+	if (strcmp(effect, "deny") != 0 && one_in(rng, 8))
+		crb_buf_str(&out, ", \"durable\": true");
 	crb_buf_str(&out, "}");
 	assert_false(out.failed);
 	return crb_buf_steal(&out);
@@ -345,6 +347,7 @@ struct tally {
 	uint64_t seed;
 	size_t cases;
 	size_t effects[3];
+	size_t durable;
 };
 
 static struct crb_verdict
@@ -364,8 +367,32 @@ decide(struct crb_policy *const *policies, size_t count,
 struct told {
 	size_t rules;
 	bool matched; /* the rule that decided, as it was told */
+	bool durable; /* any of them wants it */
+	bool request;
+	struct crb_policy *const *policies;
 	const struct crb_verdict *verdict;
 };
+
+/* Every rule that says so and matches, whether it decides or not. */
+static void
+hear_durable(struct told *told, const struct crb_explained *explained)
+{
+	const struct crb_policy *policy;
+	size_t tier = 0, rule = 0;
+
+	while (strcmp(crb_policy_tiers[tier], explained->tier) != 0)
+		tier++;
+	policy = told->policies[tier];
+	while (strcmp(crb_policy_rule_about(policy, rule).id,
+		   explained->rule) != 0)
+		rule++;
+	if (crb_policy_rule_about(policy, rule).durable && told->request)
+		assert_true(
+		    explained->durable || explained->match < CRB_MATCH_SOME);
+	else
+		assert_false(explained->durable);
+	told->durable = told->durable || explained->durable;
+}
 
 static void
 hear(void *ctx, const struct crb_explained *explained)
@@ -373,6 +400,7 @@ hear(void *ctx, const struct crb_explained *explained)
 	struct told *told = ctx;
 
 	told->rules++;
+	hear_durable(told, explained);
 	if (told->verdict->rule != NULL &&
 	    strcmp(explained->tier, told->verdict->tier) == 0 &&
 	    strcmp(explained->rule, told->verdict->rule) == 0)
@@ -412,12 +440,17 @@ explain_agrees(struct crb_policy *const *policies, size_t count,
 		(const struct crb_policy *const *)policies, count, NULL
 	};
 	struct crb_verdict explained;
-	struct told told = { .verdict = &verdict };
+	struct told told = { .verdict = &verdict,
+		.policies = policies,
+		.request = q->kind == CRB_QUESTION_REQUEST };
 
 	crb_policy_closest(&tiers, q, &verdict);
 	crb_policy_explain(&tiers, q, &explained, hear, &told);
 	same_verdicts(&verdict, &explained);
 	assert_true(verdict.rule == NULL || told.matched);
+	if (verdict.problem == NULL)
+		assert_int_equal(verdict.durable,
+		    told.durable && verdict.effect != CRB_EFFECT_DENY);
 }
 
 static void
@@ -438,6 +471,7 @@ struct variants {
 	struct crb_policy *one_more_deny;
 	struct crb_policy *one_allow_less;
 	struct crb_policy *linted; /* without what is said to change nothing */
+	struct crb_policy *more_durable; /* one of its rules is, in addition */
 };
 
 static void
@@ -447,9 +481,29 @@ leave_out(void *ctx, const struct crb_lint *finding)
 
 	/* Questions are made without regard to what requests have. */
 	if (finding->rule != NULL &&
+	    strstr(finding->text, "durable for nothing") == NULL &&
 	    strstr(finding->text, "no request has") == NULL &&
 	    strstr(finding->text, "only a push") == NULL)
 		draft->left_out[strtoul(finding->rule + 1, NULL, 10)] = true;
+}
+
+/* The rule's text with one member more, where it may have it. */
+static struct crb_policy *
+build_more_durable(struct draft *draft, size_t tier, size_t at)
+{
+	char *rule = draft->rule[at], *longer = NULL;
+	struct crb_policy *policy;
+
+	if (strstr(rule, "\"deny\"") == NULL &&
+	    strstr(rule, "\"durable\"") == NULL) {
+		assert_true(asprintf(&longer, "%.*s, \"durable\": true}",
+				(int)strlen(rule) - 1, rule) > 0);
+		draft->rule[at] = longer;
+	}
+	policy = build(draft, tier);
+	draft->rule[at] = rule;
+	free(longer);
+	return policy;
 }
 
 static void
@@ -467,6 +521,7 @@ make_variants(struct variants *out, struct draft *draft, size_t tier,
 	draft->left_out[at] = strstr(draft->rule[at], "\"allow\"") != NULL;
 	out->one_allow_less = build(draft, tier);
 	draft->left_out[at] = false;
+	out->more_durable = build_more_durable(draft, tier, at);
 	draft->rule[extra] = make_rule(rng, "deny", (uint32_t)extra);
 	draft->order[extra] = extra;
 	draft->count++;
@@ -487,6 +542,7 @@ variants_clear(struct variants *variants)
 {
 	crb_policy_free(variants->shuffled);
 	crb_policy_free(variants->linted);
+	crb_policy_free(variants->more_durable);
 	crb_policy_free(variants->one_more_deny);
 	crb_policy_free(variants->one_allow_less);
 }
@@ -518,6 +574,7 @@ order_never_matters(struct crb_policy **policies, size_t count,
 	assert_true(same_text(after.tier, before.tier));
 	assert_int_equal(after.approver_count, before.approver_count);
 	assert_int_equal(after.four_eyes, before.four_eyes);
+	assert_int_equal(after.durable, before.durable);
 	tell_closest(policies, count, q, &before);
 	kept = policies[variants->tier];
 	policies[variants->tier] = variants->shuffled;
@@ -553,6 +610,25 @@ lint_is_right(struct crb_policy **policies, size_t count,
 	if (waits(q))
 		return;
 	assert_int_equal(after.effect, before.effect);
+	assert_int_equal(after.approver_count, before.approver_count);
+	assert_int_equal(after.four_eyes, before.four_eyes);
+	assert_int_equal(after.durable, before.durable);
+}
+
+/* A rule that says durable decides as it did, and makes nothing less durable.
+ */
+static void
+durable_only_adds(struct crb_policy **policies, size_t count,
+    const struct variants *variants, const struct crb_question *q)
+{
+	struct crb_verdict before = decide(policies, count, q);
+	struct crb_verdict after = decide_with(
+	    policies, count, variants->tier, variants->more_durable, q);
+
+	assert_true(after.durable || !before.durable);
+	assert_int_equal(after.effect, before.effect);
+	assert_true(same_text(after.rule, before.rule));
+	assert_true(same_text(after.tier, before.tier));
 	assert_int_equal(after.approver_count, before.approver_count);
 	assert_int_equal(after.four_eyes, before.four_eyes);
 }
@@ -620,12 +696,14 @@ one_case(struct crb_policy **policies, size_t count,
 	assert_true(
 	    verdict.problem == NULL || verdict.effect == CRB_EFFECT_DENY);
 	tally->effects[verdict.effect]++;
+	tally->durable += verdict.durable;
 	tally->cases++;
 	explain_agrees(policies, count, &asking.q, verdict);
 	tiers_only_narrow(policies, count, &asking.q);
 	order_never_matters(policies, count, variants, &asking.q);
 	lint_is_right(policies, count, variants, &asking.q);
 	never_more(policies, count, variants, &asking.q);
+	durable_only_adds(policies, count, variants, &asking.q);
 	containment_is_sound(policies, count, &asking, verdict.effect, rng);
 }
 
@@ -678,6 +756,7 @@ it_holds_of_all_of_them(void **state)
 	/* It is about something. */
 	for (size_t i = 0; i < 3; i++)
 		assert_true(tally.effects[i] > tally.cases / 50);
+	assert_true(tally.durable > tally.cases / 100);
 }
 
 int
