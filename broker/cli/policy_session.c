@@ -260,7 +260,7 @@ crb_policy_session_at(struct crb_cli *cli, const char *id, json_int_t number,
     const json_t *credentials, json_t *notes, struct crb_policy_session *out,
     struct crb_err *err)
 {
-	AUTO_HISTORY struct history history = { NULL };
+	AUTO_HISTORY struct history history = { .issue = NULL };
 	CRB_AUTO_JSON json_t *shown = NULL;
 	json_t *grants = json_array();
 	const json_t *issue;

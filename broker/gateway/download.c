@@ -55,7 +55,7 @@ take_head(
 	struct crb_reply *reply = &exchange->reply;
 
 	if (head->job != exchange->job || head->status < 200 ||
-	    head->status > 599 || head->status == 401)
+	    head->status > 599 || head->status == 401 || head->status == 407)
 		return false;
 	if ((reply->headers = crb_slice_dup(head->headers)) == NULL)
 		return false;

@@ -252,6 +252,7 @@ what_was_given_back_is_for_whoever_waits(void **state)
 	struct crb_session *session;
 	struct crb_err err;
 	bool told = false, again = false;
+	unsigned turns = 0;
 
 	(void)state;
 	issue(GRANT);
@@ -274,8 +275,8 @@ what_was_given_back_is_for_whoever_waits(void **state)
 	assert_ok(crb_approval_hold(&asked, note, &again, &err));
 	(void)crb_err_set(&err, CRB_ERR_LIMIT, "not sent");
 	crb_approval_settle(world.core, approval, &err);
-	for (unsigned turn = 0; !again; turn++) {
-		assert_true(turn < 1000);
+	while (!again) {
+		assert_true(turns++ < 1000);
 		world_turn(&world);
 	}
 	assert_true(crb_approval_take(&asked, taken));

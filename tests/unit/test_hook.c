@@ -264,7 +264,7 @@ what_runs_them_is_started_again_when_it_dies(void **state)
 	assert_int_equal(
 	    start("echo $$ > \"$1\"; cat > /dev/null", CRB_HOOK_MS, &err),
 	    CRB_OK);
-	CRB_AUTO_FD const int open = run();
+	const int open = run();
 	(void)snprintf(pid, sizeof(pid), "%s", hear());
 	runner = child_of(s.hook.pid, 0);
 	assert_int_not_equal(runner, strtol(pid, NULL, 10));
@@ -278,6 +278,7 @@ what_runs_them_is_started_again_when_it_dies(void **state)
 	(void)close(run());
 	(void)hear();
 	assert_int_not_equal(child_of(s.hook.pid, runner), runner);
+	(void)close(open);
 }
 
 static void

@@ -47,7 +47,7 @@ test_words_are_not_tokens(void **state)
 		"",
 		"ghp_",
 		"ghp_short",
-		"xghp_" TAIL36,
+		("xghp_" TAIL36),
 		"risk-of-a-long-word-with-1-digit",
 		"sk-a-name-of-nothing-but-words",
 		"AKIASHORT",

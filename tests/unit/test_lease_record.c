@@ -163,7 +163,6 @@ static void
 an_ended_session_is_there_while_its_keys_work(void **state)
 {
 	CRB_AUTO_JSON json_t *leases = NULL;
-	CRB_AUTO_JSON json_t *result = NULL;
 
 	(void)state;
 	lease_issue(&world, 1800, session);

@@ -159,7 +159,6 @@ what_is_still_allowed_stays(void **state)
 static void
 keys_that_come_after_a_new_policy_are_not_given_out(void **state)
 {
-	CRB_AUTO_JSON json_t *answer = NULL, *other = NULL;
 	uint32_t request;
 
 	(void)state;

@@ -395,8 +395,8 @@ an_error_that_repeats_the_secret_tells_nothing(void **state)
 	static const char *const formats[] = {
 		"<Error><Code>A</Code><Message>x%sy</Message></Error>",
 		"<Error><Code>A%s</Code><Message>m</Message></Error>",
-		"<ErrorResponse><Error><Code>A</Code></Error><RequestId>%s"
-		"</RequestId></ErrorResponse>",
+		("<ErrorResponse><Error><Code>A</Code></Error><RequestId>%s"
+		 "</RequestId></ErrorResponse>"),
 	};
 	static const char *const words[] = { CANARY, "tOkEn-canary",
 		"c&#65;nArY-7f3e9a51" };
