@@ -83,6 +83,18 @@ pin_cleanup(char **text)
 	crb_json_text_free(*text);
 }
 
+/* Nobody could type it when it is asked for. */
+static enum crb_status
+check_line(const struct crb_secret *passphrase, struct crb_err *err)
+{
+	if (memchr(crb_secret_bytes(passphrase), '\n',
+		crb_secret_len(passphrase)) == NULL)
+		return CRB_OK;
+	return crb_err_set(err, CRB_ERR_INVALID,
+	    "the passphrase has more than one line, which no prompt takes; "
+	    "nothing was changed");
+}
+
 static enum crb_status
 init_with_passphrase(const struct init_options *options,
     struct crb_vault_init *init, const char *state, struct crb_err *err)
@@ -92,6 +104,7 @@ init_with_passphrase(const struct init_options *options,
 	if (crb_secret_input(&options->passphrase,
 		"Passphrase for the new vault", true, &passphrase,
 		err) != CRB_OK ||
+	    check_line(passphrase, err) != CRB_OK ||
 	    crb_vault_kdf_tune(&init->cost, err) != CRB_OK)
 		return err->status;
 	init->passphrase = passphrase;

@@ -62,6 +62,15 @@ print_config(const json_t *config)
 	}
 }
 
+/* Only an organization's is ever signed. */
+static const char *
+signed_by(const char *tier, const char *key)
+{
+	if (key != NULL)
+		return ", signed by ";
+	return strcmp(tier, "organization") == 0 ? ", not signed" : "";
+}
+
 /* "organization: acme, serial 7, signed by 5153CA215988AE0F" */
 static void
 print_policy(const json_t *tier)
@@ -77,9 +86,8 @@ print_policy(const json_t *tier)
 		(void)snprintf(serial, sizeof(serial), ", serial %lld",
 		    crb_member_number(tier, "serial"));
 	if (name != NULL) {
-		(void)snprintf(text, sizeof(text), "%s: %s%s, %s%s%s", label,
-		    name, serial, key != NULL ? "signed by " : "not signed",
-		    key != NULL ? key : "",
+		(void)snprintf(text, sizeof(text), "%s: %s%s%s%s%s", label,
+		    name, serial, signed_by(label, key), key != NULL ? key : "",
 		    strcmp(state, "in force") != 0 ? ", and has run out" : "");
 		crb_output_pair("policy", text);
 	}

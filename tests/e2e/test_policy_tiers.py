@@ -206,7 +206,10 @@ def test_a_bad_new_version_never_replaces_a_good_one(place):
     now = place.tier("team")
     assert now["state"] == "in force" and now["sha256"] == was["sha256"]
     assert "team.json" in now["problem"]
-    assert "team not taken" in place.broker.run("status").stdout
+    status = place.broker.run("status").stdout
+    assert "team not taken" in status
+    # A team's never is.
+    assert "not signed" not in status
     place.issues()
     assert place.issue("forge:git=push,repository=a/b", check=False).returncode == 1
     [event] = place.events("policy.refuse")

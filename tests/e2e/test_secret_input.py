@@ -56,6 +56,14 @@ def test_init_asks_twice_and_refuses_two_different_ones(folder):
     assert (broker.state / "vault").exists()
 
 
+def test_a_passphrase_that_nobody_could_type_is_refused(folder):
+    broker = Broker(folder)
+    done = broker.run("init", input="one\ntwo\n", check=False)
+    assert done.returncode != 0 and "more than one line" in done.stderr
+    assert "two" not in done.stderr
+    assert not (broker.state / "vault").exists()
+
+
 def test_an_interrupt_at_the_prompt_gives_the_terminal_back(broker):
     words = " ".join(f"'{w}'" for w in
                      broker.command("credential", "add", "c", *HOSTS))
