@@ -309,6 +309,26 @@ a_gateway_that_is_gone_is_sent_nothing(void **state)
 	assert_true(world_hears_no(&world, CRB_MSG_JOB));
 }
 
+static void
+a_client_that_leaves_meanwhile_sends_nothing(void **state)
+{
+	const struct crb_msg_withdrawn msg = { .exchange = held_fetch(),
+		.code = CRB_SLICE(""),
+		.detail = CRB_SLICE("") };
+
+	(void)state;
+	world_gateway_says(&world, CRB_MSG_WITHDRAWN, &msg);
+	assert_int_equal(
+	    world_hear(&world, CRB_MSG_VERDICT)->verdict.allowed, 0);
+	assert_true(TAILQ_EMPTY(&world.core->holds));
+	atomic_store(&disk_holds, false);
+	for (int i = 0; i < 20000 && count("exchange.end") == 0; i++)
+		world_turn(&world);
+	assert_int_equal(count("exchange.begin"), 1);
+	event_says("exchange.end", "outcome", "cancelled");
+	assert_true(world_hears_no(&world, CRB_MSG_JOB));
+}
+
 /* The core ends while the disk has it: the log has both, and no job was sent.
  */
 static void
@@ -456,6 +476,7 @@ main(void)
 		TEST(a_policy_that_denies_by_then_denies),
 		TEST(another_rule_by_then_is_another_line),
 		TEST(a_gateway_that_is_gone_is_sent_nothing),
+		TEST(a_client_that_leaves_meanwhile_sends_nothing),
 		TEST(a_core_that_ends_leaves_both_lines),
 		TEST(what_was_approved_waits_too),
 		TEST(an_approval_for_nothing_is_given_back),
