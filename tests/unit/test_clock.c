@@ -1,26 +1,10 @@
 #include "broker/core/policies.h"
 #include "broker/core/session.h"
 
-#include <time.h>
-
 #include "lease.h"
+#include "wall_clock.h"
 
 /* What ends by the wall clock, when that is set. */
-static int64_t set_by;
-
-int __real_clock_gettime(clockid_t clock, struct timespec *out);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
-
-int
-__wrap_clock_gettime(clockid_t clock, struct timespec *out)
-{
-	int result = __real_clock_gettime(clock, out);
-
-	if (clock == CLOCK_REALTIME)
-		out->tv_sec += set_by;
-	return result;
-}
-
 static struct world world;
 static char session[CRB_SESSION_ID_MAX + 1];
 

@@ -17,14 +17,6 @@ begin(struct world *world, const char *grant)
 }
 
 static void
-slice_equal(struct crb_slice slice, const char *text)
-{
-	if (!crb_slice_is(slice, text))
-		fail_msg(
-		    "\"%.*s\" is not \"%s\"", (int)slice.len, slice.p, text);
-}
-
-static void
 slice_says(struct crb_slice slice, const char *text)
 {
 	if (slice.len < strlen(text) ||

@@ -76,14 +76,6 @@ stop(void **state)
 	return 0;
 }
 
-static void
-slice_equal(struct crb_slice slice, const char *text)
-{
-	if (!crb_slice_is(slice, text))
-		fail_msg(
-		    "\"%.*s\" is not \"%s\"", (int)slice.len, slice.p, text);
-}
-
 static uint64_t
 fetch(const char *repository)
 {

@@ -44,14 +44,6 @@ ask(struct world *world, const char *method, const char *target,
 }
 
 static void
-slice_equal(struct crb_slice slice, const char *text)
-{
-	if (!crb_slice_is(slice, text))
-		fail_msg(
-		    "\"%.*s\" is not \"%s\"", (int)slice.len, slice.p, text);
-}
-
-static void
 hear_allowed(struct world *world, uint64_t exchange)
 {
 	const struct crb_msg *msg = world_hear(world, CRB_MSG_VERDICT);

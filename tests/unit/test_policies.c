@@ -3,11 +3,11 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "broker/core/lease.h"
 #include "broker/core/policies_impl.h"
 #include "tests/unit/lease.h"
+#include "tests/unit/wall_clock.h"
 
 /*
  * Policies as the admin socket and the gateway see them: when they are in
@@ -22,22 +22,6 @@
 #define ASK_MINTS                                                   \
 	TEAM(ALLOW ", {\"id\": \"ask-mints\", \"effect\": \"ask\"," \
 		   "\"delivery\": [\"mint\"]}")
-
-/* By how much somebody has set the wall clock. */
-static int64_t set_by;
-
-int __real_clock_gettime(clockid_t clock, struct timespec *out);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
-
-int
-__wrap_clock_gettime(clockid_t clock, struct timespec *out)
-{
-	int result = __real_clock_gettime(clock, out);
-
-	if (clock == CLOCK_REALTIME)
-		out->tv_sec += set_by;
-	return result;
-}
 
 static struct world world;
 static char session[CRB_SESSION_ID_MAX + 1];

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/text.h"
 
 /* A `struct crb_err err` is in scope. */
 #define assert_ok(call)                                     \
@@ -29,6 +30,14 @@
 		assert_int_equal(err.status, (with)); \
 	} while (0)
 #define assert_says(text) assert_non_null(strstr(err.msg, (text)))
+
+static inline void
+slice_equal(struct crb_slice slice, const char *text)
+{
+	if (!crb_slice_is(slice, text))
+		fail_msg(
+		    "\"%.*s\" is not \"%s\"", (int)slice.len, slice.p, text);
+}
 
 /* A folder of the test's own, 0700. */
 #define UNIT_FOLDER_MAX 64
