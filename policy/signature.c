@@ -23,6 +23,14 @@ crb_key_id_text(const uint8_t id[CRB_KEY_ID_BYTES], char out[CRB_KEY_ID_TEXT])
 		    (unsigned)id[CRB_KEY_ID_BYTES - 1 - i]);
 }
 
+bool
+crb_public_key_same(
+    const struct crb_public_key *a, const struct crb_public_key *b)
+{
+	return memcmp(a->id, b->id, sizeof(a->id)) == 0 &&
+	    memcmp(a->key, b->key, sizeof(a->key)) == 0;
+}
+
 enum crb_status
 crb_public_key_parse(const char *text, size_t len, struct crb_public_key *out,
     struct crb_err *err)

@@ -43,6 +43,9 @@ void crb_key_id_text(
 /* A whole file, or only the line of the key ("RW..."). */
 CRB_NODISCARD enum crb_status crb_public_key_parse(const char *text, size_t len,
     struct crb_public_key *out, struct crb_err *err);
+/* The same key by the same id. */
+bool crb_public_key_same(
+    const struct crb_public_key *a, const struct crb_public_key *b);
 /* The line of the key, without its end. */
 void crb_public_key_line(const struct crb_public_key *key, struct crb_buf *out);
 /* A file. */

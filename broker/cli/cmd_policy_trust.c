@@ -130,8 +130,7 @@ another_in_file(const struct trusting *trusting, char path[CRB_PATH_MAX])
 	(void)snprintf(
 	    path, CRB_PATH_MAX, "%.*s.pub", (int)len, trusting->path);
 	return crb_policy_public_key_read(path, &key, &ignored) == CRB_OK &&
-	    (memcmp(key.id, trusting->key.id, sizeof(key.id)) != 0 ||
-		memcmp(key.key, trusting->key.key, sizeof(key.key)) != 0);
+	    !crb_public_key_same(&key, &trusting->key);
 }
 
 static void

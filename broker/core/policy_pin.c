@@ -2,13 +2,6 @@
 
 #include "broker/core/policies_impl.h"
 
-static bool
-same_key(const struct crb_public_key *a, const struct crb_public_key *b)
-{
-	return memcmp(a->id, b->id, sizeof(a->id)) == 0 &&
-	    memcmp(a->key, b->key, sizeof(a->key)) == 0;
-}
-
 /* The key that is sealed in the vault, or is to be, when there is one. */
 static enum crb_status
 stored_key(const struct crb_policy_reading *reading, struct crb_policy_pin *out,
@@ -65,7 +58,7 @@ crb_policy_pin_find(struct crb_policy_reading *reading, struct crb_err *err)
 		*pin = (struct crb_policy_pin){ CRB_PIN_FILE, key };
 		return CRB_OK;
 	}
-	reading->conflict = !same_key(&key, &pin->key);
+	reading->conflict = !crb_public_key_same(&key, &pin->key);
 	if (!reading->conflict) {
 		pin->source = CRB_PIN_BOTH;
 		return CRB_OK;

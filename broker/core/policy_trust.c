@@ -34,8 +34,7 @@ check_replaced(const struct crb_public_key *sealed,
 	char id[CRB_KEY_ID_TEXT];
 
 	crb_key_id_text(sealed->id, id);
-	if (memcmp(sealed->key, key->key, sizeof(key->key)) == 0 &&
-	    memcmp(sealed->id, key->id, sizeof(key->id)) == 0)
+	if (crb_public_key_same(sealed, key))
 		return crb_err_set(err, CRB_ERR_EXISTS,
 		    "key %s is the one that is sealed in the vault", id);
 	/* The log and whoever reads it could not tell them apart. */

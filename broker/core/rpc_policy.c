@@ -52,8 +52,7 @@ is_sealed(const struct crb_call *call, char id[CRB_KEY_ID_TEXT])
 	    crb_public_key_parse(line, strlen(line), &sealed, &err) != CRB_OK)
 		return false;
 	crb_key_id_text(key.id, id);
-	return memcmp(key.id, sealed.id, sizeof(key.id)) == 0 &&
-	    memcmp(key.key, sealed.key, sizeof(key.key)) == 0;
+	return crb_public_key_same(&key, &sealed);
 }
 
 /* A policy that it has not signed is no reason to say that it failed. */
