@@ -2,6 +2,8 @@
 
 import json
 
+from conftest import add_git_credential
+
 
 def write_policy(broker, *rules):
     folder = broker.folder / "policy"
@@ -15,3 +17,14 @@ def write_policy(broker, *rules):
 def enforce(broker, *rules):
     write_policy(broker, *rules)
     broker.call("policy.reload")
+
+
+def govern(broker, git_server, *rules):
+    """It has them in force from its start, and a credential of the server."""
+    broker.configure({"policy_folder": str(broker.folder / "policy"),
+                      "approval_wait": "60s"})
+    write_policy(broker, *rules)
+    broker.stop()
+    broker.start()
+    add_git_credential(broker, git_server)
+    return broker

@@ -10,8 +10,8 @@ import subprocess
 
 import pytest
 
-from conftest import add_git_credential, wait_until, LiveSandbox
-from team_policy import enforce, write_policy
+from conftest import wait_until, LiveSandbox
+from team_policy import enforce, govern, write_policy
 
 ALL = {"id": "all", "effect": "allow"}
 DURABLE = {"id": "api", "effect": "allow", "durable": True,
@@ -20,14 +20,8 @@ DURABLE = {"id": "api", "effect": "allow", "durable": True,
 
 @pytest.fixture
 def governed(broker, git_server):
-    broker.configure({"policy_folder": str(broker.folder / "policy"),
-                      "approval_wait": "60s"})
-    write_policy(broker, ALL)
-    broker.stop()
-    broker.start()
-    add_git_credential(broker, git_server)
     broker.server = git_server
-    return broker
+    return govern(broker, git_server, ALL)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import subprocess
 
 import pytest
 
-from conftest import LiveSandbox, add_git_credential, wait_until
-from team_policy import enforce, write_policy
+from conftest import LiveSandbox, wait_until
+from team_policy import enforce, govern
 
 ZERO = "0" * 40
 ALL = {"id": "all", "effect": "allow"}
@@ -62,13 +62,7 @@ def repository(git_server, request):
 
 @pytest.fixture
 def governed(broker, git_server):
-    broker.configure({"policy_folder": str(broker.folder / "policy"),
-                      "approval_wait": "60s"})
-    write_policy(broker, ALL)
-    broker.stop()
-    broker.start()
-    add_git_credential(broker, git_server)
-    return broker
+    return govern(broker, git_server, ALL)
 
 
 @pytest.fixture

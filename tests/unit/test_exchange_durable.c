@@ -286,6 +286,18 @@ another_rule_by_then_is_another_line(void **state)
 	changes_to(TEAM(RULE("some", "allow", DURABLE)), "exists");
 }
 
+/* The disk is done with it, and both lines are there. */
+static void
+was_for_nothing(void)
+{
+	atomic_store(&disk_holds, false);
+	for (int i = 0; i < 20000 && count("exchange.end") == 0; i++)
+		world_turn(&world);
+	assert_int_equal(count("exchange.begin"), 1);
+	event_says("exchange.end", "outcome", "cancelled");
+	assert_true(world_hears_no(&world, CRB_MSG_JOB));
+}
+
 static void
 a_gateway_that_is_gone_is_sent_nothing(void **state)
 {
@@ -293,12 +305,7 @@ a_gateway_that_is_gone_is_sent_nothing(void **state)
 	(void)held_fetch();
 	world_lose_gateway(&world);
 	assert_true(TAILQ_EMPTY(&world.core->holds));
-	atomic_store(&disk_holds, false);
-	for (int i = 0; i < 20000 && count("exchange.end") == 0; i++)
-		world_turn(&world);
-	assert_int_equal(count("exchange.begin"), 1);
-	event_says("exchange.end", "outcome", "cancelled");
-	assert_true(world_hears_no(&world, CRB_MSG_JOB));
+	was_for_nothing();
 }
 
 static void
@@ -313,12 +320,7 @@ a_client_that_leaves_meanwhile_sends_nothing(void **state)
 	assert_int_equal(
 	    world_hear(&world, CRB_MSG_VERDICT)->verdict.allowed, 0);
 	assert_true(TAILQ_EMPTY(&world.core->holds));
-	atomic_store(&disk_holds, false);
-	for (int i = 0; i < 20000 && count("exchange.end") == 0; i++)
-		world_turn(&world);
-	assert_int_equal(count("exchange.begin"), 1);
-	event_says("exchange.end", "outcome", "cancelled");
-	assert_true(world_hears_no(&world, CRB_MSG_JOB));
+	was_for_nothing();
 }
 
 /* The core ends while the disk has it: the log has both, and no job was sent.
